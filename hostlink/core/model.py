@@ -1,0 +1,335 @@
+"""The values that hostlink decides on: what is on the host, what is in VPP, what was there before.
+
+All are frozen and compare by value, so that a difference is a set difference and a snapshot can be kept for ever. Nothing
+here knows how a value was read or how it is written: kernel/ and vpp/ do that. Numbers that are the kernel's or VPP's own
+(scope, protocol, flags, sw_if_index) stay numbers, because hostlink hands them on and never invents them.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from ipaddress import (
+    IPv4Address,
+    IPv4Interface,
+    IPv4Network,
+    IPv6Address,
+    IPv6Interface,
+    IPv6Network,
+)
+
+IPAddress = IPv4Address | IPv6Address
+IPInterface = IPv4Interface | IPv6Interface
+Prefix = IPv4Network | IPv6Network
+
+
+class Family(enum.IntEnum):
+    """An address family by its IP version, which is also what `ipaddress` objects call it."""
+
+    IPV4 = 4
+    IPV6 = 6
+
+
+def family_of(value: IPAddress | IPInterface | Prefix) -> Family:
+    """The family of any `ipaddress` object."""
+    return Family(value.version)
+
+
+# ---------------------------------------------------------------------------------------------------------- the host
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A network device as rtnetlink shows it (kernel: include/uapi/linux/if_link.h)."""
+
+    name: str
+    index: int
+    mac: str
+    """Lower case, colon-separated: `52:54:00:40:46:8e`."""
+    mtu_bytes: int
+    up: bool = False
+    carrier: bool = False
+    kind: str = ""
+    """IFLA_INFO_KIND: `veth`, `tun`, `bridge`, `bond`, `vlan` …; empty for a hardware NIC."""
+    altnames: tuple[str, ...] = ()
+    alias: str | None = None
+    tx_queue_length: int = 1000
+    promiscuous: bool = False
+    """Set by a person (IFLA_PROMISCUITY counts bridges and packet sockets too; this is the IFF_PROMISC flag)."""
+    loopback: bool = False
+    master_index: int | None = None
+    permanent_mac: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """An address of a link (kernel: include/uapi/linux/if_addr.h)."""
+
+    interface: IPInterface
+    """The local address and the prefix length."""
+    peer: IPAddress | None = None
+    """The other end's address of a point-to-point address (IFA_ADDRESS where it differs from IFA_LOCAL)."""
+    broadcast: IPv4Address | None = None
+    scope: int = 0
+    flags: int = 0
+    """IFA_F_*, including IFA_F_PERMANENT; kernel-made bits (TENTATIVE, SECONDARY …) as they were read."""
+    label: str | None = None
+    protocol: int = 0
+    """IFA_PROTO; 0 where the kernel gave none."""
+    valid_lifetime_s: int | None = None
+    """Seconds left when it was read; None is for ever."""
+    preferred_lifetime_s: int | None = None
+    route_priority: int | None = None
+    """IFA_RT_PRIORITY: metric of the prefix route that the kernel makes."""
+
+    @property
+    def family(self) -> Family:
+        return family_of(self.interface)
+
+
+@dataclass(frozen=True, slots=True)
+class NextHop:
+    """One way out of a route. `link_index` is the host's ifindex."""
+
+    link_index: int | None = None
+    gateway: IPAddress | None = None
+    """May be of the other family (RTA_VIA: an IPv4 route through an IPv6 neighbour)."""
+    weight: int = 1
+    onlink: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A route of the host (kernel: include/uapi/linux/rtnetlink.h).
+
+    `body` is the dumped RTM_NEWROUTE body (struct rtmsg and attributes, no netlink header), which is the most faithful way
+    to put it back; it takes no part in comparisons.
+    """
+
+    prefix: Prefix
+    table: int
+    next_hops: tuple[NextHop, ...] = ()
+    type: int = 1
+    """RTN_*: 1 unicast, 2 local, 3 broadcast, 6 blackhole, 7 unreachable, 8 prohibit."""
+    protocol: int = 0
+    scope: int = 0
+    metric: int = 0
+    tos: int = 0
+    preferred_source: IPAddress | None = None
+    mtu_bytes: int | None = None
+    expires_s: int | None = field(default=None, compare=False)
+    source_prefix: Prefix | None = None
+    nexthop_id: int | None = None
+    body: bytes = field(default=b"", compare=False, repr=False)
+
+    @property
+    def family(self) -> Family:
+        return family_of(self.prefix)
+
+    def uses(self, link_index: int) -> bool:
+        """Whether any next hop leaves by that link."""
+        return any(hop.link_index == link_index for hop in self.next_hops)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A policy rule of the host, kept as its dumped body (struct fib_rule_hdr and attributes)."""
+
+    family: Family
+    priority: int
+    body: bytes
+    interface: str | None = None
+    """The iif or oif it names, if any."""
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """A permanent neighbour entry of the host, or a proxy entry."""
+
+    address: IPAddress
+    mac: str | None
+    state: int
+    flags: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class HostView:
+    """Everything that the host says about one link: a whole snapshot, or nothing at all. Never a part."""
+
+    link: Link
+    addresses: tuple[Address, ...] = ()
+    routes: tuple[Route, ...] = ()
+    """Routes of every table and type with a next hop on this link (or, for local ones, made for its addresses)."""
+    neighbours: tuple[Neighbour, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    """All rules of the host that name this link, by iif or oif."""
+    sysctls: tuple[tuple[str, str], ...] = ()
+    """(path below /proc/sys/net with `{link}` for the name, value), for instance `("ipv4/conf/{link}/rp_filter", "1")`."""
+    driver: str | None = None
+    """The kernel driver (ethtool), for instance `virtio_net` or `veth`."""
+    pci_address: str | None = None
+    """`0000:d8:0a.0`, or None for a NIC that is not on PCI."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """What was there before a takeover, and how to find it again. Written once, before anything moves."""
+
+    uplink: str
+    """The uplink's name on the host: the identity of one takeover."""
+    view: HostView
+    probes: tuple[Probe, ...] = ()
+    """The probes that passed before the takeover, so must pass after it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Something that answered before the takeover. `kind`: `echo` (ICMP echo), `neighbour` (ARP or ND)."""
+
+    kind: str
+    address: IPAddress
+
+
+# --------------------------------------------------------------------------------------------------------------- VPP
+
+NO_INDEX = 0xFFFFFFFF
+"""VPP's `~0`: no interface, no table, every interface."""
+
+
+class PathType(enum.Enum):
+    """What a path does with a packet (VPP: vnet/fib/fib_types.api, fib_path_type)."""
+
+    NORMAL = 0
+    LOCAL = 1
+    DROP = 2
+    ICMP_UNREACH = 5
+    ICMP_PROHIBIT = 6
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class VppPath:
+    """One path of a VPP route (VPP: vnet/fib/fib_types.api, fib_path). `next_hop` None: attached to the interface."""
+
+    sw_if_index: int = NO_INDEX
+    next_hop: IPAddress | None = None
+    weight: int = 1
+    preference: int = 0
+    """0 is best; only the best preference that resolves forwards. 8 bits."""
+    type: PathType = PathType.NORMAL
+
+
+@dataclass(frozen=True, slots=True)
+class VppRoute:
+    """A route in VPP: one prefix of one table with all its paths. Paths are a set: sorted by whoever makes it."""
+
+    table_id: int
+    prefix: Prefix
+    paths: tuple[VppPath, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VppNeighbour:
+    """A static neighbour that hostlink made in VPP, flags STATIC | NO_FIB_ENTRY (VPP: vnet/ip-neighbor/ip_neighbor.api)."""
+
+    sw_if_index: int
+    address: IPAddress
+    mac: str
+
+
+@dataclass(frozen=True, slots=True)
+class VppInterface:
+    """An interface of VPP as `sw_interface_details` shows it."""
+
+    sw_if_index: int
+    name: str
+    tag: str = ""
+    mac: str = ""
+    up: bool = False
+    link_up: bool = False
+    mtu_bytes: int = 9000
+    """The L3 MTU (`mtu[0]`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class VppPort:
+    """What hostlink sets on one interface in VPP. The same value says what is wanted and what is there."""
+
+    sw_if_index: int
+    up: bool = False
+    mtu_bytes: int = 9000
+    ip6_enabled: bool = False
+    ra_suppressed: bool = False
+    link_local: IPv6Address | None = None
+    addresses: frozenset[IPInterface] = frozenset()
+    unnumbered_to: int | None = None
+    """The sw_if_index that lends its addresses, or None."""
+    proxy_arp: bool = False
+    nd_proxy: bool = False
+    """No dump tells: what hostlink remembers to have set in this VPP's life."""
+    advertisement_filter: bool = False
+    """ICMPv6 type 136 is dropped on the way to the host (output ACL). No dump tells: as above."""
+
+
+@dataclass(frozen=True, slots=True)
+class VppUplink:
+    """One uplink in VPP: the NIC, the interface towards the host, and what hangs on them."""
+
+    uplink: VppPort
+    host: VppPort
+    neighbours: frozenset[VppNeighbour] = frozenset()
+    routes: frozenset[VppRoute] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Redirect:
+    """A punt redirect: packets to punt that came in by `rx_sw_if_index` (NO_INDEX: any) leave by `path`."""
+
+    family: Family
+    rx_sw_if_index: int
+    path: VppPath
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyRange:
+    """A proxy ARP range of one table, both ends included."""
+
+    table_id: int
+    low: IPv4Address
+    high: IPv4Address
+
+
+@dataclass(frozen=True, slots=True)
+class VppShared:
+    """What belongs to the node and not to one uplink."""
+
+    redirects: frozenset[Redirect] = frozenset()
+    proxy_ranges: frozenset[ProxyRange] = frozenset()
+    punted_l4: frozenset[tuple[Family, int]] = frozenset()
+    """(family, IP protocol) whose unclaimed ports are punted. `set_punt` has no dump: what hostlink remembers to have set."""
+
+
+# --------------------------------------------------------------------------------------------------- what is decided on
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something an operator should know: `code` names the registered record (hostlink/problems.py), `detail` this case."""
+
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a look at the node showed: the ground that the machine decides on in Detecting."""
+
+    uplink_found: bool = False
+    vpp_reachable: bool = False
+    takeover_alive: bool = False
+    """The journal, the tags in VPP and the host's interface agree that a takeover is alive."""
+    leftovers: bool = False
+    """Something of an earlier takeover is there, and it is not alive."""
+    obstacles: tuple[Problem, ...] = ()
+    """What makes a takeover impossible or wrong now. Empty: fit."""
+    notes: tuple[Problem, ...] = ()
+    """What an operator should know though it stops nothing (the uplink is down, has no address …)."""
