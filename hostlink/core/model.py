@@ -1,8 +1,8 @@
 """The values that hostlink decides on: what is on the host, what is in VPP, what was there before.
 
-All are frozen and compare by value, so that a difference is a set difference and a snapshot can be kept for ever. Nothing
-here knows how a value was read or how it is written: kernel/ and vpp/ do that. Numbers that are the kernel's or VPP's own
-(scope, protocol, flags, sw_if_index) stay numbers, because hostlink hands them on and never invents them.
+All are frozen and compare by value, so that a difference is a set difference and a snapshot can be kept for ever.
+Nothing here knows how a value was read or how it is written: kernel/ and vpp/ do that. Numbers that are the kernel's or
+VPP's own (scope, protocol, flags, sw_if_index) stay numbers: hostlink hands them on and never invents them.
 """
 
 from __future__ import annotations
@@ -102,8 +102,8 @@ class NextHop:
 class Route:
     """A route of the host (kernel: include/uapi/linux/rtnetlink.h).
 
-    `body` is the dumped RTM_NEWROUTE body (struct rtmsg and attributes, no netlink header), which is the most faithful way
-    to put it back; it takes no part in comparisons.
+    `body` is the dumped RTM_NEWROUTE body (struct rtmsg and attributes, no netlink header), which is the most faithful
+    way to put it back; it takes no part in comparisons.
     """
 
     prefix: Prefix
@@ -164,7 +164,7 @@ class HostView:
     rules: tuple[Rule, ...] = ()
     """All rules of the host that name this link, by iif or oif."""
     sysctls: tuple[tuple[str, str], ...] = ()
-    """(path below /proc/sys/net with `{link}` for the name, value), for instance `("ipv4/conf/{link}/rp_filter", "1")`."""
+    """(path below /proc/sys/net with `{link}` for the name, value): `("ipv4/conf/{link}/rp_filter", "1")`."""
     driver: str | None = None
     """The kernel driver (ethtool), for instance `virtio_net` or `veth`."""
     pci_address: str | None = None
@@ -229,7 +229,7 @@ class VppRoute:
 
 @dataclass(frozen=True, slots=True)
 class VppNeighbour:
-    """A static neighbour that hostlink made in VPP, flags STATIC | NO_FIB_ENTRY (VPP: vnet/ip-neighbor/ip_neighbor.api)."""
+    """A static neighbour that hostlink made, flags STATIC | NO_FIB_ENTRY (VPP: vnet/ip-neighbor/ip_neighbor.api)."""
 
     sw_if_index: int
     address: IPAddress
@@ -305,7 +305,7 @@ class VppShared:
     redirects: frozenset[Redirect] = frozenset()
     proxy_ranges: frozenset[ProxyRange] = frozenset()
     punted_l4: frozenset[tuple[Family, int]] = frozenset()
-    """(family, IP protocol) whose unclaimed ports are punted. `set_punt` has no dump: what hostlink remembers to have set."""
+    """(family, IP protocol) whose unclaimed ports are punted. No dump tells: what hostlink remembers to have set."""
 
 
 # --------------------------------------------------------------------------------------------------- what is decided on
@@ -313,7 +313,7 @@ class VppShared:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something an operator should know: `code` names the registered record (hostlink/problems.py), `detail` this case."""
+    """Something an operator should know: `code` names the registered record (hostlink/problems.py), `detail` the case."""
 
     code: str
     detail: str

@@ -1,0 +1,252 @@
+"""The operations that a plan is made of: one thing to do, to VPP or to the host, as a value.
+
+A plan is a tuple of these in the order in which they are to be carried out; later ones may lean on earlier ones, so
+whoever carries a plan out may send all of it in one go as long as the order holds. Each prints as one line of a
+difference that an operator can read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv6Address
+
+from hostlink.core.model import (
+    Address,
+    Family,
+    IPInterface,
+    Neighbour,
+    ProxyRange,
+    Redirect,
+    Route,
+    Rule,
+    VppNeighbour,
+    VppRoute,
+)
+
+# ----------------------------------------------------------------------------------------------------------- in VPP
+
+
+@dataclass(frozen=True, slots=True)
+class SetMtu:
+    sw_if_index: int
+    mtu_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetUp:
+    sw_if_index: int
+    up: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EnableIp6:
+    sw_if_index: int
+
+
+@dataclass(frozen=True, slots=True)
+class SuppressAdvertisements:
+    """VPP sends no router advertisements there (it does by default on an IPv6 interface)."""
+
+    sw_if_index: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetLinkLocal:
+    sw_if_index: int
+    address: IPv6Address
+
+
+@dataclass(frozen=True, slots=True)
+class AddVppAddress:
+    sw_if_index: int
+    interface: IPInterface
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteVppAddress:
+    sw_if_index: int
+    interface: IPInterface
+
+
+@dataclass(frozen=True, slots=True)
+class SetUnnumbered:
+    """The interface borrows the addresses of `lender`."""
+
+    sw_if_index: int
+    lender: int
+
+
+@dataclass(frozen=True, slots=True)
+class EnableProxyArp:
+    sw_if_index: int
+
+
+@dataclass(frozen=True, slots=True)
+class EnableNdProxy:
+    sw_if_index: int
+
+
+@dataclass(frozen=True, slots=True)
+class FilterAdvertisements:
+    """Neighbour advertisements towards the host are dropped on that interface's way out (output ACL)."""
+
+    sw_if_index: int
+
+
+@dataclass(frozen=True, slots=True)
+class AddVppNeighbour:
+    neighbour: VppNeighbour
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteVppNeighbour:
+    neighbour: VppNeighbour
+
+
+@dataclass(frozen=True, slots=True)
+class AddVppRoute:
+    """Adds the route, or replaces all paths of the one that hostlink has there."""
+
+    route: VppRoute
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteVppRoute:
+    route: VppRoute
+
+
+@dataclass(frozen=True, slots=True)
+class AddProxyRange:
+    range: ProxyRange
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteProxyRange:
+    range: ProxyRange
+
+
+@dataclass(frozen=True, slots=True)
+class AddRedirect:
+    """Only ever for a (family, rx) that has none: VPP counts adds, and a second one leaks."""
+
+    redirect: Redirect
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteRedirect:
+    """Only ever for one that a dump showed: deleting an absent one switches punting off for good."""
+
+    redirect: Redirect
+
+
+@dataclass(frozen=True, slots=True)
+class PuntL4:
+    """Packets of that IP protocol to ports that nothing in VPP claims are punted (or no longer)."""
+
+    family: Family
+    protocol: int
+    enable: bool
+
+
+VppOperation = (
+    SetMtu
+    | SetUp
+    | EnableIp6
+    | SuppressAdvertisements
+    | SetLinkLocal
+    | AddVppAddress
+    | DeleteVppAddress
+    | SetUnnumbered
+    | EnableProxyArp
+    | EnableNdProxy
+    | FilterAdvertisements
+    | AddVppNeighbour
+    | DeleteVppNeighbour
+    | AddVppRoute
+    | DeleteVppRoute
+    | AddProxyRange
+    | DeleteProxyRange
+    | AddRedirect
+    | DeleteRedirect
+    | PuntL4
+)
+
+# -------------------------------------------------------------------------------------------------------- on the host
+
+
+@dataclass(frozen=True, slots=True)
+class SetHostLink:
+    """Link attributes to set; None leaves one alone."""
+
+    link_index: int
+    up: bool | None = None
+    mac: str | None = None
+    mtu_bytes: int | None = None
+    alias: str | None = None
+    tx_queue_length: int | None = None
+    promiscuous: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AddAltname:
+    link_index: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetSysctl:
+    """`path` below /proc/sys/net, the link's name already in it."""
+
+    path: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class AddHostAddress:
+    link_index: int
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteHostAddress:
+    link_index: int
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class AddHostRoute:
+    """`from_index` is the ifindex that the route's body names; it becomes `link_index` on the way."""
+
+    link_index: int
+    from_index: int
+    route: Route
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteHostRoute:
+    link_index: int
+    route: Route
+
+
+@dataclass(frozen=True, slots=True)
+class AddHostNeighbour:
+    link_index: int
+    neighbour: Neighbour
+
+
+@dataclass(frozen=True, slots=True)
+class AddHostRule:
+    rule: Rule
+
+
+HostOperation = (
+    SetHostLink
+    | AddAltname
+    | SetSysctl
+    | AddHostAddress
+    | DeleteHostAddress
+    | AddHostRoute
+    | DeleteHostRoute
+    | AddHostNeighbour
+    | AddHostRule
+)
