@@ -1,0 +1,260 @@
+"""The journal: what was there before a takeover and what hostlink has added, on disk before anything moves.
+
+One file for each uplink. It is replaced whole: a temporary file in the same folder is written, synced, renamed over
+the old one, and the folder is synced, so that a reader finds the old one or the new one and never a part of either.
+The file carries its format, a version and the SHA-256 of its body. One that is torn, foreign, altered or of a newer
+hostlink is refused and never acted on: it would put somebody else's addresses on the node's only NIC.
+
+Writers are ordered by `generation`: a write must follow the one that its Takeover was read from or returned by, so
+that the daemon, a guard and `hostlink release` cannot act on each other's old news (with the lock of hostlink/lock.py
+there is one writer at a time anyway). `capture` never changes while the file exists.
+
+All functions block, for as long as two fsyncs take. Call them by `trio.to_thread.run_sync`, or directly where the
+daemon must not go on before the disk has it and nothing else needs the loop.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import json
+import os
+import stat
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from hostlink.core.model import Capture, HostView, Problem, Route
+from hostlink.encode import DecodeError, decode, encode
+
+FORMAT = "hostlink-journal"
+VERSION = 1
+_SIZE_LIMIT_BYTES = 256 << 20
+"""A full table of 1,000,000 routes is about 200 MiB; beyond it the file is not ours."""
+
+
+class Phase(enum.Enum):
+    """How far the takeover has got, as far as the way back is concerned."""
+
+    CAPTURED = "captured"
+    """Nothing was touched when this was written; from here on anything may have been."""
+    TAKEN = "taken"
+    """VPP and Linux have both shown their interface: the host link carries the host's own state."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parking:
+    """Where the NIC is while VPP has it."""
+
+    namespace: str
+    """A named network namespace."""
+    name: str
+    index: int | None = None
+    """Its ifindex there; None until it was seen there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Takeover:
+    """What the way back needs, whoever takes it."""
+
+    capture: Capture
+    last_good: HostView
+    """The host's view of the interface as it was last known to be right: what give-back restores."""
+    driver: str
+    host_link: str
+    """`tap` or `veth`."""
+    parking: Parking
+    inner_name: str | None = None
+    """The veth end in VPP's namespace; None for a tap."""
+    phase: Phase = Phase.CAPTURED
+    owned: tuple[Route, ...] = ()
+    """Routes that hostlink itself added to the host (cluster routes): never captured, never given back."""
+    generation: int = 0
+    """How many writes the file has had; set by `Journal.write`."""
+
+
+class JournalFault(enum.Enum):
+    """Why a journal is refused. The value is the problem's code (hostlink/problems.py)."""
+
+    DAMAGED = "HL-501"
+    FOREIGN = "HL-502"
+    NEWER = "HL-503"
+    UNREADABLE = "HL-504"
+    UNWRITABLE = "HL-505"
+    OVERTAKEN = "HL-506"
+
+
+_TO_DO = {
+    JournalFault.DAMAGED: "compare the node's network with what it should be, mend it by hand, then move the file away",
+    JournalFault.FOREIGN: "move the file away if it is not hostlink's; see who may write to the folder",
+    JournalFault.NEWER: "run the newer hostlink, or let that one release the uplink before the older is installed",
+    JournalFault.UNREADABLE: "see the folder's owner and mode, and the disk",
+    JournalFault.UNWRITABLE: "make room on the disk or make it writable, then run `hostlink resume`",
+    JournalFault.OVERTAKEN: "another hostlink has written to it: find out which one runs",
+}
+
+
+class JournalError(Exception):
+    """A journal could not be read or written; nothing was done because of it. `fault` says whose turn it is."""
+
+    def __init__(self, path: Path, fault: JournalFault, what: str) -> None:
+        self.path, self.fault, self.what = path, fault, what
+        super().__init__(f"{path}: {what}; hostlink has left it as it is and done nothing with it: {_TO_DO[fault]}")
+
+    @property
+    def problem(self) -> Problem:
+        """For `hostlink state`."""
+        return Problem(self.fault.value, f"{self.path}: {self.what}")
+
+
+class Journal:
+    """The journal file of one uplink."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def read(self) -> Takeover | None:
+        """The takeover that is on disk, or None where there is none. Raises JournalError."""
+        raw = self._read_raw()
+        return None if raw is None else self._takeover(raw)
+
+    def write(self, takeover: Takeover) -> Takeover:
+        """Makes it durable, then returns it with its new generation, to be used from here on. Raises JournalError.
+
+        Refused (OVERTAKEN) when the file is not of the generation that `takeover` carries; 0 means: there is none.
+        """
+        self._refuse_overtaken(takeover, self.read())
+        after = replace(takeover, generation=takeover.generation + 1)
+        try:
+            _prepare_folder(self.path)
+            _replace_durably(self.path, _to_bytes(after))
+        except OSError as error:
+            what = f"cannot be written: {error.strerror or error}"
+            raise JournalError(self.path, JournalFault.UNWRITABLE, what) from error
+        return after
+
+    def discard(self) -> None:
+        """Removes the file, durably; none there is no error. Only after a give-back that was read back."""
+        try:
+            self.path.unlink(missing_ok=True)
+            if self.path.parent.is_dir():
+                _sync_folder(self.path.parent)
+        except OSError as error:
+            what = f"cannot be removed: {error.strerror or error}"
+            raise JournalError(self.path, JournalFault.UNWRITABLE, what) from error
+
+    def _refuse_overtaken(self, takeover: Takeover, there: Takeover | None) -> None:
+        generation = 0 if there is None else there.generation
+        if takeover.generation != generation:
+            what = f"is of generation {generation}, and this write follows {takeover.generation}"
+            raise JournalError(self.path, JournalFault.OVERTAKEN, what)
+        if there is not None and there.capture != takeover.capture:
+            raise JournalError(self.path, JournalFault.OVERTAKEN, "holds another capture than the one being written")
+
+    def _read_raw(self) -> bytes | None:
+        try:
+            descriptor = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise JournalError(self.path, JournalFault.UNREADABLE, f"cannot be opened: {error.strerror}") from error
+        with open(descriptor, "rb") as file:
+            self._refuse_foreign(os.fstat(descriptor))
+            try:
+                return file.read(_SIZE_LIMIT_BYTES + 1)
+            except OSError as error:
+                raise JournalError(self.path, JournalFault.UNREADABLE, f"cannot be read: {error.strerror}") from error
+
+    def _refuse_foreign(self, status: os.stat_result) -> None:
+        if not stat.S_ISREG(status.st_mode):
+            raise JournalError(self.path, JournalFault.FOREIGN, "is no regular file")
+        if status.st_uid != os.geteuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise JournalError(self.path, JournalFault.FOREIGN, "may be written by others than hostlink's user")
+        if status.st_size > _SIZE_LIMIT_BYTES:
+            raise JournalError(self.path, JournalFault.FOREIGN, f"has {status.st_size} bytes, more than any journal")
+
+    def _takeover(self, raw: bytes) -> Takeover:
+        envelope = self._envelope(raw)
+        body = envelope.get("body")
+        if envelope.get("sha256") != _digest(body):
+            raise JournalError(self.path, JournalFault.DAMAGED, "its checksum does not fit its content")
+        try:
+            takeover = decode(Takeover, body)
+        except DecodeError as error:
+            raise JournalError(self.path, JournalFault.DAMAGED, f"cannot be understood: {error}") from error
+        if takeover.capture.uplink != self.path.stem:
+            raise JournalError(self.path, JournalFault.FOREIGN, f"is about {takeover.capture.uplink!r}, not its name")
+        return takeover
+
+    def _envelope(self, raw: bytes) -> dict[str, Any]:
+        try:
+            envelope = json.loads(raw)
+        except (ValueError, RecursionError) as error:
+            state = "is empty" if not raw else "is torn or no journal at all"
+            raise JournalError(self.path, JournalFault.DAMAGED, state) from error
+        if not isinstance(envelope, dict) or envelope.get("format") != FORMAT:
+            raise JournalError(self.path, JournalFault.FOREIGN, "is not a journal of hostlink's")
+        version = envelope.get("version")
+        if type(version) is not int or version < 1:
+            raise JournalError(self.path, JournalFault.DAMAGED, "has no version")
+        if version > VERSION:
+            what = f"has version {version}, of a newer hostlink; this one knows {VERSION}"
+            raise JournalError(self.path, JournalFault.NEWER, what)
+        return envelope
+
+
+def journal_for(folder: Path, uplink: str) -> Journal:
+    """The journal of the uplink of that name (its name on the host)."""
+    if "/" in uplink or uplink in ("", ".", ".."):
+        raise ValueError(f"{uplink!r} is no interface name")
+    return Journal(folder / f"{uplink}.json")
+
+
+def journals_in(folder: Path) -> tuple[Journal, ...]:
+    """All journals of a folder by name, whatever the configuration says now. Temporary files are not among them."""
+    return tuple(Journal(path) for path in sorted(folder.glob("*.json")) if not path.name.startswith("."))
+
+
+def _to_bytes(takeover: Takeover) -> bytes:
+    body = encode(takeover)
+    envelope = {"format": FORMAT, "version": VERSION, "sha256": _digest(body), "body": body}
+    return json.dumps(envelope, indent=1, ensure_ascii=True).encode("ascii") + b"\n"
+
+
+def _digest(body: object) -> str:
+    """SHA-256 over the body with sorted keys and no spaces, so that only the content counts."""
+    text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def _prepare_folder(path: Path) -> None:
+    if not path.parent.is_dir():
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _sync_folder(path.parent.parent)
+    if stat.S_IMODE(path.parent.stat().st_mode) != 0o700:
+        path.parent.chmod(0o700)
+
+
+def _replace_durably(path: Path, content: bytes) -> None:
+    """Old or new, never a part. The temporary name is fixed: what a death left there is written over, not gathered."""
+    temporary = path.with_name(f".{path.name}.new")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        with open(descriptor, "wb") as file:
+            os.fchmod(descriptor, 0o600)
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
+        os.rename(temporary, path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

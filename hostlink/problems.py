@@ -1,0 +1,372 @@
+"""The register of everything that an operator can be told: one record for each problem, by a code that never changes.
+
+A problem in the field is a `core.model.Problem`: a code and the detail of the case (which interface, which message).
+What it means and what to do is written once, here. Codes are grouped: 1xx the host before a takeover, 2xx VPP before a
+takeover, 3xx mirroring, 4xx steps and recovery, 5xx the journal. A code is never given to another problem.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from hostlink.core.model import Problem
+
+
+class Severity(enum.Enum):
+    """Whether somebody must act."""
+
+    ERROR = "error"
+    """hostlink does not do its work until somebody acts, or something comes back."""
+    WARNING = "warning"
+    """It works, and something is not as it should be."""
+    NOTE = "note"
+    """Worth knowing, for instance when something else is looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A registered problem. `text` says what it means, `to_do` what a person can do about it."""
+
+    code: str
+    title: str
+    severity: Severity
+    text: str
+    to_do: str
+    depends_on: tuple[str, ...] = ()
+    """Codes of problems that explain this one: while one of them shows, this one need not."""
+    delay_s: float = 0.0
+    """How long it must last before it is shown: what heals by itself in that time wakes nobody."""
+
+
+class UnknownProblemError(LookupError):
+    """Our bug, or a person's typing error: no problem has that code."""
+
+
+def problem(code: str, detail: str) -> Problem:
+    """A case of a registered problem. Raises UnknownProblemError for a code that is not in the register."""
+    return Problem(explain(code).code, detail)
+
+
+def explain(code: str) -> Record:
+    """The record of a code, in any case of letters, with or without the `HL-`. Raises UnknownProblemError."""
+    wanted = code.upper()
+    wanted = wanted if wanted.startswith("HL-") else f"HL-{wanted}"
+    if wanted not in REGISTER:
+        raise UnknownProblemError(f"no problem has the code {code!r}; known are {', '.join(REGISTER)}")
+    return REGISTER[wanted]
+
+
+_ERROR, _WARNING, _NOTE = Severity.ERROR, Severity.WARNING, Severity.NOTE
+
+_HOST = (
+    Record(
+        "HL-101",
+        "not enough rights",
+        _ERROR,
+        "hostlink moves interfaces between namespaces and opens packet sockets, which takes root, or the capabilities "
+        "that the detail names. Without them nothing was started.",
+        "run it as root, or give the unit the capabilities (CAP_NET_ADMIN, CAP_NET_RAW, CAP_SYS_ADMIN)",
+    ),
+    Record(
+        "HL-102",
+        "uplink absent",
+        _ERROR,
+        "no interface of the host fits the configuration's match. hostlink waits and takes it when it appears.",
+        "compare `ip -details link` with `match` of the configuration; is the NIC's driver loaded, or does another "
+        "program (vfio, DPDK, a container) hold it?",
+        delay_s=5,
+    ),
+    Record(
+        "HL-103",
+        "uplink is a loopback interface",
+        _ERROR,
+        "a loopback interface has no wire, so VPP cannot serve it. Nothing was touched.",
+        "name the NIC in `match`",
+    ),
+    Record(
+        "HL-104",
+        "uplink is a port of a bridge or bond",
+        _ERROR,
+        "the interface belongs to a bridge or bond, which would lose it without being told. Nothing was touched.",
+        "take the bridge or bond apart first, or match an interface that stands alone",
+    ),
+    Record(
+        "HL-105",
+        "uplink is hostlink's own interface",
+        _ERROR,
+        "the match finds an interface that hostlink itself made for another takeover. Nothing was touched.",
+        "match by mac or pci with the NIC released (`hostlink release`), or see why an old interface was left behind",
+    ),
+    Record(
+        "HL-106",
+        "uplink is a bridge, bond or another virtual interface",
+        _ERROR,
+        "the interface has no frames of its own that a driver could hand to VPP. Nothing was touched.",
+        "match the NIC below it",
+    ),
+    Record(
+        "HL-107",
+        "several interfaces fit",
+        _ERROR,
+        "more than one interface fits the match, and the wrong one would cut the node off. Nothing was touched.",
+        "match by pci or name, which fit one interface only",
+    ),
+    Record(
+        "HL-108",
+        "uplink is down",
+        _NOTE,
+        "the uplink was down when it was found. It is taken as it is, and comes up when the host's interface is set up.",
+        "set it up, if it should be: `ip link set NAME up`",
+        delay_s=5,
+    ),
+    Record(
+        "HL-109",
+        "uplink has no address",
+        _NOTE,
+        "the uplink has no global address. It is taken as it is; addresses that come later are mirrored.",
+        "see whether the DHCP client or network manager does its work on the interface",
+        delay_s=15,
+    ),
+    Record(
+        "HL-110",
+        "name clash",
+        _ERROR,
+        "the name that the host's interface or the parked NIC needs belongs to another interface already, as a name or "
+        "as an altname. Nothing was touched.",
+        "rename or remove the interface that the detail names, or its altname",
+    ),
+    Record(
+        "HL-111",
+        "no way to make the host's interface",
+        _ERROR,
+        "host_link `tap` needs /dev/net/tun here and /dev/vhost-net for VPP; one of them is absent. Nothing was "
+        "touched.",
+        'load the modules (`modprobe tun vhost_net`), or set host_link = "veth"',
+    ),
+    Record(
+        "HL-112",
+        "another hostlink runs",
+        _ERROR,
+        "the lock of the runtime folder is held by the process that the detail names. This one has touched nothing.",
+        "see what the other one does by `hostlink state`, or stop it first",
+    ),
+)
+
+_VPP = (
+    Record(
+        "HL-201",
+        "VPP not reachable",
+        _ERROR,
+        "nothing answers on VPP's API socket. hostlink waits for it; the host keeps its NIC meanwhile.",
+        "see `systemctl status vpp` and VPP's log; compare `socksvr { socket-name … }` with api_socket",
+        delay_s=3,
+    ),
+    Record(
+        "HL-202",
+        "VPP is not in its namespace",
+        _ERROR,
+        "VPP runs in another network namespace than the configuration names, so it would not find the NIC there. "
+        "Nothing was touched.",
+        "run VPP in the namespace (the drop-in in contrib/systemd does), or correct vpp.namespace",
+        depends_on=("HL-201", "HL-203"),
+    ),
+    Record(
+        "HL-203",
+        "VPP's namespace absent",
+        _ERROR,
+        "the named network namespace that VPP should run in does not exist. Nothing was touched.",
+        "make it (`ip netns add NAME`) and start VPP in it",
+    ),
+    Record(
+        "HL-204",
+        "VPP lacks a message",
+        _ERROR,
+        "this VPP does not have a message that hostlink needs, or has it in another form (its CRC differs). "
+        "Nothing was touched.",
+        "load the plugin that the message belongs to, or run a release that hostlink knows (README.md)",
+        depends_on=("HL-201",),
+    ),
+    Record(
+        "HL-205",
+        "an ACL slot is taken",
+        _ERROR,
+        "another client of VPP has its classifier where hostlink needs one; VPP would drop one of the two without a "
+        "word. Nothing was touched.",
+        "see `show inacl` and `show outacl` in VPP, and take the other classifier away",
+        depends_on=("HL-201",),
+    ),
+    Record(
+        "HL-206",
+        "punt redirect taken",
+        _ERROR,
+        "VPP already sends what it punts to an interface that is not hostlink's. Nothing was touched.",
+        "see `show ip punt redirect` and `show ip6 punt redirect` in VPP, and stop the client that set it",
+        depends_on=("HL-201",),
+    ),
+    Record(
+        "HL-207",
+        "VPP already has the interface",
+        _ERROR,
+        "an interface on the uplink, or one of the name that hostlink needs, is in VPP and was not made by hostlink. "
+        "Nothing was touched.",
+        "remove it from VPP, or from the configuration that VPP starts with",
+        depends_on=("HL-201",),
+    ),
+)
+
+_MIRROR = (
+    Record(
+        "HL-301",
+        "route cannot be expressed in VPP",
+        _WARNING,
+        "a route of the host has no form in VPP. Packets that VPP itself forwards do not follow it; the host's own do.",
+        "write the route in another way, or live with it: the detail says what VPP lacks",
+        delay_s=5,
+    ),
+    Record(
+        "HL-302",
+        "cluster route is there and foreign",
+        _WARNING,
+        "a route to one of the cluster's prefixes was on the host before hostlink could add its own. It is left alone.",
+        "remove it, or take the prefix out of [cluster]",
+        delay_s=5,
+    ),
+    Record(
+        "HL-303",
+        "no next hop for a cluster route",
+        _WARNING,
+        "the uplink has neither a default gateway nor a subnet in the family of a cluster prefix, so the host has no "
+        "route to it.",
+        "give the uplink an address of that family, or take the prefix out of [cluster]",
+        delay_s=15,
+    ),
+    Record(
+        "HL-304",
+        "the host's interface was missing or down",
+        _WARNING,
+        "somebody removed the host's interface or set it down. VPP was left as it was, and the interface put back.",
+        "find out who did it (the detail says when); while it lasts, the host is cut off",
+    ),
+)
+
+_STEPS = (
+    Record(
+        "HL-401",
+        "a step failed on the host",
+        _ERROR,
+        "the kernel refused an operation of the takeover. The NIC is given back, and hostlink does not try again by "
+        "itself.",
+        "mend what the detail names, then `hostlink resume`",
+    ),
+    Record(
+        "HL-402",
+        "a step failed in VPP",
+        _ERROR,
+        "VPP refused a message of the takeover, or answered what cannot be. The NIC is given back, and hostlink does "
+        "not try again by itself.",
+        "mend what the detail names (VPP's own log says more), then `hostlink resume`",
+    ),
+    Record(
+        "HL-403",
+        "deadline passed",
+        _ERROR,
+        "a step took longer than it may. The NIC is given back, and hostlink does not try again by itself.",
+        "see whether VPP hangs (`vppctl show threads`) or the machine is overloaded, then `hostlink resume`",
+    ),
+    Record(
+        "HL-404",
+        "VPP lost",
+        _ERROR,
+        "VPP's API socket closed or does not answer. The NIC goes back to the host, and is taken again when VPP is "
+        "back.",
+        "see `systemctl status vpp` and VPP's log",
+        delay_s=1,
+    ),
+    Record(
+        "HL-405",
+        "uplink lost",
+        _ERROR,
+        "the NIC or the host's interface has gone. What is left is put back, and hostlink waits for the uplink.",
+        "see `dmesg` for the NIC's driver, or who removed the interface",
+        delay_s=1,
+    ),
+    Record(
+        "HL-406",
+        "not everything could be given back",
+        _ERROR,
+        "the NIC is back, and read back; what the detail names is not as it was before.",
+        "put it right by hand, for instance by `ip route add …`",
+    ),
+    Record(
+        "HL-407",
+        "the path is not proved",
+        _ERROR,
+        "what answered before the takeover does not answer after it. The NIC is given back, and hostlink does not try "
+        "again by itself.",
+        "see `show errors` and `show ip punt redirect` in VPP, then `hostlink resume`",
+    ),
+    Record(
+        "HL-408",
+        "give-back failed, being tried again",
+        _ERROR,
+        "a give-back failed or took too long. It is tried again; the journal still has all it needs.",
+        "mend what the detail names; `hostlink release` tries once more at once",
+    ),
+    Record(
+        "HL-409",
+        "the host changes faster than it can be captured",
+        _WARNING,
+        "the uplink's addresses or routes changed while they were being read, again and again. Nothing was touched.",
+        "see `ip monitor` for who changes them",
+        delay_s=5,
+    ),
+)
+
+_JOURNAL = (
+    Record(
+        "HL-501",
+        "journal damaged",
+        _ERROR,
+        "the journal is torn, altered, or not complete. It is not acted on: nothing was touched.",
+        "compare the node's network with what it should be, mend it by hand, then move the file away",
+    ),
+    Record(
+        "HL-502",
+        "journal foreign",
+        _ERROR,
+        "the file in the journal's place is not hostlink's, or others could have written to it. It is not acted on.",
+        "move the file away if it is not hostlink's; see who may write to the folder",
+    ),
+    Record(
+        "HL-503",
+        "journal of a newer hostlink",
+        _ERROR,
+        "the journal was written by a newer hostlink than this one. It is not acted on.",
+        "run the newer hostlink, or let that one release the uplink before the older is installed",
+    ),
+    Record(
+        "HL-504",
+        "journal cannot be read",
+        _ERROR,
+        "the system refused to let hostlink read the journal. Nothing was touched.",
+        "see the folder's owner and mode, and the disk",
+    ),
+    Record(
+        "HL-505",
+        "journal cannot be written",
+        _ERROR,
+        "without a durable journal there is no way back, so nothing is taken over. Nothing was touched.",
+        "make room on the disk or make it writable, then `hostlink resume`",
+    ),
+    Record(
+        "HL-506",
+        "journal overtaken",
+        _ERROR,
+        "the journal is not the one that this hostlink wrote last: another one acts on this node.",
+        "find out which hostlink runs (`hostlink state`), and stop one of them",
+    ),
+)
+
+REGISTER: dict[str, Record] = {record.code: record for record in _HOST + _VPP + _MIRROR + _STEPS + _JOURNAL}
+"""Every registered problem by its code, in order of the codes."""
