@@ -1,0 +1,146 @@
+"""API definitions of one VPP, and messages to bytes and back with them.
+
+VPP sends its definitions itself (get_api_json), so nothing about a release is kept on the node. vpp_papi's packers do
+the work, in a copy of their own for each set of definitions (papi.py); the codecs last used are
+kept, keyed by the definitions' hash, so that reconnecting to the same VPP costs no parsing.
+
+vpp_papi packs what it knows and ignores what it does not: a mistyped field becomes a zero in VPP. So every field name,
+nested ones too, is checked here first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.resources
+import struct
+from collections.abc import Mapping
+from typing import Any
+
+from hostlink.vpp.errors import VppBadRequest, VppProtocolError
+from hostlink.vpp.papi import private_copy
+
+Message = Any
+"""A decoded message: a named tuple of vpp_papi with the fields of the API file, such as `reply.retval`."""
+
+_HEADER_FIELDS = frozenset({"_vl_msg_id", "client_index", "context"})
+
+_FAULTS = (LookupError, ValueError, TypeError, AttributeError, struct.error, OverflowError, RecursionError)
+"""What vpp_papi raises for definitions, bytes or values that make no sense; no class of its own covers them."""
+
+
+class Codec:
+    """Packs and unpacks the messages of one set of definitions. Build it by `codec_for` or `bootstrap_codec`."""
+
+    def __init__(self, definitions_json: str) -> None:
+        """definitions_json: a JSON array of API files, as get_api_json answers. VppProtocolError: not usable."""
+        loader, self._serializer = private_copy()
+        try:
+            self.messages, self.services = loader.process_json_array_str(definitions_json)
+        except _FAULTS as fault:
+            raise VppProtocolError(f"the API definitions that VPP sent cannot be used: {fault!r}") from fault
+        # A VPP's own definitions leave out memclnt.api, control_ping with it. Last, because the first of a name wins.
+        messages, services = loader.process_json_str(_bundled_definitions())
+        self.messages = messages | self.messages
+        self.services = services | self.services
+        self._offsets: dict[tuple[str, str], int | None] = {}
+
+    def pack(self, name: str, fields: Mapping[str, Any], *, message_id: int, client_index: int, context: int) -> bytes:
+        """One message without its frame header. VppBadRequest names the field that is wrong."""
+        definition = self.messages[name]
+        if clash := _HEADER_FIELDS & fields.keys():
+            raise VppBadRequest(f"{name}: the session sets {', '.join(sorted(clash))} itself")
+        _check_fields(definition, fields, name)
+        header = {"_vl_msg_id": message_id, "client_index": client_index, "context": context}
+        try:
+            return bytes(definition.pack({**fields, **header}))
+        except _FAULTS as fault:
+            raise VppBadRequest(f"{name} cannot be packed from {dict(fields)!r}: {_cause(fault)}") from fault
+
+    def unpack(self, name: str, data: bytes) -> Message:
+        """Decode a message of kind `name`. VppProtocolError when it does not fit its definition."""
+        try:
+            message, _size = self.messages[name].unpack(data)
+        except _FAULTS as fault:
+            self._forget_half_done_work()
+            raise VppProtocolError(f"a {name} of {len(data)} bytes does not fit its definition: {fault}") from fault
+        return message
+
+    def offset_of(self, name: str, field: str) -> int | None:
+        """Where a top-level field starts, by vpp_papi's packers; None: absent, or behind a variable part."""
+        key = (name, field)
+        if key not in self._offsets:
+            self._offsets[key] = self._find_offset(name, field)
+        return self._offsets[key]
+
+    def _find_offset(self, name: str, field: str) -> int | None:
+        definition = self.messages[name]
+        if field not in definition.fields:
+            return None
+        before = definition.packers[: definition.fields.index(field)]
+        if any(self._is_variable(packer) for packer in before):
+            return None
+        return sum(int(packer.size) for packer in before)
+
+    def _is_variable(self, packer: Any) -> bool:
+        lists = (self._serializer.VLAList, self._serializer.VLAList_legacy)
+        return isinstance(packer, lists) or not getattr(packer, "fixed", True)
+
+    def _forget_half_done_work(self) -> None:
+        """vpp_papi marks a type while it converts it and does not unmark it when unpacking fails half-way."""
+        for packer in (*self._serializer.types.values(), *self.messages.values()):
+            if getattr(packer, "toplevelconversion", False):
+                packer.toplevelconversion = False
+
+
+_codecs: dict[bytes, Codec] = {}
+_MOST_CODECS = 4
+"""The bootstrap messages, the VPP of now, the one before an upgrade, and one to spare; the oldest goes first."""
+
+
+def codec_for(definitions_json: str) -> Codec:
+    """The codec of these definitions: the kept one, or a new one with a type registry of its own."""
+    key = hashlib.sha256(definitions_json.encode("utf-8", "surrogateescape")).digest()
+    codec = _codecs.pop(key, None) or Codec(definitions_json)
+    _codecs[key] = codec
+    while len(_codecs) > _MOST_CODECS:
+        del _codecs[next(iter(_codecs))]
+    return codec
+
+
+def bootstrap_codec() -> Codec:
+    """The few messages that vpp_papi ships (memclnt.api), enough to ask a VPP for all others."""
+    return codec_for("[]")
+
+
+def _bundled_definitions() -> str:
+    return importlib.resources.files("vpp_papi.data").joinpath("memclnt.api.json").read_text()
+
+
+def _check_fields(packer: Any, value: Any, where: str) -> None:
+    """Refuse field names that the definition has not, at any depth."""
+    if isinstance(value, Mapping):
+        known = _members(packer)
+        for name, inner in value.items():
+            if name not in known:
+                raise VppBadRequest(f"{where} has no field {name!r}; it has {', '.join(known) or 'no fields'}")
+            _check_fields(known[name], inner, f"{where}.{name}")
+    elif isinstance(value, list | tuple) and hasattr(packer, "packer"):
+        for inner in value:
+            _check_fields(packer.packer, inner, where)
+
+
+def _members(packer: Any) -> dict[str, Any]:
+    """Field name → packer of a struct or union, looking through aliases."""
+    while not hasattr(packer, "packers") and hasattr(packer, "packer"):
+        packer = packer.packer
+    packers = getattr(packer, "packers", {})
+    if isinstance(packers, Mapping):
+        return dict(packers)
+    return dict(zip(packer.fields, packers, strict=True))
+
+
+def _cause(fault: BaseException) -> str:
+    """The innermost reason: vpp_papi wraps once per nesting level."""
+    while fault.__cause__ is not None:
+        fault = fault.__cause__
+    return f"{fault!r}"

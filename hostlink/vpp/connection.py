@@ -1,0 +1,206 @@
+"""The socket of a session: frames out, frames in, each to whoever waits for its context.
+
+Two tasks own the socket. The writer sends what callers put into the outbox, so that a cancelled caller never leaves
+half a frame behind; the reader hands every frame on and never waits for anybody: replies go to their waiter, messages
+without a context go to a bounded channel of events, and what nobody waits for (the late reply of a cancelled or
+timed-out caller) is counted and dropped. When either task finds that VPP has ended, every waiter learns it at once.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import islice
+
+import trio
+
+from hostlink.vpp.codec import Message
+from hostlink.vpp.dictionary import NO_DEFINITION, Dictionary
+from hostlink.vpp.errors import VppError, VppGone, VppProtocolError, VppTimeout, VppUnreachable
+from hostlink.vpp.frames import MESSAGE_ID, FrameSplitter
+from hostlink.vpp.waiters import Waiter
+
+WINDOW = 4096
+"""Requests of one exchange in flight at a time: enough to keep VPP busy, and at most 1 MB of routes in a buffer."""
+
+_CHUNK = 512
+_RECEIVE_BYTES = 256 << 10
+_EVENTS_KEPT = 256
+_CONTEXTS = 1 << 32
+_CONTEXT = struct.Struct(">I")
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A message that VPP sent by itself, such as sw_interface_event: a reason to look again, not a state."""
+
+    name: str
+    message: Message
+
+
+@dataclass(slots=True)
+class Counters:
+    """What was dropped, and why."""
+
+    late_replies: int = 0
+    """For contexts that nobody waits for: the caller gave up, or VPP answered twice."""
+    events_lost: int = 0
+    """The channel of events was full. Then others are still in it, and looking again for those covers these."""
+    undefined: int = 0
+    """Messages that VPP's table names and its definitions do not."""
+
+
+async def connect(path: str | os.PathLike[str], deadline_s: float) -> trio.SocketStream:
+    """Connect to VPP's API socket. VppUnreachable names what is wrong; VppTimeout: the listener does not accept."""
+    unix_socket = trio.socket.socket(trio.socket.AF_UNIX, trio.socket.SOCK_STREAM)
+    try:
+        with trio.fail_after(deadline_s):
+            await unix_socket.connect(os.fspath(path))
+    except OSError as fault:
+        unix_socket.close()
+        raise VppUnreachable(f"no VPP answers at {os.fspath(path)}: {fault.strerror or fault}") from fault
+    except trio.TooSlowError as fault:
+        unix_socket.close()
+        raise VppTimeout(f"{os.fspath(path)} did not accept a connection within {deadline_s:g} s") from fault
+    except BaseException:
+        unix_socket.close()
+        raise
+    return trio.SocketStream(unix_socket)
+
+
+class Connection:
+    """One connected socket. `run` must be running in a task for anything to move."""
+
+    def __init__(self, stream: trio.SocketStream, dictionary: Dictionary) -> None:
+        self.dictionary = dictionary
+        self.counters = Counters()
+        self._event_sender, self.events = trio.open_memory_channel[Event](_EVENTS_KEPT)
+        self._stream = stream
+        self._splitter = FrameSplitter()
+        self._outbox = bytearray()
+        self._outbox_filled = trio.Event()
+        self._pending: dict[int, Waiter] = {}
+        self._next_context = 1
+        self._closed = trio.Event()
+        self._reason: VppError | None = None
+
+    def take_contexts(self, count: int) -> range:
+        """A block of contexts. They come round after 2^32, long after any deadline."""
+        if self._next_context + count > _CONTEXTS:
+            self._next_context = 1
+        contexts = range(self._next_context, self._next_context + count)
+        self._next_context = contexts.stop
+        return contexts
+
+    async def exchange(self, waiter: Waiter, messages: Iterable[bytes], deadline_s: float) -> None:
+        """Send one item of `messages`, framed, for each of the waiter's contexts in order; wait until all are answered.
+
+        Raises what ended the session, or VppTimeout; the waiter then still has what did come. Whatever happens, the
+        session stays usable: answers that come later are dropped.
+        """
+        unsent = iter(messages)
+        try:
+            while chunk := list(islice(unsent, _CHUNK)):
+                await waiter.wait_in_flight(WINDOW - len(chunk), deadline_s)
+                self._send(waiter, chunk)
+            await waiter.wait_in_flight(0, deadline_s)
+        finally:
+            if waiter.in_flight:
+                self._forget(waiter)
+
+    def close(self, reason: VppError) -> None:
+        """End the session for this reason, unless it has ended; every waiter learns it."""
+        if self._reason is not None:
+            return
+        self._reason = reason
+        for waiter in set(self._pending.values()):
+            waiter.fail(reason)
+        self._pending.clear()
+        self._event_sender.close()
+        self._outbox_filled.set()
+        self._stream.socket.close()
+        self._closed.set()
+
+    async def wait_closed(self) -> VppError:
+        """Wait until the session has ended. Returns the reason."""
+        await self._closed.wait()
+        assert self._reason is not None
+        return self._reason
+
+    async def run(self) -> None:
+        """Move frames until the session ends."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._write)
+            await self._read()
+            nursery.cancel_scope.cancel()
+
+    def _send(self, waiter: Waiter, chunk: list[bytes]) -> None:
+        if self._reason is not None:
+            raise type(self._reason)(*self._reason.args)
+        start = waiter.contexts.start + waiter.sent
+        self._pending.update(dict.fromkeys(range(start, start + len(chunk)), waiter))
+        waiter.note_sent(len(chunk))
+        self._outbox += b"".join(chunk)
+        self._outbox_filled.set()
+
+    def _forget(self, waiter: Waiter) -> None:
+        for context in waiter.contexts[: waiter.sent]:
+            self._pending.pop(context, None)
+
+    async def _write(self) -> None:
+        while self._reason is None:
+            await self._outbox_filled.wait()
+            self._outbox_filled = trio.Event()
+            data, self._outbox = self._outbox, bytearray()
+            try:
+                await self._stream.send_all(data)
+            except (trio.BrokenResourceError, trio.ClosedResourceError) as fault:
+                self.close(VppGone(f"VPP took no more requests: {fault.__cause__ or fault}"))
+
+    async def _read(self) -> None:
+        while self._reason is None:
+            try:
+                data = await self._stream.receive_some(_RECEIVE_BYTES)
+                if not data:
+                    self.close(VppGone("VPP closed the API socket: it ended, was killed, or dropped this client"))
+                    return
+                self._deliver(data)
+            except (trio.BrokenResourceError, trio.ClosedResourceError) as fault:
+                self.close(VppGone(f"the API socket broke: {fault.__cause__ or fault}"))
+            except VppProtocolError as fault:
+                self.close(fault)
+
+    def _deliver(self, data: bytes) -> None:
+        """Hand on every message that is complete now."""
+        now = trio.current_time()
+        for message in self._splitter.feed(data):
+            (message_id,) = MESSAGE_ID.unpack_from(message)
+            offset = self.dictionary.context_offset(message_id)
+            if offset is None:
+                self._deliver_event(message_id, message)
+            elif offset == NO_DEFINITION:
+                self.counters.undefined += 1
+            else:
+                self._deliver_reply(message_id, offset, message, now)
+
+    def _deliver_reply(self, message_id: int, offset: int, message: bytes, now: float) -> None:
+        if len(message) < offset + _CONTEXT.size:
+            name = self.dictionary.name_of(message_id)
+            raise VppProtocolError(f"a {name} of {len(message)} bytes came, too short for its context")
+        (context,) = _CONTEXT.unpack_from(message, offset)
+        waiter = self._pending.get(context)
+        if waiter is None:
+            self.counters.late_replies += 1
+        elif waiter.take(context, message_id, message):
+            del self._pending[context]
+            waiter.note_answered(now)
+
+    def _deliver_event(self, message_id: int, message: bytes) -> None:
+        name = self.dictionary.name_of(message_id)
+        event = Event(name, self.dictionary.codec.unpack(name, message))
+        try:
+            self._event_sender.send_nowait(event)
+        except (trio.WouldBlock, trio.BrokenResourceError):
+            self.counters.events_lost += 1
