@@ -1,0 +1,121 @@
+"""A real VPP in a network namespace, for the lab, the tests and the bench: never for a node.
+
+VPP is started inside the namespace (`ip netns exec`), small: 4K pages, no hugepages, no workers, every socket and file
+in one directory, shared memory under a prefix of its own, so that several can run beside each other. It is killed with
+its whole process group, and by the kernel if whoever started it dies first.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import trio
+
+PLUGINS = ("af_packet", "tap", "ping")
+_POLL_S = 0.02
+_LOG_TAIL_LINES = 15
+
+_CONFIG = """\
+unix {{ nodaemon nobanner log {directory}/vpp.log cli-listen {directory}/cli.sock runtime-dir {directory} }}
+api-segment {{ prefix {prefix} }}
+socksvr {{ socket-name {directory}/api.sock }}
+statseg {{ socket-name {directory}/stats.sock size 32M page-size 4K }}
+memory {{ main-heap-size {heap_mib}M main-heap-page-size 4K }}
+buffers {{ page-size 4K buffers-per-numa 16384 }}
+cpu {{ workers 0 }}
+plugins {{ plugin default {{ disable }} {plugins} }}
+"""
+
+
+class VppDidNotStart(Exception):
+    """VPP ended or did not open its API socket in time; the text has the end of its log."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunningVpp:
+    """A VPP that answers. `process` leads the process group that is killed in the end."""
+
+    api_socket: Path
+    process: subprocess.Popen[bytes]
+    directory: Path
+    """vpp.log and vpp.out (its stdout and stderr) are here, also afterwards."""
+
+
+def find_vpp() -> str | None:
+    """The VPP to use: $HOSTLINK_VPP, or `vpp` on PATH; None when there is none."""
+    named = os.environ.get("HOSTLINK_VPP")
+    return shutil.which(named) if named else shutil.which("vpp")
+
+
+@asynccontextmanager
+async def running_vpp(
+    binary: str, namespace: str, directory: Path, *, heap_mib: int = 256, deadline_s: float = 10.0
+) -> AsyncIterator[RunningVpp]:
+    """Run VPP in the network namespace `namespace` with its files in `directory` (absolute); both exist.
+
+    heap_mib: 256 is enough for a node; routes take about 1 KiB each. VppDidNotStart: not up after `deadline_s` seconds.
+    """
+    with _process(binary, namespace, directory, heap_mib) as process:
+        vpp = RunningVpp(directory / "api.sock", process, directory)
+        await _wait_until_up(vpp, binary, namespace, deadline_s)
+        yield vpp
+
+
+def _config(directory: Path, heap_mib: int) -> str:
+    plugins = " ".join(f"plugin {name}_plugin.so {{ enable }}" for name in PLUGINS)
+    prefix = f"hl-{os.getpid()}-{directory.name}"
+    return _CONFIG.format(directory=directory, heap_mib=heap_mib, plugins=plugins, prefix=prefix)
+
+
+@contextmanager
+def _process(binary: str, namespace: str, directory: Path, heap_mib: int) -> Iterator[subprocess.Popen[bytes]]:
+    config = directory / "startup.conf"
+    config.write_text(_config(directory, heap_mib))
+    # Started from this thread and not by trio: the kernel's parent-death signal follows the thread that forked.
+    command = ["ip", "netns", "exec", namespace, "setpriv", "--pdeathsig", "KILL", binary, "-c", str(config)]
+    with (directory / "vpp.out").open("wb") as output:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+        )
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+async def _wait_until_up(vpp: RunningVpp, binary: str, namespace: str, deadline_s: float) -> None:
+    with trio.move_on_after(deadline_s):
+        while vpp.process.poll() is None:
+            if await _accepts(vpp.api_socket):
+                return
+            await trio.sleep(_POLL_S)
+    code = vpp.process.poll()
+    how = f"did not open its API socket within {deadline_s:g} s" if code is None else f"ended with status {code}"
+    raise VppDidNotStart(f"{binary} in {namespace} {how}; the end of its log:\n{_log_tail(vpp)}")
+
+
+async def _accepts(api_socket: Path) -> bool:
+    with trio.socket.socket(trio.socket.AF_UNIX, trio.socket.SOCK_STREAM) as probe:
+        try:
+            await probe.connect(str(api_socket))
+        except OSError:  # absent or not listening yet: what is waited for
+            return False
+    return True
+
+
+def _log_tail(vpp: RunningVpp) -> str:
+    lines: list[str] = []
+    for name in ("vpp.log", "vpp.out"):
+        log = vpp.directory / name
+        if log.exists():
+            lines += log.read_text(errors="replace").splitlines()[-_LOG_TAIL_LINES:]
+    return "\n".join(lines) or "(it wrote nothing)"
