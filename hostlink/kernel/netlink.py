@@ -1,0 +1,255 @@
+"""A NETLINK_ROUTE socket of our own, under trio.
+
+The kernel carries requests out while they are being sent, in their order, and queues one answer for each. So many go
+out in one datagram and the answers are collected afterwards (`requests`): later ones may lean on earlier ones, and a
+refused one does not stop the rest. Batches are bounded because unread answers fill the receive buffer, and an answer
+that does not fit is lost.
+
+A dump is cut into parts while it is read. If what is being dumped changes meanwhile, the kernel marks the parts
+(NLM_F_DUMP_INTR; Documentation/userspace-api/netlink/intro.rst): such a dump is read again, and never used.
+
+One lock serialises all this: one task's answers can never be taken for another's. Who is cancelled while waiting leaves
+nothing behind: what the kernel still had to say is read and dropped before the lock goes to the next.
+
+Sending may block the event loop as long as another process holds the kernel's RTNL lock; that is how netlink is made.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import struct
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import trio
+
+from hostlink.kernel import uapi
+from hostlink.kernel.attributes import walk
+from hostlink.kernel.errors import AnswersLost, KernelError, KernelRefused, ReadUnsteady
+from hostlink.kernel.namespace import open_file
+from hostlink.kernel.seam import NO_FAULTS, Faults
+from hostlink.kernel.sockets import HEADER, RECEIVE_BYTES, Message, open_socket, split
+from hostlink.kernel.watcher import Changed, Watcher, open_watcher
+
+__all__ = ["Changed", "Message", "Netlink", "Request", "Watcher", "open_netlink", "open_watcher"]
+
+_BATCH_MESSAGES = 256
+"""256 answers with a text each take about 300 KiB of the 1 MiB receive buffer (measured: 768 bytes for a bare one)."""
+_BATCH_BYTES = 1 << 16
+_DUMP_ATTEMPTS = 10
+_SEQUENCE_LIMIT = 0xFFFF0000
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One message to the kernel. `operation` is a phrase for errors: "add 10.0.0.1/24 to eth0"."""
+
+    operation: str
+    type: int
+    body: bytes
+    flags: int = 0
+    """Beyond NLM_F_REQUEST and NLM_F_ACK or NLM_F_DUMP, which are added."""
+
+
+class Netlink:
+    """A socket in one network namespace; made by `open_netlink`.
+
+    `namespace_fd` holds that namespace (for what is not netlink: sysctls, ethtool), `namespace` is how it was called.
+    """
+
+    def __init__(
+        self, sock: trio.socket.SocketType, namespace: str | None, namespace_fd: int, faults: Faults = NO_FAULTS
+    ) -> None:
+        self._sock = sock
+        self._lock = trio.Lock()
+        self._sequence = 0
+        self.namespace = namespace
+        self.namespace_fd = namespace_fd
+        self.faults = faults
+
+    async def request(self, request: Request) -> None:
+        """Carries out one request. Raises KernelRefused."""
+        (refusal,) = await self.requests([request])
+        if refusal is not None:
+            raise refusal
+
+    async def requests(self, requests: Sequence[Request]) -> list[KernelRefused | None]:
+        """Carries out many, in order, whatever becomes of each; one answer for each: None is done.
+
+        Raises AnswersLost if the socket overflowed.
+        """
+        answers: list[KernelRefused | None] = []
+        for batch in _batches(requests):
+            async with self._lock:
+                answers += await self._exchange(batch)
+        return answers
+
+    async def dump(self, request: Request) -> list[Message]:
+        """All messages of a dump, of one moment. Raises KernelRefused, ReadUnsteady."""
+        for _ in range(_DUMP_ATTEMPTS):
+            async with self._lock:
+                messages = await self._dump_once(request)
+            if messages is not None:
+                return messages
+        raise ReadUnsteady(f"could not {request.operation}: it changed during each of {_DUMP_ATTEMPTS} attempts")
+
+    async def get(self, request: Request) -> Message:
+        """The one message that answers a get request. Raises KernelRefused."""
+        async with self._lock:
+            first, data = self._pack([request], uapi.NLM_F_REQUEST)
+            await self._send(data)
+            try:
+                return await self._answer(request, first)
+            except BaseException:
+                self._drain()
+                raise
+
+    async def _answer(self, request: Request, sequence: int) -> Message:
+        while True:
+            for message in await self._receive():
+                if message.sequence != sequence:
+                    continue
+                refusal = _refusal(request, message)
+                if refusal is not None:
+                    raise refusal
+                return message
+
+    async def _exchange(self, batch: Sequence[Request]) -> list[KernelRefused | None]:
+        first, data = self._pack(batch, uapi.NLM_F_REQUEST | uapi.NLM_F_ACK)
+        await self._send(data)
+        answers: list[KernelRefused | None] = [None] * len(batch)
+        missing = len(batch)
+        try:
+            while missing:
+                for message in await self._receive():
+                    position = message.sequence - first
+                    if message.type == uapi.NLMSG_ERROR and 0 <= position < len(batch):
+                        answers[position] = _refusal(batch[position], message)
+                        missing -= 1
+        except BaseException:
+            self._drain()
+            raise
+        return answers
+
+    async def _dump_once(self, request: Request) -> list[Message] | None:
+        """None: it was interrupted."""
+        first, data = self._pack([request], uapi.NLM_F_REQUEST | uapi.NLM_F_DUMP)
+        await self._send(data)
+        messages: list[Message] = []
+        interrupted = False
+        try:
+            while True:
+                for message in await self._receive():
+                    if message.sequence != first:
+                        continue
+                    interrupted |= bool(message.flags & uapi.NLM_F_DUMP_INTR)
+                    if message.type in (uapi.NLMSG_DONE, uapi.NLMSG_ERROR):
+                        _check_end(request, message)
+                        return None if interrupted else messages
+                    messages.append(message)
+        except BaseException:
+            self._drain()
+            raise
+
+    def _pack(self, batch: Sequence[Request], flags: int) -> tuple[int, bytes]:
+        """(sequence of the first, one datagram)."""
+        if self._sequence > _SEQUENCE_LIMIT:
+            self._sequence = 0
+        first = self._sequence + 1
+        parts = []
+        for request in batch:
+            self._sequence += 1
+            size = 16 + len(request.body)
+            parts.append(HEADER.pack(size, request.type, flags | request.flags, self._sequence, 0))
+            parts.append(request.body + b"\0" * (-size % 4))
+        return first, b"".join(parts)
+
+    async def _send(self, data: bytes) -> None:
+        sent = await self._sock.send(data)
+        if sent != len(data):
+            raise KernelError(f"netlink took {sent} of {len(data)} bytes")
+
+    async def _receive(self) -> list[Message]:
+        """One datagram's messages. Only the kernel (port 0) is believed."""
+        try:
+            data, _, flags, sender = await self._sock.recvmsg(RECEIVE_BYTES)
+        except OSError as error:
+            if error.errno == errno.ENOBUFS:
+                raise AnswersLost("the netlink socket overflowed: answers of the kernel were lost") from error
+            raise
+        if flags & trio.socket.MSG_TRUNC:
+            raise AnswersLost(f"an answer of the kernel is longer than {RECEIVE_BYTES} bytes")
+        port: int = sender[0]  # type: ignore[index]  # typeshed: object
+        return list(split(data)) if port == 0 else []
+
+    def _drain(self) -> None:
+        """Reads and drops what is queued, so that the next one finds the socket empty and no dump under way.
+
+        A dump goes on as it is read, each part made by the read before it: this ends it too.
+        """
+        while True:
+            try:
+                os.read(self._sock.fileno(), RECEIVE_BYTES)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:
+                    raise
+
+
+def _batches(requests: Sequence[Request]) -> Iterable[Sequence[Request]]:
+    start = size = 0
+    for position, request in enumerate(requests):
+        length = 20 + len(request.body)
+        if position > start and (position - start == _BATCH_MESSAGES or size + length > _BATCH_BYTES):
+            yield requests[start:position]
+            start, size = position, 0
+        size += length
+    if start < len(requests):
+        yield requests[start:]
+
+
+def _refusal(request: Request, message: Message) -> KernelRefused | None:
+    """None for an acknowledgement (or any message that is not NLMSG_ERROR)."""
+    if message.type != uapi.NLMSG_ERROR:
+        return None
+    (number,) = struct.unpack_from("=i", message.body)
+    return KernelRefused(request.operation, -number, _extended(message)) if number else None
+
+
+def _extended(message: Message) -> str:
+    """The text of an extended ACK: after the error and the header of the request (the whole one if not capped)."""
+    if not message.flags & uapi.NLM_F_ACK_TLVS:
+        return ""
+    (length,) = struct.unpack_from("=I", message.body, 4)
+    start = 20 if message.flags & uapi.NLM_F_CAPPED else 4 + ((length + 3) & ~3)
+    for kind, payload in walk(message.body, start):
+        if kind == uapi.NLMSGERR_ATTR_MSG:
+            return payload.rstrip(b"\0").decode(errors="replace")
+    return ""
+
+
+def _check_end(request: Request, message: Message) -> None:
+    """NLMSG_DONE carries the dump's own result; an error may come instead of any part."""
+    number = struct.unpack_from("=i", message.body)[0] if len(message.body) >= 4 else 0
+    if number < 0:
+        detail = _extended(message) if message.type == uapi.NLMSG_ERROR else ""
+        raise KernelRefused(request.operation, -number, detail)
+
+
+@asynccontextmanager
+async def open_netlink(
+    namespace: str | None = None, groups: Iterable[int] = (), *, faults: Faults = NO_FAULTS
+) -> AsyncIterator[Netlink]:
+    """A socket in that namespace (name, path, None for the current one), for as long as the block lasts.
+
+    It is created there and used from anywhere. Raises NoSuchNamespace, PermissionError.
+    """
+    namespace_fd = open_file(namespace)
+    try:
+        with open_socket(namespace_fd, groups) as sock:
+            yield Netlink(sock, namespace, namespace_fd, faults)
+    finally:
+        os.close(namespace_fd)

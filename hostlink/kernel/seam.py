@@ -1,0 +1,95 @@
+"""The one seam that every change to the kernel passes, by name: what the failure matrix plans its faults with.
+
+Each function that is about to change something calls `faults.check("link.move", …)` first. In production nothing is
+planned and nothing traced, so that is one look-up. The lab plans `link.move:2=EPERM` (the second move fails) and has
+each name written to a file as it is reached, so that a test can enumerate the operations of a takeover and fail each of
+them once. A planned fault raises before the kernel is asked: the state is what it is when the kernel refuses.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+from hostlink.kernel.errors import KernelRefused
+
+NAMES = frozenset(
+    {
+        "address.add",
+        "address.delete",
+        "link.altname",
+        "link.delete",
+        "link.move",
+        "link.rename",
+        "link.set",
+        "neighbour.add",
+        "route.add",
+        "route.delete",
+        "rule.add",
+        "sysctl.set",
+        "tap.adopt",
+        "tap.create",
+        "tap.detach",
+        "tap.mac",
+        "tap.mtu",
+        "tap.persist",
+        "veth.create",
+    }
+)
+"""Every kind of change that hostlink makes to the kernel."""
+
+
+class Faults:
+    """Faults that are planned, and the trace of what was reached.
+
+    `planned` is {(name, n): errno}: the n-th time (from 1) that name is reached, it is refused with that errno.
+    """
+
+    def __init__(self, planned: Mapping[tuple[str, int], int] | None = None, trace: Path | None = None) -> None:
+        self._planned = dict(planned or {})
+        self._trace = trace
+        self._reached: Counter[str] = Counter()
+        for name, _ in self._planned:
+            _known(name)
+
+    @classmethod
+    def from_text(cls, plan: str, trace: Path | None = None) -> Faults:
+        """Reads `link.move=EBUSY,route.add:3=ENOMEM`. ValueError names the part that is wrong."""
+        return cls(dict(_one(part.strip()) for part in plan.split(",") if part.strip()), trace)
+
+    def check(self, name: str, operation: str) -> None:
+        """To be called before the kernel is asked; `operation` is the phrase an error would use.
+
+        Raises KernelRefused if a fault is planned here.
+        """
+        _known(name)
+        if not self._planned and self._trace is None:
+            return
+        self._reached[name] += 1
+        if self._trace is not None:
+            with self._trace.open("a") as file:
+                file.write(f"{name}\n")
+        number = self._planned.get((name, self._reached[name]))
+        if number is not None:
+            raise KernelRefused(operation, number, f"a fault planned by the lab: {name}:{self._reached[name]}")
+
+
+def _known(name: str) -> None:
+    if name not in NAMES:
+        raise ValueError(f"{name!r} is no kernel operation; there are: {', '.join(sorted(NAMES))}")
+
+
+def _one(part: str) -> tuple[tuple[str, int], int]:
+    where, equals, word = part.partition("=")
+    name, _, count = where.partition(":")
+    number = getattr(errno, word, None) if word.startswith("E") and word.isalnum() else None
+    if not equals or not isinstance(number, int) or not (count or "1").isdecimal() or int(count or "1") < 1:
+        raise ValueError(f"{part!r} is not of the form operation[:n]=ERRNO, for instance link.move:2=EBUSY")
+    _known(name)
+    return (name, int(count or "1")), number
+
+
+NO_FAULTS = Faults()
+"""Production: nothing is planned, nothing is traced."""

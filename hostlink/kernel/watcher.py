@@ -1,0 +1,143 @@
+"""Notifications of the kernel, made coarse: each only says where to look again.
+
+Netlink tells much, but not everything (no message when a link that goes down takes its IPv4 routes along), and a socket
+that overflows has lost messages for ever. So a notification carries no state: its reader takes a new snapshot. An
+overflow (ENOBUFS) is itself a notification, "look at everything again", and never the watcher's end.
+
+What has queued up is read in one go and each thing said once: a routing daemon that loads 100,000 routes wakes the
+reader a few hundred times and not 100,000 times.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import struct
+import sys
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from typing import Literal, NamedTuple
+
+import trio
+
+from hostlink.kernel import uapi
+from hostlink.kernel.attributes import walk
+from hostlink.kernel.sockets import RECEIVE_BYTES, Message, open_socket, split
+
+Kind = Literal["link", "address", "route", "rule", "neighbour", "overflow"]
+
+ALL_BUT_NEIGHBOURS = (
+    uapi.RTNLGRP_LINK,
+    uapi.RTNLGRP_IPV4_IFADDR,
+    uapi.RTNLGRP_IPV6_IFADDR,
+    uapi.RTNLGRP_IPV4_ROUTE,
+    uapi.RTNLGRP_IPV6_ROUTE,
+    uapi.RTNLGRP_IPV4_RULE,
+    uapi.RTNLGRP_IPV6_RULE,
+)
+"""What the host's view is made of. Neighbours change all the time, and only permanent ones belong to it."""
+WITH_NEIGHBOURS = (*ALL_BUT_NEIGHBOURS, uapi.RTNLGRP_NEIGH)
+
+_AT_ONCE = 500
+"""Datagrams that are read before what they say is handed on: bounds the delay, and the time other tasks wait."""
+
+
+class Changed(NamedTuple):
+    """Something changed; `link_index` is the ifindex concerned, None if it is not known or there is none."""
+
+    kind: Kind
+    link_index: int | None = None
+
+
+_KIND_OF: dict[int, Kind] = {
+    uapi.RTM_NEWLINK: "link",
+    uapi.RTM_DELLINK: "link",
+    uapi.RTM_NEWADDR: "address",
+    uapi.RTM_DELADDR: "address",
+    uapi.RTM_NEWROUTE: "route",
+    uapi.RTM_DELROUTE: "route",
+    uapi.RTM_NEWNEIGH: "neighbour",
+    uapi.RTM_DELNEIGH: "neighbour",
+    uapi.RTM_NEWRULE: "rule",
+    uapi.RTM_DELRULE: "rule",
+}
+
+
+class Watcher:
+    """A subscribed socket; `async for changed in watcher` never ends. Made by `open_watcher`."""
+
+    def __init__(self, sock: trio.socket.SocketType) -> None:
+        self._sock = sock
+        self._pending: list[Changed] = []
+
+    def __aiter__(self) -> Watcher:
+        return self
+
+    async def __anext__(self) -> Changed:
+        while not self._pending:
+            self._pending = _distinct(await self._receive(), self._queued())
+        return self._pending.pop(0)
+
+    def pending(self) -> list[Changed]:
+        """What is there now, without waiting; it is taken out."""
+        found = _distinct(self._pending, self._queued())
+        self._pending = []
+        return found
+
+    async def _receive(self) -> list[Changed]:
+        try:
+            return _read(await self._sock.recv(RECEIVE_BYTES))
+        except OSError as error:
+            return _overflow(error)
+
+    def _queued(self) -> list[Changed]:
+        """Up to _AT_ONCE datagrams that wait already (trio's sockets do not block beneath)."""
+        found: dict[Changed, None] = {}
+        for _ in range(_AT_ONCE):
+            try:
+                found.update(dict.fromkeys(_read(os.read(self._sock.fileno(), RECEIVE_BYTES))))
+            except BlockingIOError:
+                break
+            except OSError as error:
+                found.update(dict.fromkeys(_overflow(error)))
+        return list(found)
+
+
+def _overflow(error: OSError) -> list[Changed]:
+    if error.errno != errno.ENOBUFS:
+        raise error
+    return [Changed("overflow")]
+
+
+def _distinct(*lists: list[Changed]) -> list[Changed]:
+    return list(dict.fromkeys(changed for each in lists for changed in each))
+
+
+def _read(datagram: bytes) -> list[Changed]:
+    return [Changed(_KIND_OF[m.type], _link_index(m)) for m in split(datagram) if m.type in _KIND_OF]
+
+
+def _link_index(message: Message) -> int | None:
+    """ifindex at offset 4 (ifinfomsg, ifaddrmsg, ndmsg), or a route's RTA_OIF; a multipath route says None."""
+    kind = _KIND_OF[message.type]
+    if kind == "rule":
+        return None
+    if kind != "route":
+        index: int = struct.unpack_from("=i", message.body, 4)[0]
+        return index
+    for attribute, payload in walk(message.body, 12):
+        if attribute == uapi.RTA_OIF:
+            return int.from_bytes(payload, sys.byteorder)
+    return None
+
+
+@asynccontextmanager
+async def open_watcher(
+    namespace: str | int | None = None,
+    groups: Iterable[int] = ALL_BUT_NEIGHBOURS,
+    *,
+    receive_buffer_bytes: int = 4 << 20,
+) -> AsyncIterator[Watcher]:
+    """A watcher in that namespace; subscribed when the block begins, so nothing after that goes unsaid."""
+    with open_socket(namespace, groups, receive_buffer_bytes) as sock:
+        yield Watcher(sock)
