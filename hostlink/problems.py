@@ -116,7 +116,7 @@ _HOST = (
         "HL-108",
         "uplink is down",
         _NOTE,
-        "the uplink was down when it was found. It is taken as it is, and comes up when the host's interface is set up.",
+        "the uplink was down when it was found. It is taken as it is, and comes up with the host's interface.",
         "set it up, if it should be: `ip link set NAME up`",
         delay_s=5,
     ),
