@@ -35,6 +35,7 @@ NAMES = frozenset(
         "tap.mac",
         "tap.mtu",
         "tap.persist",
+        "tap.remove",
         "veth.create",
     }
 )
