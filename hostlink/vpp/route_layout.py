@@ -1,0 +1,91 @@
+"""Where table, prefix and source of a route are in a packed message, found out from the codec and never guessed.
+
+vpp_papi packs 24,500 messages a second, a patched template goes at 900,000 (design: vpp-facts §1). To patch, one must
+know the offsets. They are taken from the codec itself: pack a message of zeros, pack it again with one field set to a
+value that cannot be mistaken, and see which bytes changed. A definition in which a field shifted is so followed; one in
+which a field has gone, has another size or another order is refused, by name. (Definition: ip_route_v2 in
+vnet/ip/ip.api.)
+"""
+
+from __future__ import annotations
+
+import functools
+import struct
+from dataclasses import dataclass
+from typing import Any
+
+from hostlink.vpp.codec import Codec
+from hostlink.vpp.contract import CONTRACT
+from hostlink.vpp.errors import ContractError, Missing, VppBadRequest
+
+_SENTINELS = {1: b"\xa5", 4: b"\xa1\xa2\xa3\xa4", 16: bytes(range(0xB0, 0xC0))}
+_FORMATS = {1: "B", 4: "I", 16: "16s"}
+_FIELDS = {"table_id": 4, "prefix.address.af": 1, "prefix.address.un.ip6": 16, "prefix.len": 1, "src": 1}
+"""Field of the route → its bytes, in the order on the wire."""
+
+
+@dataclass(frozen=True, slots=True)
+class RouteLayout:
+    """Offsets in bytes from the start of the message, without frame header."""
+
+    context: int
+    address: int
+    """Of 16 bytes; an IPv4 address has the first 4."""
+    length: int
+    head: struct.Struct
+    """Unpacks (table_id, address family, address, prefix length, source). Its size is where the paths start."""
+
+
+@functools.lru_cache(maxsize=8)
+def route_layout(codec: Codec, message: str) -> RouteLayout:
+    """The layout of a message that ends in an ip_route_v2 called `route`. ContractError: not as hostlink knows it."""
+    zeros = _pack(codec, message, {})
+    offsets = {field: _find(codec, message, zeros, field) for field in _FIELDS}
+    context = codec.offset_of(message, "context")
+    if context is None:
+        raise _unknown(message, "context")
+    return RouteLayout(
+        context, offsets["prefix.address.un.ip6"], offsets["prefix.len"], _head(message, offsets, len(zeros))
+    )
+
+
+def _find(codec: Codec, message: str, zeros: bytes, field: str) -> int:
+    """Where the field's sentinel stands in place of zeros; all else must be as before."""
+    sentinel = _SENTINELS[_FIELDS[field]]
+    packed = _pack(codec, message, _nested(field, sentinel))
+    at = packed.find(sentinel)
+    if at < 0 or zeros != packed.replace(sentinel, bytes(len(sentinel)), 1):
+        raise _unknown(message, field)
+    return at
+
+
+def _head(message: str, offsets: dict[str, int], total_bytes: int) -> struct.Struct:
+    layout, at = ">", 0
+    for field, size in _FIELDS.items():
+        if offsets[field] < at:
+            raise _unknown(message, field)
+        layout += f"{offsets[field] - at}x{_FORMATS[size]}"
+        at = offsets[field] + size
+    return struct.Struct(f"{layout}{total_bytes - at}x")
+
+
+def _pack(codec: Codec, message: str, route: dict[str, Any]) -> bytes:
+    fields: dict[str, Any] = {"route": route}
+    if "is_add" in codec.messages[message].fields:
+        fields["is_add"] = False  # its default is not zero
+    try:
+        return codec.pack(message, fields, message_id=0, client_index=0, context=0)
+    except VppBadRequest as fault:
+        raise _unknown(message, "route") from fault
+
+
+def _nested(field: str, sentinel: bytes) -> dict[str, Any]:
+    """The field, named with dots, as nested dicts around its value: a number, or 16 bytes as they are."""
+    value: Any = sentinel if len(sentinel) == 16 else int.from_bytes(sentinel, "big")
+    for name in reversed(field.split(".")):
+        value = {name: value}
+    return dict(value)
+
+
+def _unknown(message: str, field: str) -> ContractError:
+    return ContractError((Missing(f"{message}.{field}", CONTRACT[message], "another layout"),))

@@ -1,0 +1,139 @@
+"""Routes to bytes and back at bulk speed.
+
+Out: a template for each shape is packed by the codec, once: a whole framed ip_route_add_del_v2 for one table, family
+and tuple of paths. Nearly all routes of a node share a few of those; for each route only context, address and prefix
+length are written into it. In: prefix and table by struct, the paths by the codec once for each distinct run of
+bytes.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
+from typing import Any
+
+from hostlink.core.model import Family, PathType, Prefix, VppPath, VppRoute
+from hostlink.vpp.codec import Codec
+from hostlink.vpp.frames import HEADER, frame
+from hostlink.vpp.messages import fib_path
+from hostlink.vpp.route_layout import route_layout
+
+ADD_DEL = "ip_route_add_del_v2"
+DETAILS = "ip_route_v2_details"
+
+_CONTEXT = struct.Struct(">I")
+_IP6 = 1
+"""vl_api_address_family_t of IPv6, and fib_path_nh_proto too; 0 is IPv4."""
+_PATH_TYPES = {kind.value: kind for kind in PathType}
+
+
+def path_order(path: VppPath) -> tuple[int, int, int, int, bytes, int]:
+    """Sort key of a route's paths: VPP keeps no order that means anything, and equal routes must compare equal."""
+    version, packed = (path.next_hop.version, path.next_hop.packed) if path.next_hop is not None else (0, b"")
+    return (path.preference, path.sw_if_index, path.type.value, version, packed, path.weight)
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A framed message that lacks context, address and prefix length; the offsets count from the frame's start."""
+
+    message: bytearray
+    context_at: int
+    address_at: int
+    length_at: int
+
+    def fill(self, context: int, prefix: Prefix) -> bytes:
+        """The message for one prefix of the template's family."""
+        message, packed = self.message, prefix.network_address.packed
+        _CONTEXT.pack_into(message, self.context_at, context)
+        message[self.address_at : self.address_at + len(packed)] = packed
+        message[self.length_at] = prefix.prefixlen
+        return bytes(message)
+
+
+class RoutePacker:
+    """Packs adds and deletes under one FIB source, for one session: its message id and its client_index."""
+
+    def __init__(self, codec: Codec, message_id: int, client_index: int, source_id: int) -> None:
+        self._codec = codec
+        self._message_id = message_id
+        self._client_index = client_index
+        self._source_id = source_id
+        self._layout = route_layout(codec, ADD_DEL)
+        self._templates: dict[tuple[int, int, tuple[VppPath, ...] | None], Template] = {}
+
+    def templates(self, routes: Iterable[VppRoute], *, is_add: bool) -> list[Template]:
+        """The template of each route. VppBadRequest: a value that VPP's fields cannot hold; nothing was sent."""
+        known = self._templates
+        found = []
+        for route in routes:
+            key = (route.table_id, route.prefix.version, route.paths if is_add else None)
+            template = known.get(key)
+            if template is None:
+                template = known[key] = self._template(route, is_add)
+            found.append(template)
+        return found
+
+    def _template(self, route: VppRoute, is_add: bool) -> Template:
+        message = self._codec.pack(
+            ADD_DEL,
+            route_fields(route, self._source_id, is_add),
+            message_id=self._message_id,
+            client_index=self._client_index,
+            context=0,
+        )
+        offsets = (self._layout.context, self._layout.address, self._layout.length)
+        return Template(bytearray(frame(message)), *(HEADER.size + offset for offset in offsets))
+
+
+def route_fields(route: VppRoute, source_id: int, is_add: bool) -> dict[str, Any]:
+    """The fields of ip_route_add_del_v2. An add replaces all paths; a delete takes the whole entry of that source."""
+    family = Family(route.prefix.version)
+    paths = [fib_path(path, family) for path in route.paths] if is_add else []
+    entry = {
+        "table_id": route.table_id,
+        "prefix": str(route.prefix),
+        "src": source_id,
+        "n_paths": len(paths),
+        "paths": paths,
+    }
+    return {"is_add": is_add, "is_multipath": False, "route": entry}
+
+
+class RouteReader:
+    """Decodes ip_route_v2_details."""
+
+    def __init__(self, codec: Codec) -> None:
+        self._codec = codec
+        self._head = route_layout(codec, DETAILS).head
+        self._paths: dict[bytes, tuple[VppPath, ...]] = {}
+
+    def read(self, details: bytes) -> VppRoute:
+        """One route, its paths in `path_order`. VppProtocolError: the message does not fit its definition."""
+        if len(details) < self._head.size:
+            self._codec.unpack(DETAILS, details)  # says what is wrong
+        table_id, family, address, length, _source = self._head.unpack_from(details)
+        prefix = IPv6Network((address, length)) if family == _IP6 else IPv4Network((address[:4], length))
+        packed_paths = details[self._head.size :]
+        paths = self._paths.get(packed_paths)
+        if paths is None:
+            paths = self._paths[packed_paths] = self._read_paths(details)
+        return VppRoute(table_id, prefix, paths)
+
+    def _read_paths(self, details: bytes) -> tuple[VppPath, ...]:
+        """A path of a kind that hostlink never makes is left out, so that the route differs from any that it wants."""
+        known = [path for path in self._codec.unpack(DETAILS, details).route.paths if int(path.type) in _PATH_TYPES]
+        return tuple(sorted(map(_path, known), key=path_order))
+
+
+def _path(path: Any) -> VppPath:
+    hop = path.nh.address.ip6 if int(path.proto) == _IP6 else path.nh.address.ip4
+    return VppPath(
+        sw_if_index=path.sw_if_index,
+        next_hop=None if hop.is_unspecified else hop,
+        weight=path.weight,
+        preference=path.preference,
+        type=_PATH_TYPES[int(path.type)],
+    )

@@ -1,0 +1,133 @@
+"""hostlink's own routes in VPP, many at a time.
+
+They go in under a FIB source of hostlink's own: an add replaces all paths of hostlink's entry for a prefix, a delete
+touches nobody else's, and a dump by source shows just these. Among entries for the same prefix VPP takes the one whose
+source has the best priority: 0x78 comes before API and CLI (0x80, 0x81), so that hostlink's wins over an operator's
+leftovers, and after interface addresses (0x03), which must win. The dump compares with an entry's *best* source:
+where an interface address has the same prefix, hostlink's entry waits behind it and is not shown.
+
+A source cannot be deleted, and each add makes a new one, 230 or so in VPP's life: so it is looked for first.
+(Definitions: vnet/fib/fib.api, vnet/ip/ip.api. Sources: vnet/fib/fib_source.h.)
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import trio
+
+from hostlink.core.model import Family, VppRoute
+from hostlink.vpp.errors import ContractError, Missing, VppBadRequest, VppProtocolError, VppRefused
+from hostlink.vpp.route_packer import ADD_DEL, RoutePacker, RouteReader, Template, route_fields
+from hostlink.vpp.session import Request, Session
+from hostlink.vpp.waiters import Waiter
+
+SOURCE_NAME = "hostlink"
+SOURCE_PRIORITY = 0x78
+
+_REPLY = "ip_route_add_del_v2_reply"
+_RETVAL = struct.Struct(">i")
+_BREATH = 5000
+"""Routes handled in one go before other tasks get their turn: some 20 ms."""
+
+
+@dataclass(frozen=True, slots=True)
+class RouteFailure:
+    """A route that VPP refused to add, or (`added` False) to delete."""
+
+    route: VppRoute
+    added: bool
+    error: VppRefused
+
+
+async def own_source(session: Session, name: str = SOURCE_NAME, priority: int = SOURCE_PRIORITY) -> int:
+    """The id of hostlink's FIB source in this VPP, made if it is not there yet. Valid for VPP's life."""
+    for details in await session.dump("fib_source_dump"):
+        if (details.src.name, details.src.priority) == (name, priority):
+            return int(details.src.id)
+    reply = await session.request("fib_source_add", src={"name": name, "priority": priority})
+    if reply.id == 0:  # FIB_SOURCE_INVALID, with a retval of 0
+        raise VppProtocolError("VPP has no FIB source left for hostlink's routes; only a restart of VPP gives new ones")
+    return int(reply.id)
+
+
+async def apply_routes(
+    session: Session, source_id: int, add: Iterable[VppRoute], delete: Iterable[VppRoute]
+) -> list[RouteFailure]:
+    """Add (or replace) and then delete routes under a FIB source, all in flight. Deleting an absent one is no error.
+
+    Returns what VPP refused; the rest is done. Raises VppGone or VppTimeout when how far it came is unknown: read back.
+    VppBadRequest, before anything is sent: a value that does not fit, or a prefix to be both added and deleted.
+    """
+    adds, deletes = list(add), list(delete)
+    _refuse_contradictions(adds, deletes)
+    packer = RoutePacker(session.codec, session.id_of(ADD_DEL), session.client_index, source_id)
+    templates = await _templates(packer, adds, is_add=True) + await _templates(packer, deletes, is_add=False)
+    routes = adds + deletes
+    waiter = _Counted(session, len(routes))
+    await session.exchange(waiter, _filled(waiter.contexts, templates, routes))
+    return [_failure(routes[at], at < len(adds), source_id, retval) for at, retval in sorted(waiter.refused)]
+
+
+async def read_routes(session: Session, source_id: int, table_id: int, family: Family) -> list[VppRoute]:
+    """The routes of one table of which the source is the best one, paths in `path_order`. No such table: none."""
+    table = {"table_id": table_id, "is_ip6": family == Family.IPV6}
+    (dump,) = await session.dump_frames([Request("ip_route_v2_dump", {"src": source_id, "table": table})])
+    reader = RouteReader(session.codec)
+    routes: list[VppRoute] = []
+    for start in range(0, len(dump), _BREATH):
+        routes += map(reader.read, dump[start : start + _BREATH])
+        await trio.lowlevel.checkpoint()
+    return routes
+
+
+class _Counted(Waiter):
+    """Replies of which only the retval matters, looked at as they come and not kept."""
+
+    def __init__(self, session: Session, count: int) -> None:
+        super().__init__(f"{count} routes ({ADD_DEL})", session.take_contexts(count))
+        retval_at = session.codec.offset_of(_REPLY, "retval")
+        if retval_at is None:
+            raise ContractError((Missing(f"{_REPLY}.retval", "a fixed place"),))
+        self._retval_at = retval_at
+        self._reply_id = session.id_of(_REPLY)
+        self.refused: list[tuple[int, int]] = []
+        """(position of the request, retval)"""
+
+    def take(self, context: int, message_id: int, data: bytes) -> bool:
+        if message_id != self._reply_id:
+            raise self.refuse_kind(message_id, self._reply_id)
+        if len(data) < self._retval_at + _RETVAL.size:
+            raise VppProtocolError(f"a {_REPLY} of {len(data)} bytes came, too short for its retval")
+        (retval,) = _RETVAL.unpack_from(data, self._retval_at)
+        if retval:
+            self.refused.append((context - self.contexts.start, retval))
+        return True
+
+
+async def _templates(packer: RoutePacker, routes: Sequence[VppRoute], *, is_add: bool) -> list[Template]:
+    found: list[Template] = []
+    for start in range(0, len(routes), _BREATH):
+        found += packer.templates(routes[start : start + _BREATH], is_add=is_add)
+        await trio.lowlevel.checkpoint()
+    return found
+
+
+def _filled(contexts: range, templates: list[Template], routes: list[VppRoute]) -> Iterator[bytes]:
+    for context, template, route in zip(contexts, templates, routes, strict=True):
+        yield template.fill(context, route.prefix)
+
+
+def _refuse_contradictions(adds: list[VppRoute], deletes: list[VppRoute]) -> None:
+    if not adds or not deletes:
+        return
+    added = {(route.table_id, route.prefix) for route in adds}
+    for route in deletes:
+        if (route.table_id, route.prefix) in added:
+            raise VppBadRequest(f"{route.prefix} of table {route.table_id} is to be both added and deleted")
+
+
+def _failure(route: VppRoute, added: bool, source_id: int, retval: int) -> RouteFailure:
+    return RouteFailure(route, added, VppRefused(ADD_DEL, route_fields(route, source_id, added), retval))
