@@ -1,0 +1,186 @@
+"""Routes from dumped RTM_NEWROUTE bodies, by `struct`: a node that speaks BGP has hundreds of thousands of them.
+
+The reader below knows the attributes that nearly all routes are made of and reads them by hand; a route with any other
+(source prefix, gateway of another family, nexthop object, encapsulation …) goes through pyroute2's parser, which is
+complete and thirty times slower. Both must make the same value of the same bytes: tests compare them.
+
+What the model has no word for (locked metrics, router preference, encapsulation) is in the body, which is kept whole.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterable
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Any
+
+from hostlink.core.model import IPAddress, NextHop, Prefix, Route
+from hostlink.kernel import uapi
+from hostlink.kernel.parse import decode
+from hostlink.kernel.sockets import Message
+
+_RTMSG = struct.Struct("=8BI")
+"""struct rtmsg: family, dst_len, src_len, tos, table, protocol, scope, type, flags (linux/rtnetlink.h)."""
+_ATTRIBUTE = struct.Struct("=HH")
+_RTNEXTHOP = struct.Struct("=HBBi")
+_TICKS_PER_S = 100
+"""USER_HZ: rta_cacheinfo counts in clock ticks, 100 to the second on every architecture of today."""
+
+_u32 = struct.Struct("=I").unpack_from
+_s32 = struct.Struct("=i").unpack_from
+
+HopCache = dict[tuple[int, bytes, bool, int], NextHop]
+_AF_INET6 = 10
+
+
+def read_routes(messages: Iterable[Message]) -> tuple[Route, ...]:
+    """All routes of a dump, in its order, but not cache entries (RTM_F_CLONED)."""
+    cache: HopCache = {}
+    found = []
+    for message in messages:
+        if message.type == uapi.RTM_NEWROUTE and not _u32(message.body, 8)[0] & uapi.RTM_F_CLONED:
+            found.append(by_hand(message.body, cache) or by_pyroute2(message.body))
+    return tuple(found)
+
+
+def by_hand(body: bytes, cache: HopCache) -> Route | None:
+    """The route, or None if it has an attribute that this does not know. `cache` shares equal next hops.
+
+    One long function on purpose: it runs once for each of 100,000 routes, and each call it made would cost a tenth.
+    """
+    family, prefix_length, _, tos, table, protocol, scope, kind, flags = _RTMSG.unpack_from(body)
+    six = family == _AF_INET6
+    destination: bytes | int = 0
+    link_index = metric = 0
+    gateway = b""
+    source = mtu_bytes = expires_s = None
+    hops: tuple[NextHop, ...] | None = None
+    offset, end = 12, len(body)
+    while offset < end:
+        length, attribute = _ATTRIBUTE.unpack_from(body, offset)
+        start, stop = offset + 4, offset + length
+        offset = (stop + 3) & ~3
+        if attribute == uapi.RTA_DST:
+            destination = body[start:stop]
+        elif attribute == uapi.RTA_OIF:
+            link_index = _s32(body, start)[0]
+        elif attribute == uapi.RTA_GATEWAY:
+            gateway = body[start:stop]
+        elif attribute == uapi.RTA_TABLE:
+            table = _u32(body, start)[0]
+        elif attribute == uapi.RTA_PRIORITY:
+            metric = _u32(body, start)[0]
+        elif attribute == uapi.RTA_PREFSRC:
+            source = (IPv6Address if six else IPv4Address)(body[start:stop])
+        elif attribute == uapi.RTA_METRICS:
+            mtu_bytes = _mtu(body, start, stop)
+        elif attribute == uapi.RTA_CACHEINFO:
+            expires_s = _expires(_s32(body, start + 8)[0])
+        elif attribute == uapi.RTA_MULTIPATH:
+            hops = _multipath(body, start, stop, cache)
+            if hops is None:
+                return None
+        elif attribute != uapi.RTA_PREF:
+            return None
+    if hops is None:
+        hops = (_hop(cache, link_index, gateway, bool(flags & uapi.RTNH_F_ONLINK), 1),) if link_index else ()
+    prefix: Prefix = (IPv6Network if six else IPv4Network)((destination, prefix_length))
+    return Route(
+        prefix, table, hops, kind, protocol, scope, metric, tos, source, mtu_bytes, expires_s, None, None, body
+    )
+
+
+def _hop(cache: HopCache, link_index: int, gateway: bytes, onlink: bool, weight: int) -> NextHop:
+    key = (link_index, gateway, onlink, weight)
+    hop = cache.get(key)
+    if hop is None:
+        address = _packed(gateway) if gateway else None
+        hop = cache[key] = NextHop(link_index or None, address, weight, onlink)
+    return hop
+
+
+def _packed(address: bytes) -> IPAddress:
+    return IPv4Address(address) if len(address) == 4 else IPv6Address(address)
+
+
+def _mtu(body: bytes, offset: int, end: int) -> int | None:
+    """RTAX_MTU among the nested metrics."""
+    while offset < end:
+        length, kind = _ATTRIBUTE.unpack_from(body, offset)
+        if kind == uapi.RTAX_MTU:
+            mtu_bytes: int = _u32(body, offset + 4)[0]
+            return mtu_bytes
+        offset += (length + 3) & ~3
+    return None
+
+
+def _expires(ticks: int) -> int | None:
+    """Seconds left, rounded up: a route that is still there has not expired."""
+    return -(-ticks // _TICKS_PER_S) if ticks > 0 else None
+
+
+def _multipath(body: bytes, offset: int, end: int, cache: HopCache) -> tuple[NextHop, ...] | None:
+    """struct rtnexthop, each with attributes of its own. None if a hop has more than a gateway."""
+    hops = []
+    while offset < end:
+        length, flags, weight, link_index = _RTNEXTHOP.unpack_from(body, offset)
+        gateway = b""
+        if length > 8:
+            size, attribute = _ATTRIBUTE.unpack_from(body, offset + 8)
+            if attribute != uapi.RTA_GATEWAY or 8 + ((size + 3) & ~3) < length:
+                return None
+            gateway = body[offset + 12 : offset + 8 + size]
+        hops.append(_hop(cache, link_index, gateway, bool(flags & uapi.RTNH_F_ONLINK), weight + 1))
+        offset += (length + 3) & ~3
+    return tuple(hops)
+
+
+# ------------------------------------------------------------------------------------------------- the complete reader
+
+
+def by_pyroute2(body: bytes) -> Route:
+    """The same value from any RTM_NEWROUTE body."""
+    (message,) = decode([Message(uapi.RTM_NEWROUTE, 0, 0, body)])
+    get = message.get_attr
+    any_address = "::" if message["family"] == _AF_INET6 else "0.0.0.0"
+    metrics = get("RTA_METRICS")
+    life = get("RTA_CACHEINFO")
+    source_length = message["src_len"]
+    return Route(
+        prefix=ip_network(f"{get('RTA_DST') or any_address}/{message['dst_len']}"),
+        table=get("RTA_TABLE") or message["table"],
+        next_hops=_next_hops(message),
+        type=message["type"],
+        protocol=message["proto"],
+        scope=message["scope"],
+        metric=get("RTA_PRIORITY") or 0,
+        tos=message["tos"],
+        preferred_source=_optional(get("RTA_PREFSRC")),
+        mtu_bytes=metrics.get_attr("RTAX_MTU") if metrics else None,
+        expires_s=_expires(_signed(life["rta_expires"])) if life else None,
+        source_prefix=ip_network(f"{get('RTA_SRC') or any_address}/{source_length}") if source_length else None,
+        nexthop_id=get("RTA_NH_ID"),
+        body=body,
+    )
+
+
+def _next_hops(message: Any) -> tuple[NextHop, ...]:
+    multipath = message.get_attr("RTA_MULTIPATH")
+    if multipath:
+        return tuple(_pyroute2_hop(hop.get_attr, hop["oif"], hop["flags"], hop["hops"] + 1) for hop in multipath)
+    link_index = message.get_attr("RTA_OIF")
+    return (_pyroute2_hop(message.get_attr, link_index, message["flags"], 1),) if link_index else ()
+
+
+def _pyroute2_hop(get: Callable[[str], Any], link_index: int, flags: int, weight: int) -> NextHop:
+    via = get("RTA_VIA")
+    gateway = _optional(via["addr"] if via else get("RTA_GATEWAY"))
+    return NextHop(link_index or None, gateway, weight, bool(flags & uapi.RTNH_F_ONLINK))
+
+
+def _optional(text: str | None) -> IPAddress | None:
+    return ip_address(text) if text else None
+
+
+def _signed(value: int) -> int:
+    return value - (1 << 32) if value >= 1 << 31 else value

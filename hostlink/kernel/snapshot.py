@@ -1,0 +1,194 @@
+"""The host's view of one link, whole and of one moment: what a takeover captures and what the mirror follows.
+
+Netlink has no snapshot across its tables: links, addresses, routes and rules are dumped one after the other. So a
+watcher is subscribed before the reading begins; if it heard anything about the link meanwhile, all is read again. (What
+netlink does not announce, IPv4 routes lost with their link or address, comes with a link or address that it does.)
+
+Only while a routing daemon pours in routes does that never end. Then, and only then, is a view taken although routes
+came and went during it: a FIB dump walks by prefix, so every route that stood throughout is in it, and the notification
+that spoilt it is heard by the daemon's own watcher too, which looks again.
+"""
+
+from __future__ import annotations
+
+import errno
+import struct
+from pathlib import Path
+
+import trio
+
+from hostlink.core.model import Address, HostView, Link, Neighbour, Route, Rule
+from hostlink.kernel import parse, uapi
+from hostlink.kernel.attributes import text, u32
+from hostlink.kernel.errors import KernelRefused, ReadUnsteady
+from hostlink.kernel.link import link_body
+from hostlink.kernel.netlink import Netlink, Request
+from hostlink.kernel.nic import read_driver
+from hostlink.kernel.routes import read_routes
+from hostlink.kernel.sysctl import read_sysctls
+from hostlink.kernel.watcher import Changed, Watcher, open_watcher
+
+_ATTEMPTS = 10
+_PAUSE_S = 0.005
+"""Grows with each attempt: ten attempts wait a quarter of a second in all."""
+_FAMILIES = (2, 10)
+_NAME_BYTES = 15
+_MAIN = uapi.RT_TABLE_MAIN
+
+
+async def read_links(nl: Netlink) -> tuple[Link, ...]:
+    """All links of the namespace, by ifindex."""
+    messages = await nl.dump(Request("read the links", uapi.RTM_GETLINK, link_body()))
+    return tuple(sorted(parse.links(messages), key=lambda link: link.index))
+
+
+async def read_link(nl: Netlink, which: str | int) -> Link | None:
+    """One link by name, altname or ifindex, or None."""
+    request = Request(f"read interface {which}", uapi.RTM_GETLINK, _which(which))
+    try:
+        message = await nl.get(request)
+    except KernelRefused as refusal:
+        if refusal.errno == errno.ENODEV:
+            return None
+        raise
+    return parse.links([message])[0]
+
+
+def _which(which: str | int) -> bytes:
+    if isinstance(which, int):
+        return link_body(which)
+    kind = uapi.IFLA_IFNAME if len(which.encode()) <= _NAME_BYTES else uapi.IFLA_ALT_IFNAME
+    return link_body(attributes=text(kind, which))
+
+
+async def find_link(
+    nl: Netlink,
+    *,
+    name: str | None = None,
+    mac: str | None = None,
+    pci: str | None = None,
+    default_route: bool = False,
+) -> Link | None:
+    """The one link that matches all that is given, or None.
+
+    Several links may share a MAC (a VLAN on its NIC, a bond's members): the one with the lowest rank wins, a hardware
+    NIC (no kind) before a virtual one, then the lower ifindex. `default_route`: the link of the best default route of
+    the main table, IPv4 before IPv6.
+    """
+    if name is None and mac is None and pci is None and not default_route:
+        raise ValueError("find_link needs a property to go by")
+    wanted_index = await _default_route_link(nl) if default_route else None
+    if default_route and wanted_index is None:
+        return None
+    found = [
+        link
+        for link in await read_links(nl)
+        if (name is None or name in (link.name, *link.altnames))
+        and (mac is None or link.mac == mac.lower())
+        and (wanted_index is None or link.index == wanted_index)
+        and (pci is None or read_driver(nl.namespace_fd, link.name).pci_address == pci.lower())
+    ]
+    return min(found, key=lambda link: (link.kind != "", link.index), default=None)
+
+
+async def _default_route_link(nl: Netlink) -> int | None:
+    for family in _FAMILIES:
+        messages = await nl.dump(_routes_request(family, u32(uapi.RTA_TABLE, _MAIN)))
+        routes = read_routes(message for message in messages if message.body[1] == 0)
+        usable = [route for route in routes if route.type == uapi.RTN_UNICAST and route.next_hops]
+        if usable:
+            return min(usable, key=lambda route: route.metric).next_hops[0].link_index
+    return None
+
+
+async def read_view(nl: Netlink, link: str | int, *, proc_root: Path = Path("/proc")) -> HostView | None:
+    """Everything that the host says about a link (name, altname or ifindex); None if it is not there.
+
+    Raises ReadUnsteady if links, addresses or rules changed during each attempt.
+    """
+    torn: HostView | None = None
+    async with open_watcher(nl.namespace_fd) as watcher:
+        for attempt in range(_ATTEMPTS):
+            await trio.sleep(attempt * _PAUSE_S)
+            watcher.pending()
+            view = await _read_once(nl, link, proc_root)
+            if view is None:
+                return None
+            kinds = _heard(watcher, view.link.index)
+            if not kinds:
+                return view
+            torn = view if kinds == {"route"} else None
+    if torn is not None:
+        return torn
+    raise ReadUnsteady(f"interface {link} changed during each of {_ATTEMPTS} attempts to read it")
+
+
+def _heard(watcher: Watcher, link_index: int) -> set[str]:
+    """The kinds of change that concern the link: its own, and those that may be (rules, multipath routes)."""
+    return {changed.kind for changed in watcher.pending() if _concerns(changed, link_index)}
+
+
+def _concerns(changed: Changed, link_index: int) -> bool:
+    return changed.link_index is None or changed.link_index == link_index
+
+
+async def _read_once(nl: Netlink, which: str | int, proc_root: Path) -> HostView | None:
+    link = await read_link(nl, which)
+    if link is None:
+        return None
+    driver = read_driver(nl.namespace_fd, link.name)
+    try:
+        return HostView(
+            link=link,
+            addresses=await _addresses(nl, link.index),
+            routes=await _routes(nl, link.index),
+            neighbours=await _neighbours(nl, link.index),
+            rules=await _rules(nl, link),
+            sysctls=read_sysctls(nl.namespace_fd, link.name, proc_root=proc_root),
+            driver=driver.name,
+            pci_address=driver.pci_address,
+        )
+    except KernelRefused as refusal:
+        if refusal.errno == errno.ENODEV:  # it left while it was being read
+            return None
+        raise
+
+
+async def _addresses(nl: Netlink, link_index: int) -> tuple[Address, ...]:
+    messages = []
+    for family in _FAMILIES:
+        body = struct.pack("=BBBBi", family, 0, 0, 0, link_index)
+        messages += await nl.dump(Request(f"read the addresses of interface {link_index}", uapi.RTM_GETADDR, body))
+    return parse.addresses(messages, link_index)
+
+
+async def _routes(nl: Netlink, link_index: int) -> tuple[Route, ...]:
+    """Of every table and type; the kernel leaves out those that do not use the link (strict checking)."""
+    messages = []
+    for family in _FAMILIES:
+        messages += await nl.dump(_routes_request(family, u32(uapi.RTA_OIF, link_index)))
+    return tuple(route for route in read_routes(messages) if route.uses(link_index))
+
+
+def _routes_request(family: int, filter_attribute: bytes) -> Request:
+    body = struct.pack("=8BI", family, 0, 0, 0, 0, 0, 0, 0, 0) + filter_attribute
+    return Request("read the routes", uapi.RTM_GETROUTE, body)
+
+
+async def _neighbours(nl: Netlink, link_index: int) -> tuple[Neighbour, ...]:
+    """Permanent ones, then proxies, which are a dump of their own."""
+    messages = []
+    for flags in (0, uapi.NTF_PROXY):
+        for family in _FAMILIES:
+            body = struct.pack("=BxxxiHBB", family, 0, 0, flags, 0) + u32(uapi.NDA_IFINDEX, link_index)
+            request = Request(f"read the neighbours of interface {link_index}", uapi.RTM_GETNEIGH, body)
+            messages += await nl.dump(request)
+    return parse.neighbours(messages, link_index)
+
+
+async def _rules(nl: Netlink, link: Link) -> tuple[Rule, ...]:
+    messages = []
+    for family in _FAMILIES:
+        body = struct.pack("=8BI", family, 0, 0, 0, 0, 0, 0, 0, 0)
+        messages += await nl.dump(Request("read the rules", uapi.RTM_GETRULE, body))
+    return parse.rules(messages, (link.name, *link.altnames))
