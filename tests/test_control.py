@@ -180,8 +180,8 @@ async def test_who_does_not_speak_the_protocol_is_disconnected_and_others_are_se
         assert await ask(path, varlink.pack_call(Call(varlink.GET_STATE)))
 
 
-@pytest.mark.usefixtures("autojump_clock")
-async def test_a_call_that_never_ends_is_cut_off(tmp_path: Path) -> None:
+async def test_a_call_that_never_ends_is_cut_off(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
+    autojump_clock.autojump_threshold = 0.02  # the socket's bytes are real, and take real time
     path = tmp_path / "control.sock"
     async with serving(path, GetState=get_state), await trio.open_unix_socket(str(path)) as slow:
         started_s = trio.current_time()
@@ -195,8 +195,10 @@ async def is_disconnected_unhurried(stream: trio.SocketStream) -> bool:
     return await stream.receive_some() == b""
 
 
-@pytest.mark.usefixtures("autojump_clock")
-async def test_a_client_that_reads_nothing_is_dropped_and_only_that_one(tmp_path: Path) -> None:
+async def test_a_client_that_reads_nothing_is_dropped_and_only_that_one(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    autojump_clock.autojump_threshold = 0.02
     path, dropped = tmp_path / "control.sock", trio.Event()
 
     async def flood(request: Request) -> Mapping[str, object]:
