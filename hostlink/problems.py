@@ -321,6 +321,25 @@ _STEPS = (
         "see `ip monitor` for who changes them",
         delay_s=5,
     ),
+    Record(
+        "HL-410",
+        "it does not become what it should be",
+        _ERROR,
+        "operations succeeded, and reading back shows that something still differs, round after round. Another program "
+        "works against hostlink, or something takes what it is given differently. The NIC is given back, and hostlink "
+        "does not try again by itself.",
+        "the detail says what differs; find out who else sets it (`ip monitor`, VPP's other clients), then "
+        "`hostlink resume`",
+    ),
+    Record(
+        "HL-411",
+        "hostlink's interface in VPP has gone",
+        _ERROR,
+        "an interface that hostlink made in VPP, and knows by its tag, is not there any more. The NIC is given back, and "
+        "hostlink does not try again by itself.",
+        "find out which client of VPP deletes interfaces or tags, then `hostlink resume`",
+        depends_on=("HL-404",),
+    ),
 )
 
 _JOURNAL = (
