@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from hostlink.core._made_names import Action, Guard, HoldKind, State, Step, Trigger
-from hostlink.core.shapes import HoldText, Row, StateText
+from hostlink.core.shapes import HoldText, Rest, Row, StateText
 
 INITIAL = State.DETECTING
 
@@ -162,15 +162,26 @@ ACTIONS: Mapping[Action, str] = {
 }
 
 HOLDS: Mapping[HoldKind, HoldText] = {
-    HoldKind.OPERATOR: HoldText("released by an operator", "an operator's resume"),
-    HoldKind.FAILED: HoldText("a takeover failed", "an operator's resume, when the cause is gone"),
+    HoldKind.OPERATOR: HoldText(
+        title="released by an operator",
+        clears="an operator's resume",
+    ),
+    HoldKind.FAILED: HoldText(
+        title="a takeover failed",
+        clears="an operator's resume, when the cause is gone",
+    ),
     HoldKind.VPP_LOST: HoldText(
-        "VPP was lost", "a VPP that answers, and no obstacle; then the uplink is taken over again"
+        title="VPP was lost",
+        clears="a VPP that answers, and no obstacle; then the uplink is taken over again",
     ),
     HoldKind.UPLINK_LOST: HoldText(
-        "the uplink was lost", "the uplink to come back, and no obstacle; then it is taken over again"
+        title="the uplink was lost",
+        clears="the uplink to come back, and no obstacle; then it is taken over again",
     ),
-    HoldKind.STOPPING: HoldText("stopping", "the NIC to be back; then the daemon ends"),
+    HoldKind.STOPPING: HoldText(
+        title="stopping",
+        clears="the NIC to be back; then the daemon ends",
+    ),
 }
 
 ROWS: tuple[Row, ...] = (
@@ -776,132 +787,298 @@ ROWS: tuple[Row, ...] = (
     ),
 )
 
-IGNORED: Mapping[tuple[State, Trigger], str] = {
-    (State.CAPTURING, Trigger.VPP_CHANGED): "nothing of VPP is in the snapshot",
-    (State.CAPTURING, Trigger.VPP_FOUND): "nothing of VPP is in the snapshot",
-    (State.HANDOVER, Trigger.UPLINK_LOST): "the NIC leaving the host is what the handover does",
-    (State.HANDOVER, Trigger.HOST_CHANGED): "the handover itself makes these; Mirroring looks at everything",
-    (State.HANDOVER, Trigger.VPP_CHANGED): "the handover itself makes these; Mirroring looks at everything",
-    (State.HANDOVER, Trigger.VPP_FOUND): "the handover itself makes these; Mirroring looks at everything",
-    (State.MIRRORING, Trigger.VPP_FOUND): "VPP was not lost",
-    (State.PUNTING, Trigger.VPP_FOUND): "VPP was not lost",
-    (State.STEADY, Trigger.VPP_FOUND): "VPP was not lost",
-    (State.RECOVERING, Trigger.HOST_CHANGED): "give-back works from the journal and looks for itself",
-    (State.RECOVERING, Trigger.VPP_CHANGED): "give-back works from the journal and looks for itself",
-    (State.RECOVERING, Trigger.VPP_LOST): "give-back works from the journal and looks for itself",
-    (State.RECOVERING, Trigger.VPP_FOUND): "give-back works from the journal and looks for itself",
-    (State.RECOVERING, Trigger.UPLINK_LOST): "give-back works from the journal and looks for itself",
-}
+IGNORED: tuple[Rest, ...] = (
+    Rest(
+        state=State.CAPTURING,
+        trigger=Trigger.VPP_CHANGED,
+        text="nothing of VPP is in the snapshot",
+    ),
+    Rest(
+        state=State.CAPTURING,
+        trigger=Trigger.VPP_FOUND,
+        text="nothing of VPP is in the snapshot",
+    ),
+    Rest(
+        state=State.HANDOVER,
+        trigger=Trigger.UPLINK_LOST,
+        text="the NIC leaving the host is what the handover does",
+    ),
+    Rest(
+        state=State.HANDOVER,
+        trigger=Trigger.HOST_CHANGED,
+        text="the handover itself makes these; Mirroring looks at everything",
+    ),
+    Rest(
+        state=State.HANDOVER,
+        trigger=Trigger.VPP_CHANGED,
+        text="the handover itself makes these; Mirroring looks at everything",
+    ),
+    Rest(
+        state=State.HANDOVER,
+        trigger=Trigger.VPP_FOUND,
+        text="the handover itself makes these; Mirroring looks at everything",
+    ),
+    Rest(
+        state=State.MIRRORING,
+        trigger=Trigger.VPP_FOUND,
+        text="VPP was not lost",
+    ),
+    Rest(
+        state=State.PUNTING,
+        trigger=Trigger.VPP_FOUND,
+        text="VPP was not lost",
+    ),
+    Rest(
+        state=State.STEADY,
+        trigger=Trigger.VPP_FOUND,
+        text="VPP was not lost",
+    ),
+    Rest(
+        state=State.RECOVERING,
+        trigger=Trigger.HOST_CHANGED,
+        text="give-back works from the journal and looks for itself",
+    ),
+    Rest(
+        state=State.RECOVERING,
+        trigger=Trigger.VPP_CHANGED,
+        text="give-back works from the journal and looks for itself",
+    ),
+    Rest(
+        state=State.RECOVERING,
+        trigger=Trigger.VPP_LOST,
+        text="give-back works from the journal and looks for itself",
+    ),
+    Rest(
+        state=State.RECOVERING,
+        trigger=Trigger.VPP_FOUND,
+        text="give-back works from the journal and looks for itself",
+    ),
+    Rest(
+        state=State.RECOVERING,
+        trigger=Trigger.UPLINK_LOST,
+        text="give-back works from the journal and looks for itself",
+    ),
+)
 
-REFUSED: Mapping[tuple[State, Trigger], str] = {
-    (
-        State.DETECTING,
-        Trigger.RESUME_REQUESTED,
-    ): "Nothing is held: hostlink takes the uplink over as soon as it and VPP are there and no obstacle is left.",
-    (
-        State.DETECTING,
-        Trigger.CAPTURED,
-    ): "In Detecting only a look at the node runs: this result belongs to no step of it.",
-    (
-        State.DETECTING,
-        Trigger.HANDED_OVER,
-    ): "In Detecting only a look at the node runs: this result belongs to no step of it.",
-    (
-        State.DETECTING,
-        Trigger.MIRRORED,
-    ): "In Detecting only a look at the node runs: this result belongs to no step of it.",
-    (
-        State.DETECTING,
-        Trigger.PATH_PROVED,
-    ): "In Detecting only a look at the node runs: this result belongs to no step of it.",
-    (
-        State.DETECTING,
-        Trigger.GIVEN_BACK,
-    ): "In Detecting only a look at the node runs: this result belongs to no step of it.",
-    (State.CAPTURING, Trigger.INSPECTED): "In Capturing only the snapshot runs: this result belongs to no step of it.",
-    (
-        State.CAPTURING,
-        Trigger.HANDED_OVER,
-    ): "In Capturing only the snapshot runs: this result belongs to no step of it.",
-    (State.CAPTURING, Trigger.MIRRORED): "In Capturing only the snapshot runs: this result belongs to no step of it.",
-    (
-        State.CAPTURING,
-        Trigger.PATH_PROVED,
-    ): "In Capturing only the snapshot runs: this result belongs to no step of it.",
-    (State.CAPTURING, Trigger.GIVEN_BACK): "In Capturing only the snapshot runs: this result belongs to no step of it.",
-    (State.HANDOVER, Trigger.INSPECTED): "In Handover only the handover runs: this result belongs to no step of it.",
-    (State.HANDOVER, Trigger.CAPTURED): "In Handover only the handover runs: this result belongs to no step of it.",
-    (State.HANDOVER, Trigger.MIRRORED): "In Handover only the handover runs: this result belongs to no step of it.",
-    (State.HANDOVER, Trigger.PATH_PROVED): "In Handover only the handover runs: this result belongs to no step of it.",
-    (State.HANDOVER, Trigger.GIVEN_BACK): "In Handover only the handover runs: this result belongs to no step of it.",
-    (State.MIRRORING, Trigger.INSPECTED): "In Mirroring only the mirroring runs: this result belongs to no step of it.",
-    (State.MIRRORING, Trigger.CAPTURED): "In Mirroring only the mirroring runs: this result belongs to no step of it.",
-    (
-        State.MIRRORING,
-        Trigger.HANDED_OVER,
-    ): "In Mirroring only the mirroring runs: this result belongs to no step of it.",
-    (
-        State.MIRRORING,
-        Trigger.PATH_PROVED,
-    ): "In Mirroring only the mirroring runs: this result belongs to no step of it.",
-    (
-        State.MIRRORING,
-        Trigger.GIVEN_BACK,
-    ): "In Mirroring only the mirroring runs: this result belongs to no step of it.",
-    (
-        State.PUNTING,
-        Trigger.INSPECTED,
-    ): "In Punting only the proof of the path runs: this result belongs to no step of it.",
-    (
-        State.PUNTING,
-        Trigger.CAPTURED,
-    ): "In Punting only the proof of the path runs: this result belongs to no step of it.",
-    (
-        State.PUNTING,
-        Trigger.HANDED_OVER,
-    ): "In Punting only the proof of the path runs: this result belongs to no step of it.",
-    (
-        State.PUNTING,
-        Trigger.MIRRORED,
-    ): "In Punting only the proof of the path runs: this result belongs to no step of it.",
-    (
-        State.PUNTING,
-        Trigger.GIVEN_BACK,
-    ): "In Punting only the proof of the path runs: this result belongs to no step of it.",
-    (State.STEADY, Trigger.INSPECTED): "In Steady no step runs: this result came twice.",
-    (State.STEADY, Trigger.CAPTURED): "In Steady no step runs: this result came twice.",
-    (State.STEADY, Trigger.HANDED_OVER): "In Steady no step runs: this result came twice.",
-    (State.STEADY, Trigger.MIRRORED): "In Steady no step runs: this result came twice.",
-    (State.STEADY, Trigger.PATH_PROVED): "In Steady no step runs: this result came twice.",
-    (State.STEADY, Trigger.GIVEN_BACK): "In Steady no step runs: this result came twice.",
-    (State.STEADY, Trigger.STEP_FAILED): "In Steady no step runs: this result came twice.",
-    (State.CAPTURING, Trigger.RESUME_REQUESTED): "Nothing is held: the takeover is under way or done.",
-    (State.HANDOVER, Trigger.RESUME_REQUESTED): "Nothing is held: the takeover is under way or done.",
-    (State.MIRRORING, Trigger.RESUME_REQUESTED): "Nothing is held: the takeover is under way or done.",
-    (State.PUNTING, Trigger.RESUME_REQUESTED): "Nothing is held: the takeover is under way or done.",
-    (State.STEADY, Trigger.RESUME_REQUESTED): "Nothing is held: the takeover is under way or done.",
-    (
-        State.RECOVERING,
-        Trigger.RESUME_REQUESTED,
-    ): "The NIC is being given back. Resume when that is done: `hostlink state --wait detecting`.",
-    (
-        State.RECOVERING,
-        Trigger.INSPECTED,
-    ): "In Recovering only the give-back runs: this result belongs to no step of it.",
-    (
-        State.RECOVERING,
-        Trigger.CAPTURED,
-    ): "In Recovering only the give-back runs: this result belongs to no step of it.",
-    (
-        State.RECOVERING,
-        Trigger.HANDED_OVER,
-    ): "In Recovering only the give-back runs: this result belongs to no step of it.",
-    (
-        State.RECOVERING,
-        Trigger.MIRRORED,
-    ): "In Recovering only the give-back runs: this result belongs to no step of it.",
-    (
-        State.RECOVERING,
-        Trigger.PATH_PROVED,
-    ): "In Recovering only the give-back runs: this result belongs to no step of it.",
-}
+REFUSED: tuple[Rest, ...] = (
+    Rest(
+        state=State.DETECTING,
+        trigger=Trigger.RESUME_REQUESTED,
+        text="Nothing is held: hostlink takes the uplink over as soon as it and VPP are there and no obstacle is left.",
+    ),
+    Rest(
+        state=State.DETECTING,
+        trigger=Trigger.CAPTURED,
+        text="In Detecting only a look at the node runs: this result belongs to no step of it.",
+    ),
+    Rest(
+        state=State.DETECTING,
+        trigger=Trigger.HANDED_OVER,
+        text="In Detecting only a look at the node runs: this result belongs to no step of it.",
+    ),
+    Rest(
+        state=State.DETECTING,
+        trigger=Trigger.MIRRORED,
+        text="In Detecting only a look at the node runs: this result belongs to no step of it.",
+    ),
+    Rest(
+        state=State.DETECTING,
+        trigger=Trigger.PATH_PROVED,
+        text="In Detecting only a look at the node runs: this result belongs to no step of it.",
+    ),
+    Rest(
+        state=State.DETECTING,
+        trigger=Trigger.GIVEN_BACK,
+        text="In Detecting only a look at the node runs: this result belongs to no step of it.",
+    ),
+    Rest(
+        state=State.CAPTURING,
+        trigger=Trigger.INSPECTED,
+        text="In Capturing only the snapshot runs: this result belongs to no step of it.",
+    ),
+    Rest(
+        state=State.CAPTURING,
+        trigger=Trigger.HANDED_OVER,
+        text="In Capturing only the snapshot runs: this result belongs to no step of it.",
+    ),
+    Rest(
+        state=State.CAPTURING,
+        trigger=Trigger.MIRRORED,
+        text="In Capturing only the snapshot runs: this result belongs to no step of it.",
+    ),
+    Rest(
+        state=State.CAPTURING,
+        trigger=Trigger.PATH_PROVED,
+        text="In Capturing only the snapshot runs: this result belongs to no step of it.",
+    ),
+    Rest(
+        state=State.CAPTURING,
+        trigger=Trigger.GIVEN_BACK,
+        text="In Capturing only the snapshot runs: this result belongs to no step of it.",
+    ),
+    Rest(
+        state=State.HANDOVER,
+        trigger=Trigger.INSPECTED,
+        text="In Handover only the handover runs: this result belongs to no step of it.",
+    ),
+    Rest(
+        state=State.HANDOVER,
+        trigger=Trigger.CAPTURED,
+        text="In Handover only the handover runs: this result belongs to no step of it.",
+    ),
+    Rest(
+        state=State.HANDOVER,
+        trigger=Trigger.MIRRORED,
+        text="In Handover only the handover runs: this result belongs to no step of it.",
+    ),
+    Rest(
+        state=State.HANDOVER,
+        trigger=Trigger.PATH_PROVED,
+        text="In Handover only the handover runs: this result belongs to no step of it.",
+    ),
+    Rest(
+        state=State.HANDOVER,
+        trigger=Trigger.GIVEN_BACK,
+        text="In Handover only the handover runs: this result belongs to no step of it.",
+    ),
+    Rest(
+        state=State.MIRRORING,
+        trigger=Trigger.INSPECTED,
+        text="In Mirroring only the mirroring runs: this result belongs to no step of it.",
+    ),
+    Rest(
+        state=State.MIRRORING,
+        trigger=Trigger.CAPTURED,
+        text="In Mirroring only the mirroring runs: this result belongs to no step of it.",
+    ),
+    Rest(
+        state=State.MIRRORING,
+        trigger=Trigger.HANDED_OVER,
+        text="In Mirroring only the mirroring runs: this result belongs to no step of it.",
+    ),
+    Rest(
+        state=State.MIRRORING,
+        trigger=Trigger.PATH_PROVED,
+        text="In Mirroring only the mirroring runs: this result belongs to no step of it.",
+    ),
+    Rest(
+        state=State.MIRRORING,
+        trigger=Trigger.GIVEN_BACK,
+        text="In Mirroring only the mirroring runs: this result belongs to no step of it.",
+    ),
+    Rest(
+        state=State.PUNTING,
+        trigger=Trigger.INSPECTED,
+        text="In Punting only the proof of the path runs: this result belongs to no step of it.",
+    ),
+    Rest(
+        state=State.PUNTING,
+        trigger=Trigger.CAPTURED,
+        text="In Punting only the proof of the path runs: this result belongs to no step of it.",
+    ),
+    Rest(
+        state=State.PUNTING,
+        trigger=Trigger.HANDED_OVER,
+        text="In Punting only the proof of the path runs: this result belongs to no step of it.",
+    ),
+    Rest(
+        state=State.PUNTING,
+        trigger=Trigger.MIRRORED,
+        text="In Punting only the proof of the path runs: this result belongs to no step of it.",
+    ),
+    Rest(
+        state=State.PUNTING,
+        trigger=Trigger.GIVEN_BACK,
+        text="In Punting only the proof of the path runs: this result belongs to no step of it.",
+    ),
+    Rest(
+        state=State.STEADY,
+        trigger=Trigger.INSPECTED,
+        text="In Steady no step runs: this result came twice.",
+    ),
+    Rest(
+        state=State.STEADY,
+        trigger=Trigger.CAPTURED,
+        text="In Steady no step runs: this result came twice.",
+    ),
+    Rest(
+        state=State.STEADY,
+        trigger=Trigger.HANDED_OVER,
+        text="In Steady no step runs: this result came twice.",
+    ),
+    Rest(
+        state=State.STEADY,
+        trigger=Trigger.MIRRORED,
+        text="In Steady no step runs: this result came twice.",
+    ),
+    Rest(
+        state=State.STEADY,
+        trigger=Trigger.PATH_PROVED,
+        text="In Steady no step runs: this result came twice.",
+    ),
+    Rest(
+        state=State.STEADY,
+        trigger=Trigger.GIVEN_BACK,
+        text="In Steady no step runs: this result came twice.",
+    ),
+    Rest(
+        state=State.STEADY,
+        trigger=Trigger.STEP_FAILED,
+        text="In Steady no step runs: this result came twice.",
+    ),
+    Rest(
+        state=State.CAPTURING,
+        trigger=Trigger.RESUME_REQUESTED,
+        text="Nothing is held: the takeover is under way or done.",
+    ),
+    Rest(
+        state=State.HANDOVER,
+        trigger=Trigger.RESUME_REQUESTED,
+        text="Nothing is held: the takeover is under way or done.",
+    ),
+    Rest(
+        state=State.MIRRORING,
+        trigger=Trigger.RESUME_REQUESTED,
+        text="Nothing is held: the takeover is under way or done.",
+    ),
+    Rest(
+        state=State.PUNTING,
+        trigger=Trigger.RESUME_REQUESTED,
+        text="Nothing is held: the takeover is under way or done.",
+    ),
+    Rest(
+        state=State.STEADY,
+        trigger=Trigger.RESUME_REQUESTED,
+        text="Nothing is held: the takeover is under way or done.",
+    ),
+    Rest(
+        state=State.RECOVERING,
+        trigger=Trigger.RESUME_REQUESTED,
+        text="The NIC is being given back. Resume when that is done: `hostlink state --wait detecting`.",
+    ),
+    Rest(
+        state=State.RECOVERING,
+        trigger=Trigger.INSPECTED,
+        text="In Recovering only the give-back runs: this result belongs to no step of it.",
+    ),
+    Rest(
+        state=State.RECOVERING,
+        trigger=Trigger.CAPTURED,
+        text="In Recovering only the give-back runs: this result belongs to no step of it.",
+    ),
+    Rest(
+        state=State.RECOVERING,
+        trigger=Trigger.HANDED_OVER,
+        text="In Recovering only the give-back runs: this result belongs to no step of it.",
+    ),
+    Rest(
+        state=State.RECOVERING,
+        trigger=Trigger.MIRRORED,
+        text="In Recovering only the give-back runs: this result belongs to no step of it.",
+    ),
+    Rest(
+        state=State.RECOVERING,
+        trigger=Trigger.PATH_PROVED,
+        text="In Recovering only the give-back runs: this result belongs to no step of it.",
+    ),
+)

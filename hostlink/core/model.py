@@ -218,9 +218,15 @@ class VppPath:
     type: PathType = PathType.NORMAL
 
 
+def path_order(path: VppPath) -> tuple[int, int, int, int, bytes, int]:
+    """Sort key of a route's paths: VPP keeps no order that means anything, and equal routes must compare equal."""
+    version, packed = (path.next_hop.version, path.next_hop.packed) if path.next_hop is not None else (0, b"")
+    return (path.preference, path.sw_if_index, path.type.value, version, packed, path.weight)
+
+
 @dataclass(frozen=True, slots=True)
 class VppRoute:
-    """A route in VPP: one prefix of one table with all its paths. Paths are a set: sorted by whoever makes it."""
+    """A route in VPP: one prefix of one table with all its paths. Paths are a set: sorted by path_order."""
 
     table_id: int
     prefix: Prefix

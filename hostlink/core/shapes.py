@@ -40,6 +40,16 @@ class HoldText:
 
 
 @dataclass(frozen=True, slots=True)
+class Rest:
+    """What becomes of a state and trigger where no row holds."""
+
+    state: State
+    trigger: Trigger
+    text: str
+    """Why it is ignored, or what is said when it is refused."""
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """One move. Of the rows of a state and trigger, the first whose guard holds wins."""
 

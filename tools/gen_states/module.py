@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from gen_states.spec import STAY, Rest, Row, Spec, State
+from gen_states.spec import STAY, Hold, Rest, Row, Spec, State
 
 NOTICE = "Made from states/uplink.toml by tools/gen-states. Do not edit: edit that file and run it again."
 
@@ -39,7 +39,7 @@ def table_module(spec: Spec) -> str:
     lines = ["# ruff: noqa: E501  (texts stay on one line: they are read in the TOML file)", f'"""{NOTICE}"""', ""]
     lines += ["from __future__ import annotations", "", "from collections.abc import Mapping", ""]
     lines += ["from hostlink.core._made_names import Action, Guard, HoldKind, State, Step, Trigger"]
-    lines += ["from hostlink.core.shapes import HoldText, Row, StateText", ""]
+    lines += ["from hostlink.core.shapes import HoldText, Rest, Row, StateText", ""]
     lines += [f"INITIAL = State.{spec.initial.upper()}", ""]
     lines += ["STATES: Mapping[State, StateText] = {", *_indented(_states(spec.states)), "}", ""]
     for constant, enum_name, texts in (
@@ -52,10 +52,10 @@ def table_module(spec: Spec) -> str:
         lines += [f"    {enum_name}.{name.upper()}: {quoted(text)}," for name, text in texts.items()]
         lines += ["}", ""]
     lines += ["HOLDS: Mapping[HoldKind, HoldText] = {"]
-    lines += [f"    HoldKind.{h.name.upper()}: {_call_line('HoldText', h.title, h.clears)}," for h in spec.holds]
-    lines += ["}", "", "ROWS: tuple[Row, ...] = (", *_indented(_rows(spec.rows)), ")", ""]
-    lines += ["IGNORED: Mapping[tuple[State, Trigger], str] = {", *_rests(spec.ignored), "}", ""]
-    lines += ["REFUSED: Mapping[tuple[State, Trigger], str] = {", *_rests(spec.refused), "}"]
+    lines += [*_indented(_holds(spec.holds)), "}", ""]
+    lines += ["ROWS: tuple[Row, ...] = (", *_indented(_rows(spec.rows)), ")", ""]
+    lines += ["IGNORED: tuple[Rest, ...] = (", *_indented(_rests(spec.ignored)), ")", ""]
+    lines += ["REFUSED: tuple[Rest, ...] = (", *_indented(_rests(spec.refused)), ")"]
     return "\n".join(lines) + "\n"
 
 
@@ -88,7 +88,19 @@ def _rows(rows: Iterable[Row]) -> Iterator[str]:
 
 def _rests(rests: Iterable[Rest]) -> Iterator[str]:
     for rest in rests:
-        yield f"    (State.{rest.state.upper()}, Trigger.{rest.trigger.upper()}): {quoted(rest.text)},"
+        yield "Rest("
+        yield f"    state=State.{rest.state.upper()},"
+        yield f"    trigger=Trigger.{rest.trigger.upper()},"
+        yield f"    text={quoted(rest.text)},"
+        yield "),"
+
+
+def _holds(holds: Iterable[Hold]) -> Iterator[str]:
+    for hold in holds:
+        yield f"HoldKind.{hold.name.upper()}: HoldText("
+        yield f"    title={quoted(hold.title)},"
+        yield f"    clears={quoted(hold.clears)},"
+        yield "),"
 
 
 def _indented(lines: Iterable[str]) -> Iterator[str]:
@@ -97,10 +109,6 @@ def _indented(lines: Iterable[str]) -> Iterator[str]:
 
 def _member(enum_name: str, name: str | None) -> str:
     return "None" if name is None else f"{enum_name}.{name.upper()}"
-
-
-def _call_line(name: str, *texts: str) -> str:
-    return f"{name}({', '.join(quoted(text) for text in texts)})"
 
 
 def quoted(text: str) -> str:
