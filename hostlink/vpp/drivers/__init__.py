@@ -1,0 +1,25 @@
+"""Drivers: how VPP takes a NIC. One file each; a driver says what it needs and attaches, and nothing else.
+
+A driver is given the NIC where it parks it: in VPP's network namespace, up. `DRIVERS` is the register that
+configuration and preflight ask.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from hostlink.vpp.drivers import af_packet
+from hostlink.vpp.session import Session
+
+
+class Driver(Protocol):
+    """What every driver module offers."""
+
+    async def attach(self, session: Session, name: str, mac: str) -> int:
+        """VPP opens the NIC `name` of its own namespace. Returns the sw_if_index. Raises VppError."""
+
+    async def detach(self, session: Session, name: str) -> bool:
+        """VPP lets go of the NIC. Returns False where VPP did not have it. Raises VppError."""
+
+
+DRIVERS: dict[str, Driver] = {"af_packet": af_packet.AfPacket()}

@@ -1,0 +1,282 @@
+"""The daemon: its nursery, and who tells whom.
+
+Long-lived tasks, all started here: one runner for each uplink's machine (runner.py), the keeper of the VPP session
+(vpp_watch.py), the netlink watcher, the control socket, the signals, and the log. They share nothing but events. A
+failure that none of them knows is a bug of ours: the daemon ends and leaves the takeover as it is, because VPP forwards
+on without us and the next start adopts it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import trio
+
+from hostlink.config import Config, Match, UplinkConfig
+from hostlink.control import Handler, Request, serve_control
+from hostlink.core.describe import describe
+from hostlink.core.events import Event, ReleaseRequested, ResumeRequested, StopRequested
+from hostlink.core.machine import UplinkMachine
+from hostlink.core.table import STATES, State
+from hostlink.journal import JournalError, Takeover, journals_in
+from hostlink.kernel.errors import KernelError
+from hostlink.kernel.netlink import open_netlink, open_watcher
+from hostlink.kernel.privilege import missing_capabilities
+from hostlink.kernel.seam import NO_FAULTS, Faults
+from hostlink.lock import LockedError, acquire_lock
+from hostlink.notices import Moved, Notices
+from hostlink.report import state_report
+from hostlink.runner import Runner
+from hostlink.steps.context import Node, StepError, Uplink, VppLife
+from hostlink.steps.giveback import give_back
+from hostlink.steps.mirror import difference
+from hostlink.varlink import CallError
+from hostlink.vpp.dataplane import open_dataplane
+from hostlink.vpp.errors import VppError
+from hostlink.vpp.session import open_session
+from hostlink.vpp_watch import keep_vpp
+
+EXIT_DONE, EXIT_FAILED = 0, 1
+REFUSED = "io.hostlink.Refused"
+
+
+def run_daemon(config: Config) -> int:
+    """Run until SIGTERM or SIGINT. Returns the exit status: 0 when every NIC was given back cleanly."""
+    refusal = _refusal(config)
+    if refusal is not None:
+        return _say_failed(refusal)
+    try:
+        with acquire_lock(config.paths.runtime):
+            return trio.run(_serve, config)
+    except LockedError as error:
+        return _say_failed(f"HL-112: {error}")
+    except OSError as error:
+        return _say_failed(f"{config.paths.runtime}: {error.strerror or error}: the runtime folder cannot be used")
+
+
+def _say_failed(text: str) -> int:
+    print(f"hostlink: {text}", file=sys.stderr, flush=True)
+    return EXIT_FAILED
+
+
+def _refusal(config: Config) -> str | None:
+    """Why the daemon may not start at all."""
+    missing = missing_capabilities()
+    if missing:
+        return f"HL-101: not enough rights: {', '.join(missing)} missing; nothing was touched. Run it as root"
+    try:
+        takeovers = _takeovers(config)
+    except JournalError as error:
+        return f"{error.problem.code}: {error}"
+    for takeover in takeovers:
+        if _configured(config, takeover) is None:
+            name = takeover.capture.uplink
+            return f"a takeover of {name} is in the journal, and no [[uplink]] matches it: run `hostlink release` first"
+    return None
+
+
+def _takeovers(config: Config) -> list[Takeover]:
+    found = (journal.read() for journal in journals_in(config.paths.journal))
+    return [takeover for takeover in found if takeover is not None]
+
+
+def _configured(config: Config, takeover: Takeover) -> UplinkConfig | None:
+    """The configured uplink that an earlier takeover is of: the NIC itself cannot be asked, VPP has it."""
+    for uplink in config.uplinks:
+        if _was_matched(uplink.match, takeover):
+            return uplink
+    return None
+
+
+def _was_matched(match: Match, takeover: Takeover) -> bool:
+    link, view = takeover.capture.view.link, takeover.capture.view
+    if match.default_route:
+        return True
+    return match.name in (link.name, *link.altnames) or match.mac == link.mac or (match.pci or "-") == view.pci_address
+
+
+# ------------------------------------------------------------------------------------------------------- the nursery
+
+
+async def _serve(config: Config) -> int:
+    notices = Notices()
+    async with _open_node(config) as node:
+        runners = [_runner(node, number, notices) for number in range(len(config.uplinks))]
+
+        def tell(event: Event) -> None:
+            for runner in runners:
+                runner.post(event)
+
+        def interface_changed(sw_if_index: int) -> None:
+            for runner in runners:
+                runner.vpp_changed(sw_if_index)
+
+        async with trio.open_nursery() as helpers:
+            await helpers.start(_log, notices)
+            await helpers.start(_stop_on_signal, tell)
+            await helpers.start(_watch_host, runners)
+            await helpers.start(serve_control, config.paths.control_socket, _handlers(node, runners, notices))
+            helpers.start_soon(keep_vpp, node, tell, interface_changed)
+            async with trio.open_nursery() as machines:
+                for runner in runners:
+                    machines.start_soon(runner.run)
+            helpers.cancel_scope.cancel()
+    return EXIT_DONE if all(runner.clean for runner in runners) else EXIT_FAILED
+
+
+@asynccontextmanager
+async def _open_node(config: Config) -> AsyncIterator[Node]:
+    faults = lab_faults()
+    async with open_netlink(faults=faults) as host:
+        yield Node(config, host, faults)
+
+
+def lab_faults() -> Faults:
+    """What the lab's failure matrix plans; nothing on a node, where these variables are not set."""
+    plan, trace = os.environ.get("HOSTLINK_LAB_FAIL_KERNEL", ""), os.environ.get("HOSTLINK_LAB_TRACE_KERNEL")
+    return Faults.from_text(plan, Path(trace) if trace else None) if plan or trace else NO_FAULTS
+
+
+def _runner(node: Node, number: int, notices: Notices) -> Runner:
+    config = node.config.uplinks[number]
+    earlier = next((one for one in _takeovers(node.config) if _configured(node.config, one) == config), None)
+    uplink = Uplink(node, config, number, earlier.capture.uplink if earlier else str(config.match), takeover=earlier)
+    factor = node.config.timing.deadline_factor
+    deadlines = {state: text.deadline_s * factor for state, text in STATES.items() if text.deadline_s is not None}
+    return Runner(uplink, UplinkMachine(uplink.name, deadlines, {State.STEADY: node.config.timing.audit_s}), notices)
+
+
+async def _watch_host(runners: list[Runner], *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+    async with open_watcher() as watcher:
+        task_status.started()
+        async for changed in watcher:
+            for runner in runners:
+                runner.host_changed(changed)
+
+
+async def _stop_on_signal(tell: object, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        task_status.started()
+        async for number in signals:
+            tell(StopRequested(signal.Signals(number).name))  # type: ignore[operator]
+
+
+async def _log(notices: Notices, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+    """One line on stderr for each move; audits that found nothing say nothing."""
+    with notices.watch() as watch:
+        task_status.started()
+        async for notice in watch.notices:
+            if isinstance(notice, Moved) and not notice.transition.quiet:
+                move = notice.transition
+                now = datetime.now(UTC).isoformat(timespec="milliseconds")
+                states = f"{STATES[move.frm].title} -> {STATES[move.to].title}"
+                print(f"{now} {notice.uplink}: {states}: {move.why}", file=sys.stderr, flush=True)
+
+
+# -------------------------------------------------------------------------------------------------- the control socket
+
+
+def _handlers(node: Node, runners: list[Runner], notices: Notices) -> Mapping[str, Handler]:
+    async def get_state(_: Request) -> Mapping[str, object]:
+        return state_report(node, runners)
+
+    async def subscribe(request: Request) -> Mapping[str, object]:
+        request.require_more()
+        with notices.watch() as watch:
+            while True:
+                await request.send(state_report(node, runners))
+                await watch.wait_changed()
+
+    async def get_plan(_: Request) -> Mapping[str, object]:
+        return {"uplinks": [{"name": one.uplink.name, "plan": await _plan(one)} for one in runners]}
+
+    async def release(_: Request) -> Mapping[str, object]:
+        return await _ask_all(runners, ReleaseRequested())
+
+    async def resume(_: Request) -> Mapping[str, object]:
+        return await _ask_all(runners, ResumeRequested())
+
+    return {
+        "io.hostlink.GetState": get_state,
+        "io.hostlink.Subscribe": subscribe,
+        "io.hostlink.GetPlan": get_plan,
+        "io.hostlink.Release": release,
+        "io.hostlink.Resume": resume,
+    }
+
+
+async def _ask_all(runners: list[Runner], event: ReleaseRequested | ResumeRequested) -> Mapping[str, object]:
+    """Ask every uplink's machine; refused only when all refuse."""
+    refusals = [await runner.request(event) for runner in runners]
+    if all(refusal is not None for refusal in refusals):
+        raise CallError(REFUSED, {"message": "; ".join(str(refusal) for refusal in refusals)})
+    return {}
+
+
+async def _plan(runner: Runner) -> list[str]:
+    if runner.uplink.takeover is None or runner.uplink.ports.host is None:
+        return []
+    try:
+        plan, _ = await difference(runner.uplink)
+    except StepError as error:
+        raise CallError(REFUSED, {"message": error.problem.detail}) from error
+    except (KernelError, VppError) as error:
+        raise CallError(REFUSED, {"message": str(error)}) from error
+    return [describe(operation) for operation in plan]
+
+
+# ---------------------------------------------------------------------------------------------------------- no daemon
+
+
+def release_offline(config: Config) -> int:
+    """Give every NIC back from the journals, with no daemon running. Returns the exit status."""
+    missing = missing_capabilities()
+    if missing:
+        return _say_failed(f"HL-101: not enough rights: {', '.join(missing)} missing; nothing was touched")
+    try:
+        with acquire_lock(config.paths.runtime):
+            return trio.run(_release_all, config)
+    except LockedError as error:
+        return _say_failed(f"HL-112: {error}")
+
+
+async def _release_all(config: Config) -> int:
+    status = EXIT_DONE
+    try:
+        takeovers = _takeovers(config)
+    except JournalError as error:
+        return _say_failed(f"{error.problem.code}: {error}")
+    if not takeovers:
+        print("nothing to give back: there is no takeover in the journal", file=sys.stderr)
+    for takeover in takeovers:
+        async with _open_node(config) as node:
+            status = max(status, await _release(node, takeover))
+    return status
+
+
+async def _release(node: Node, takeover: Takeover) -> int:
+    name = takeover.capture.uplink
+    settings = UplinkConfig(Match(name=name), takeover.driver, takeover.host_link)
+    uplink = Uplink(node, settings, 0, name, takeover=takeover)
+    try:
+        async with open_session(os.fspath(node.config.vpp.api_socket)) as session:
+            node.vpp = VppLife(dataplane=await open_dataplane(session))
+            event = await give_back(uplink, 0)
+    except VppError:
+        # VPP is not there, or went: the NIC comes home without it.
+        node.vpp = VppLife()
+        event = None
+    try:
+        event = event or await give_back(uplink, 0)
+    except (StepError, KernelError, JournalError) as error:
+        return _say_failed(f"{name} could not be given back, and the journal is kept: {error}")
+    for residue in event.residue:
+        print(f"hostlink: {residue.code}: {residue.detail}", file=sys.stderr)
+    print(f"{name} is the host's again")
+    return EXIT_FAILED if event.residue else EXIT_DONE

@@ -1,0 +1,94 @@
+"""What `hostlink state --json` shows: the daemon's view of itself as plain JSON values, versioned.
+
+Times are UTC, ISO 8601. A field is added within a version; one that changes its meaning makes a new version.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+from hostlink.core.machine import UplinkMachine
+from hostlink.core.model import Problem
+from hostlink.core.table import HOLDS, STATES
+from hostlink.problems import explain
+from hostlink.runner import Recorded, Runner
+from hostlink.steps.context import Node
+
+VERSION = 1
+HISTORY_SHOWN = 50
+
+Json = dict[str, object]
+
+
+def state_report(node: Node, runners: Iterable[Runner]) -> Json:
+    """The whole answer to GetState."""
+    vpp = {
+        "reachable": node.vpp.dataplane is not None or bool(node.vpp.obstacles),
+        "version": node.vpp.version,
+        "pid": node.vpp.pid,
+        "api_socket": str(node.config.vpp.api_socket),
+        "namespace": node.config.vpp.namespace,
+        "error": node.vpp.last_error,
+    }
+    return {"version": VERSION, "vpp": vpp, "uplinks": [_uplink(runner) for runner in runners]}
+
+
+def _uplink(runner: Runner) -> Json:
+    machine, uplink = runner.machine, runner.uplink
+    ports = uplink.ports
+    return {
+        "name": uplink.name,
+        "state": STATES[machine.state].title,
+        "since": runner.since.isoformat(timespec="milliseconds"),
+        "why": machine.why,
+        "next": machine.next,
+        "deadline_s": _left(runner),
+        "hold": _hold(machine),
+        "problems": [_problem(problem) for problem in (*machine.problems, *uplink.problems)],
+        "mirrored": {key: uplink.mirrored.get(key, 0) for key in ("addresses", "routes_ipv4", "routes_ipv6")},
+        "indexes": {
+            "uplink_sw_if_index": ports.uplink.sw_if_index if ports.uplink else None,
+            "host_sw_if_index": ports.host.sw_if_index if ports.host else None,
+        },
+        "driver": uplink.config.driver,
+        "host_link": uplink.config.host_link,
+        "history": [_recorded(one) for one in list(runner.history)[-HISTORY_SHOWN:]],
+    }
+
+
+def _left(runner: Runner) -> float | None:
+    if runner.deadline_at is None or runner.machine.deadline_s is None:
+        return None
+    return round(max(0.0, runner.deadline_at - time.monotonic()), 1)
+
+
+def _hold(machine: UplinkMachine) -> Json | None:
+    hold = machine.hold
+    if hold is None:
+        return None
+    text = HOLDS[hold.kind]
+    return {"kind": hold.kind.value, "title": text.title, "reason": hold.reason, "clears": text.clears}
+
+
+def _problem(problem: Problem) -> Json:
+    record = explain(problem.code)
+    return {
+        "code": problem.code,
+        "title": record.title,
+        "severity": record.severity.value,
+        "detail": problem.detail,
+        "to_do": record.to_do,
+    }
+
+
+def _recorded(one: Recorded) -> Json:
+    move = one.transition
+    return {
+        "at": one.at.isoformat(timespec="milliseconds"),
+        "from": STATES[move.frm].title,
+        "to": STATES[move.to].title,
+        "trigger": move.trigger.value if move.trigger is not None else None,
+        "why": move.why,
+        "quiet": move.quiet,
+    }

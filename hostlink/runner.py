@@ -1,0 +1,208 @@
+"""One machine at work: events in by one ordered channel, effects carried out in the order in which the machine says
+them.
+
+At most one step runs. Before another starts the running one is cancelled *and waited for*, so that nothing of it can
+act any more when the next one looks. A step's typed failure becomes its result; anything else is a bug of ours and
+ends the daemon, which leaves the takeover as it is: VPP forwards on, and the next start adopts it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import trio
+
+from hostlink.core import effects, events
+from hostlink.core.machine import UplinkMachine
+from hostlink.core.table import Step, Trigger
+from hostlink.journal import JournalError
+from hostlink.kernel.errors import KernelError
+from hostlink.kernel.watcher import Changed
+from hostlink.notices import Moved, Notices
+from hostlink.problems import problem
+from hostlink.steps.capture import capture
+from hostlink.steps.context import StepError, Uplink
+from hostlink.steps.giveback import give_back
+from hostlink.steps.handover import hand_over
+from hostlink.steps.inspect import inspect
+from hostlink.steps.mirror import mirror
+from hostlink.steps.punt import punt
+from hostlink.vpp.errors import VppError, VppGone
+
+HISTORY = 1000
+_WAITING_EVENTS = 4096
+
+STEPS: dict[Step, Callable[[Uplink, int], Awaitable[events.Event]]] = {
+    Step.INSPECT: inspect,
+    Step.CAPTURE: capture,
+    Step.HAND_OVER: hand_over,
+    Step.MIRROR: mirror,
+    Step.PUNT: punt,
+    Step.GIVE_BACK: give_back,
+}
+OPERATOR_TRIGGERS = (Trigger.RELEASE_REQUESTED, Trigger.RESUME_REQUESTED)
+"""Asked for by a person, who is told of a refusal by the ticket. Any other event that the table refuses is a bug."""
+_GOES_ON_WITHOUT_VPP = (Step.INSPECT, Step.GIVE_BACK)
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A transition with its time, for the history."""
+
+    at: datetime
+    transition: effects.Transition
+
+
+@dataclass(slots=True)
+class Ticket:
+    """Lets whoever posted an event know what was decided."""
+
+    decided: trio.Event = field(default_factory=trio.Event)
+    refusal: str | None = None
+
+    def decide(self, todo: tuple[effects.Effect, ...]) -> None:
+        self.refusal = next((effect.message for effect in todo if isinstance(effect, effects.Refuse)), None)
+        self.decided.set()
+
+
+@dataclass(slots=True)
+class _Running:
+    step: int
+    scope: trio.CancelScope
+    ended: trio.Event
+
+
+class Runner:
+    """Runs one uplink's machine until it is finished."""
+
+    def __init__(self, uplink: Uplink, machine: UplinkMachine, notices: Notices) -> None:
+        self.uplink = uplink
+        self.machine = machine
+        self.history: deque[Recorded] = deque(maxlen=HISTORY)
+        self.since = datetime.now(UTC)
+        self.deadline_at: float | None = None
+        """time.monotonic() when the present deadline passes."""
+        self.clean = True
+        self._notices = notices
+        self._send, self._receive = trio.open_memory_channel[tuple[events.Event, Ticket]](_WAITING_EVENTS)
+        self._waiting_kinds: set[type[events.Event]] = set()
+        self._running: _Running | None = None
+        self._timers: dict[int, trio.CancelScope] = {}
+
+    async def run(self) -> None:
+        """Until the machine is finished, which only a stop brings about."""
+        async with trio.open_nursery() as nursery:
+            await self._carry_out(self.machine.start(), nursery)
+            while not self.machine.finished:
+                event, ticket = await self._receive.receive()
+                self._waiting_kinds.discard(type(event))
+                todo = self.machine.handle(event)
+                ticket.decide(todo)
+                await self._carry_out(todo, nursery)
+            nursery.cancel_scope.cancel()
+
+    # ----------------------------------------------------------------------------------------------------- events in
+
+    def post(self, event: events.Event) -> None:
+        """Hand an event to the machine. "Look again" said twice is said once, so a storm fills no memory."""
+        if isinstance(event, events.HostChanged | events.VppChanged):
+            if type(event) in self._waiting_kinds:
+                return
+            self._waiting_kinds.add(type(event))
+        self._send.send_nowait((event, Ticket()))
+
+    def host_changed(self, changed: Changed) -> None:
+        """A netlink notification: passed on when it may concern this uplink."""
+        ours = self.uplink.link_index
+        if changed.link_index is None or ours is None or changed.link_index == ours:
+            what = "notifications were lost" if changed.kind == "overflow" else changed.kind
+            self.post(events.HostChanged(what))
+
+    def vpp_changed(self, sw_if_index: int) -> None:
+        """An interface event of VPP: passed on when it is about one of this uplink's ports."""
+        ports = self.uplink.ports
+        for port in (ports.uplink, ports.host):
+            if port is not None and port.sw_if_index == sw_if_index:
+                self.post(events.VppChanged(f"interface event for {port.name}"))
+
+    async def request(self, event: events.ReleaseRequested | events.ResumeRequested) -> str | None:
+        """An operator's request. Returns as soon as it is decided: why it was refused, or None."""
+        ticket = Ticket()
+        self._send.send_nowait((event, ticket))
+        await ticket.decided.wait()
+        return ticket.refusal
+
+    # ---------------------------------------------------------------------------------------------------- effects out
+
+    async def _carry_out(self, todo: tuple[effects.Effect, ...], nursery: trio.Nursery) -> None:
+        for effect in todo:
+            match effect:
+                case effects.StartStep(step, kind):
+                    await self._start_step(step, kind, nursery)
+                case effects.CancelStep(step):
+                    await self._cancel_step(step)
+                case effects.ArmTimer(timer, after_s):
+                    self._timers[timer] = trio.CancelScope()
+                    self.deadline_at = time.monotonic() + after_s
+                    nursery.start_soon(self._time, timer, after_s)
+                case effects.DisarmTimer(timer):
+                    self.deadline_at = None
+                    if timer in self._timers:
+                        self._timers.pop(timer).cancel()
+                case effects.Publish(transition):
+                    self._publish(transition)
+                case effects.Refuse(trigger, state, message):
+                    if trigger not in OPERATOR_TRIGGERS:
+                        raise RuntimeError(f"{self.uplink.name}: {trigger} in {state}: {message}")
+                case effects.Finish(clean):
+                    self.clean = clean
+
+    async def _start_step(self, step: int, kind: Step, nursery: trio.Nursery) -> None:
+        if self._running is not None:
+            await self._running.ended.wait()
+        self._running = _Running(step, trio.CancelScope(), trio.Event())
+        nursery.start_soon(self._run_step, self._running, kind)
+
+    async def _cancel_step(self, step: int) -> None:
+        if self._running is not None and self._running.step == step:
+            self._running.scope.cancel()
+            await self._running.ended.wait()
+
+    async def _run_step(self, running: _Running, kind: Step) -> None:
+        try:
+            with running.scope:
+                self.post(await self._result(running.step, kind))
+        finally:
+            running.ended.set()
+
+    async def _result(self, step: int, kind: Step) -> events.Event:
+        name = self.uplink.name
+        try:
+            return await STEPS[kind](self.uplink, step)
+        except (StepError, JournalError) as error:
+            return events.StepFailed(step, error.problem)
+        except KernelError as error:
+            return events.StepFailed(step, problem("HL-401", f"{name}: {error}"))
+        except VppGone as error:
+            if kind in _GOES_ON_WITHOUT_VPP:
+                return events.StepFailed(step, problem("HL-404", f"{name}: {error}"))
+            return events.VppLost(str(error))
+        except VppError as error:
+            return events.StepFailed(step, problem("HL-402", f"{name}: {error}"))
+
+    async def _time(self, timer: int, after_s: float) -> None:
+        with self._timers[timer]:
+            await trio.sleep(after_s)
+            self._timers.pop(timer, None)
+            self.post(events.DeadlinePassed(timer))
+
+    def _publish(self, transition: effects.Transition) -> None:
+        now = datetime.now(UTC)
+        if transition.frm is not transition.to or not self.history:
+            self.since = now
+        self.history.append(Recorded(now, transition))
+        self._notices.publish(Moved(self.uplink.name, transition))

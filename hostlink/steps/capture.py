@@ -1,0 +1,72 @@
+"""Capturing: the whole snapshot and the probes that pass now, in the journal, before anything moves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import trio
+
+from hostlink.core.events import Captured
+from hostlink.core.model import Capture, HostView, IPAddress, Probe
+from hostlink.journal import Parking, Takeover
+from hostlink.kernel.probe import echo, neighbour_answers
+from hostlink.kernel.snapshot import read_view
+from hostlink.steps.context import Uplink, fail
+
+PROBE_TIMEOUT_S = 1.0
+"""A gateway on the wire answers within milliseconds; one that takes longer is no yardstick for the path."""
+
+
+async def capture(uplink: Uplink, step: int) -> Captured:
+    """Take the snapshot and write it. Raises StepError, JournalError, KernelError."""
+    view = await read_view(uplink.node.host, uplink.name)
+    if view is None:
+        raise fail("HL-405", f"{uplink.name} went away while its snapshot was taken; nothing was touched")
+    found = Capture(uplink.name, view, await passing_probes(uplink, view))
+    takeover = Takeover(
+        capture=found,
+        last_good=view,
+        driver=uplink.config.driver,
+        host_link=uplink.config.host_link,
+        parking=Parking(uplink.node.config.vpp.namespace, view.link.name),
+        inner_name=inner_name(view) if uplink.config.host_link == "veth" else None,
+    )
+    uplink.remember(replace(takeover, generation=0))
+    return Captured(step)
+
+
+def inner_name(view: HostView) -> str:
+    """The veth's end in VPP's namespace: unique on the node, within the 15 bytes of an interface name."""
+    return f"hlv{view.link.index}"
+
+
+def gateways(view: HostView) -> tuple[IPAddress, ...]:
+    """The gateways of the default routes, IPv4 first, each once."""
+    hops = [
+        hop for route in view.routes if route.prefix.prefixlen == 0 and route.table == 254 for hop in route.next_hops
+    ]
+    found = {hop.gateway: None for hop in hops if hop.gateway is not None}
+    return tuple(sorted(found, key=lambda address: (address.version, int(address))))
+
+
+async def passing_probes(uplink: Uplink, view: HostView) -> tuple[Probe, ...]:
+    """Which probes pass now: each gateway by ARP or ND, and by ICMP echo. Only these must pass afterwards (F49)."""
+    if not view.link.up:
+        return ()
+    wanted = [Probe(kind, address) for address in gateways(view) for kind in ("neighbour", "echo")]
+    passed: list[Probe] = []
+
+    async def ask(probe: Probe) -> None:
+        if await _answers(uplink, probe):
+            passed.append(probe)
+
+    async with trio.open_nursery() as nursery:
+        for probe in wanted:
+            nursery.start_soon(ask, probe)
+    return tuple(probe for probe in wanted if probe in passed)
+
+
+async def _answers(uplink: Uplink, probe: Probe) -> bool:
+    if probe.kind == "echo":
+        return await echo(probe.address, uplink.name, PROBE_TIMEOUT_S)
+    return await neighbour_answers(uplink.node.host, probe.address, uplink.name)

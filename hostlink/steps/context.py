@@ -1,0 +1,108 @@
+"""What the steps of one uplink work with, and what all uplinks of the node share."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+
+import trio
+
+from hostlink.config import Config, UplinkConfig
+from hostlink.core.model import Problem, VppShared
+from hostlink.journal import Journal, Takeover, journal_for
+from hostlink.kernel.netlink import Netlink
+from hostlink.kernel.seam import NO_FAULTS, Faults
+from hostlink.kernel.tap import Keeper
+from hostlink.problems import problem
+from hostlink.vpp.dataplane import Dataplane
+from hostlink.vpp.errors import VppGone
+from hostlink.vpp.tags import Ports
+
+
+class StepError(Exception):
+    """A step could not do its work; `problem` says it to the operator."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(f"{problem.code}: {problem.detail}")
+        self.problem = problem
+
+
+def fail(code: str, detail: str) -> StepError:
+    """Make the error for a registered problem."""
+    return StepError(problem(code, detail))
+
+
+@dataclass(slots=True)
+class VppLife:
+    """What is known of the VPP at the other end of the API socket; the connector keeps it (vpp_watch.py)."""
+
+    dataplane: Dataplane | None = None
+    version: str | None = None
+    pid: int | None = None
+    obstacles: tuple[Problem, ...] = ()
+    """Why this VPP cannot be used although it answers: contract, namespace."""
+    last_error: str | None = None
+    """Why there is none, when there is none."""
+
+
+@dataclass(slots=True)
+class Node:
+    """The node: one host, one VPP, one configuration."""
+
+    config: Config
+    host: Netlink
+    """In the host's network namespace."""
+    faults: Faults = NO_FAULTS
+    """Planned by the lab's failure matrix; none on a node."""
+    vpp: VppLife = field(default_factory=VppLife)
+    contributions: dict[str, VppShared] = field(default_factory=dict)
+    """What each uplink that is taken over needs of the shared objects."""
+    shared_lock: trio.Lock = field(default_factory=trio.Lock)
+
+    @property
+    def host_namespace(self) -> str:
+        """The host's network namespace in a way that VPP finds from any other one.
+
+        Not `pid:<pid>`: that is the namespace of this process's main thread, which visits others for moments.
+        """
+        return f"/proc/{os.getpid()}/fd/{self.host.namespace_fd}"
+
+    def dataplane(self) -> Dataplane:
+        """The living VPP. Raises VppGone where there is none."""
+        if self.vpp.dataplane is None:
+            raise VppGone("VPP is not there")
+        return self.vpp.dataplane
+
+
+@dataclass(slots=True)
+class Uplink:
+    """One uplink and what the daemon holds for it between steps. The journal is the truth; this is what is open."""
+
+    node: Node
+    config: UplinkConfig
+    number: int
+    name: str
+    """Its name on the host; until it has been found, what the configuration calls it."""
+    link_index: int | None = None
+    """The ifindex that notifications are about: the NIC's, then the host link's. None until it is known."""
+    takeover: Takeover | None = None
+    ports: Ports = field(default_factory=Ports)
+    keeper: Keeper | None = None
+    mirrored: dict[str, int] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+    """What mirroring could not express: shown in `state` as long as it is so."""
+
+    @property
+    def journal(self) -> Journal:
+        """Its journal. Only the name decides where."""
+        return journal_for(self.node.config.paths.journal, self.name)
+
+    def taken(self) -> Takeover:
+        """The takeover in the journal. Asked for only by steps that come after Capturing."""
+        if self.takeover is None:
+            raise RuntimeError(f"{self.name}: a step of a takeover without a journal")
+        return self.takeover
+
+    def remember(self, takeover: Takeover) -> None:
+        """Write the journal; only then is it so. Raises JournalError."""
+        self.takeover = self.journal.write(takeover)

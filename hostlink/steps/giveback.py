@@ -1,0 +1,126 @@
+"""Give-back: the NIC is the host's again, with what the host had last. From the journal alone, with or without VPP.
+
+VPP first, as far as it answers: its shared objects and interfaces are taken down in order, within a deadline of their
+own, because a dead or hanging VPP must not keep the NIC. Then the kernel: the host link goes, the NIC comes home from
+wherever it is (VPP's namespace, or the host under the name that the kernel gave it when that namespace died), gets
+its name back, and is filled from `last_good`. It is reported as done only when a look at the NIC shows it; what could
+not be restored is named. The journal goes last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import trio
+
+from hostlink.core.describe import describe
+from hostlink.core.events import GivenBack
+from hostlink.core.model import Link, Problem
+from hostlink.core.plan_host import plan_host
+from hostlink.journal import Takeover
+from hostlink.kernel import link as kernel_link
+from hostlink.kernel.apply import apply_host
+from hostlink.kernel.namespace import exists
+from hostlink.kernel.netlink import Netlink, open_netlink
+from hostlink.kernel.snapshot import find_link, read_links, read_view
+from hostlink.problems import problem
+from hostlink.steps.context import Uplink, fail
+from hostlink.steps.names import mark, temporary_name
+from hostlink.steps.withdraw import withdraw
+from hostlink.vpp.errors import VppError
+from hostlink.vpp.tags import Ports
+
+VPP_PATIENCE_S = 5.0
+"""A healthy VPP takes its part down in milliseconds; one that does not answer is left behind."""
+ROUNDS = 4
+
+
+async def give_back(uplink: Uplink, step: int) -> GivenBack:
+    """Give the NIC back. Raises StepError, KernelError, JournalError."""
+    takeover = uplink.takeover or uplink.journal.read()
+    if takeover is None:
+        return GivenBack(step, ())
+    residue = await _leave_vpp(uplink)
+    await _remove_host_link(uplink, takeover)
+    link = await _bring_home(uplink.node.host, takeover)
+    residue += await _refill(uplink.node.host, takeover, link)
+    uplink.journal.discard()
+    uplink.takeover, uplink.ports, uplink.mirrored, uplink.problems = None, Ports(), {}, ()
+    uplink.link_index = link.index
+    return GivenBack(step, tuple(residue))
+
+
+async def _leave_vpp(uplink: Uplink) -> list[Problem]:
+    uplink.node.contributions.pop(uplink.name, None)
+    if uplink.node.vpp.dataplane is None:
+        return []  # dead or out of reach: what was in it went with it, or is found by tag when it is seen again
+    with trio.move_on_after(VPP_PATIENCE_S * uplink.node.config.timing.deadline_factor) as patience:
+        try:
+            refusals = await withdraw(uplink)
+        except VppError as error:
+            return [problem("HL-406", f"{uplink.name}: VPP was left as it is: {error}")]
+        return [problem("HL-406", f"{uplink.name}: {refusal}") for refusal in refusals]
+    assert patience.cancelled_caught
+    return [problem("HL-406", f"{uplink.name}: VPP was left as it is: it did not answer in time")]
+
+
+async def _remove_host_link(uplink: Uplink, takeover: Takeover) -> None:
+    if uplink.keeper is not None:
+        uplink.keeper.close()
+        uplink.keeper = None
+    host = uplink.node.host
+    for name in (mark(uplink.name), temporary_name(takeover)):
+        link = await find_link(host, name=name)
+        if link is not None and link.index != takeover.capture.view.link.index:
+            await kernel_link.delete_link(host, link.index)
+    if takeover.inner_name is not None and exists(takeover.parking.namespace):
+        async with open_netlink(takeover.parking.namespace, faults=uplink.node.faults) as there:
+            inner = await find_link(there, name=takeover.inner_name)
+            if inner is not None:
+                await kernel_link.delete_link(there, inner.index)
+
+
+async def _bring_home(host: Netlink, takeover: Takeover) -> Link:
+    """The NIC on the host, under its own name. Raises StepError when it is nowhere."""
+    nic, parking = takeover.capture.view.link, takeover.parking
+    if exists(parking.namespace):
+        async with open_netlink(parking.namespace, faults=host.faults) as there:
+            link = await find_link(there, name=parking.name)
+            if link is not None and link.mac == nic.mac:
+                await kernel_link.set_promiscuous(there, link.index, takeover.last_good.link.promiscuous)
+                await kernel_link.move_to_namespace(there, link.index, None)
+    link = await _at_home(host, nic)
+    if link is None:
+        raise fail(
+            "HL-408",
+            f"{nic.name} ({nic.mac}) is neither on the host nor in the namespace {parking.namespace}: "
+            "was it unplugged, or was the namespace deleted with a veth or VLAN in it?",
+        )
+    if link.name != nic.name:
+        await kernel_link.rename(host, link.index, nic.name)
+    return link
+
+
+async def _at_home(host: Netlink, nic: Link) -> Link | None:
+    """The NIC on the host: by its name, its former index, or as the kernel names one whose namespace died (F33)."""
+    candidates = [link for link in await read_links(host) if link.mac == nic.mac and link.kind == nic.kind]
+    names = (nic.name, f"dev{nic.index}")
+    return next((link for link in candidates if link.name in names or link.index == nic.index), None)
+
+
+async def _refill(host: Netlink, takeover: Takeover, link: Link) -> list[Problem]:
+    """Fill the NIC from last_good and read it back; what is missing then is named."""
+    failures: Sequence[object] = ()
+    plan: tuple[object, ...] = ()
+    for _ in range(ROUNDS):
+        view = await read_view(host, link.index)
+        if view is None:
+            raise fail("HL-408", f"{takeover.capture.uplink} went away while it was being filled again")
+        plan = plan_host(takeover.last_good, view)
+        if not plan:
+            return []
+        failures = await apply_host(host, plan)
+    whys = [str(failure) for failure in failures]
+    missing = [describe(operation) for operation in plan]  # type: ignore[arg-type]
+    uplink = takeover.capture.uplink
+    return [problem("HL-406", f"{uplink}: not restored: {'; '.join(missing)} ({'; '.join(whys) or 'no error'})")]

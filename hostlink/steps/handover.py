@@ -1,0 +1,144 @@
+"""Handover: the NIC goes to VPP, the host link takes its name.
+
+First everything that can be done while the NIC still works: the host link is made (complete, down, under a temporary
+name), VPP attaches to it, its slots are looked at, and VPP's side of it is set. A kernel without vhost-net, a VPP
+that refuses or a slot that is taken ends the step here, with the network untouched. Then the NIC moves, VPP opens it,
+and the host link takes the name that has become free: that is the outage.
+
+Each part looks whether it is done already, so the step can be begun again.
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from hostlink.core.events import HandedOver
+from hostlink.core.operations import AddAltname, SetHostLink, SetMtu, SetSysctl
+from hostlink.kernel import link as kernel_link
+from hostlink.kernel.apply import apply_host
+from hostlink.kernel.netlink import Netlink, open_netlink
+from hostlink.kernel.snapshot import find_link
+from hostlink.kernel.tap import make_tap
+from hostlink.steps.context import Uplink, fail
+from hostlink.steps.names import mark, temporary_name
+from hostlink.vpp.drivers import DRIVERS
+from hostlink.vpp.host_link import HostEnd, attach_tap, attach_veth
+from hostlink.vpp.tags import host_tag, uplink_tag
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+async def hand_over(uplink: Uplink, step: int) -> HandedOver:
+    """Give the NIC to VPP and show the host link in its place. Raises StepError, KernelError, VppError."""
+    dataplane = uplink.node.dataplane()
+    await _make_host_link(uplink)
+    if (await dataplane.find(uplink.name)).host is None:
+        await _attach_host_link(uplink)
+    await _park(uplink)
+    if (await dataplane.find(uplink.name)).uplink is None:
+        await _attach_nic(uplink)
+    await _show(uplink)
+    uplink.ports = await dataplane.find(uplink.name)
+    return HandedOver(step)
+
+
+async def _make_host_link(uplink: Uplink) -> None:
+    takeover, host = uplink.taken(), uplink.node.host
+    nic, name = takeover.capture.view.link, temporary_name(takeover)
+    if await find_link(host, name=mark(uplink.name)) is not None:
+        return
+    if takeover.host_link == "tap":
+        uplink.keeper = make_tap(name, nic.mac, nic.mtu_bytes, faults=uplink.node.faults)
+    else:
+        peer = takeover.inner_name or ""
+        await kernel_link.make_veth(
+            host,
+            name=name,
+            mac=nic.mac,
+            mtu_bytes=nic.mtu_bytes,
+            peer_name=peer,
+            peer_namespace=takeover.parking.namespace,
+        )
+        async with parked(uplink) as there:
+            await _quiet_and_up(there, peer)
+    made = await find_link(host, name=name)
+    if made is None:
+        raise fail("HL-401", f"{name}, made for {uplink.name}, is gone again: somebody deletes interfaces here")
+    await carry_out(host, [AddAltname(made.index, mark(uplink.name))], uplink.name)
+
+
+@asynccontextmanager
+async def parked(uplink: Uplink) -> AsyncIterator[Netlink]:
+    """A netlink socket in the namespace where the NIC is parked."""
+    async with open_netlink(uplink.taken().parking.namespace, faults=uplink.node.faults) as there:
+        yield there
+
+
+async def carry_out(netlink: Netlink, operations: list[object], uplink: str) -> None:
+    """Apply host operations, raising the first failure as the step's."""
+    for failure in await apply_host(netlink, operations):  # type: ignore[arg-type]
+        raise fail("HL-401", f"{uplink}: {failure}")
+
+
+async def _quiet_and_up(there: Netlink, name: str) -> None:
+    """Linux in VPP's namespace says nothing of its own on that device: no link-local, no answers, no SLAAC."""
+    link = await find_link(there, name=name)
+    if link is None:
+        raise fail("HL-401", f"{name} is not in VPP's namespace although it was put there")
+    quiet = SetSysctl(f"ipv6/conf/{name}/disable_ipv6", "1")
+    await carry_out(there, [quiet, SetHostLink(link.index, up=True)], name)
+
+
+async def _attach_host_link(uplink: Uplink) -> None:
+    takeover, dataplane = uplink.taken(), uplink.node.dataplane()
+    nic = takeover.capture.view.link
+    end = HostEnd(
+        name=temporary_name(takeover) if takeover.inner_name is None else takeover.inner_name,
+        mac=nic.mac,
+        mtu_bytes=nic.mtu_bytes,
+        namespace=uplink.node.host_namespace,
+        number=uplink.number,
+    )
+    attach = attach_tap if takeover.host_link == "tap" else attach_veth
+    sw_if_index = await attach(dataplane.session, end)
+    await dataplane.tag(sw_if_index, host_tag(uplink.name))
+    await dataplane.ensure_filter()
+    made = await dataplane.interface(sw_if_index)
+    foreign = None if made is None else await dataplane.free_output_slot(made)
+    if foreign is not None:
+        what = f"classifier table {foreign} is bound to the IPv6 output of VPP's new interface {sw_if_index}"
+        raise fail("HL-205", f"{uplink.name}: {what}: another client of VPP was faster")
+    await dataplane.apply([SetMtu(sw_if_index, nic.mtu_bytes)])
+
+
+async def _park(uplink: Uplink) -> None:
+    takeover, host = uplink.taken(), uplink.node.host
+    nic = takeover.capture.view.link
+    link = await find_link(host, name=uplink.name)
+    if link is not None and link.index == nic.index and link.mac == nic.mac:
+        await kernel_link.set_promiscuous(host, link.index, True)
+        await kernel_link.move_to_namespace(host, link.index, takeover.parking.namespace)
+    async with parked(uplink) as there:
+        await _quiet_and_up(there, takeover.parking.name)
+
+
+async def _attach_nic(uplink: Uplink) -> None:
+    takeover, dataplane = uplink.taken(), uplink.node.dataplane()
+    nic = takeover.capture.view.link
+    sw_if_index = await DRIVERS[takeover.driver].attach(dataplane.session, takeover.parking.name, nic.mac)
+    # The MTU first: VPP's default is 9000, and one packet above the device's wedges its transmit ring for good.
+    await dataplane.apply([SetMtu(sw_if_index, nic.mtu_bytes)])
+    await dataplane.tag(sw_if_index, uplink_tag(uplink.name))
+
+
+async def _show(uplink: Uplink) -> None:
+    host, nic = uplink.node.host, uplink.taken().capture.view.link
+    link = await find_link(host, name=mark(uplink.name))
+    if link is None:
+        raise fail("HL-401", f"the host link of {uplink.name} is gone: somebody deletes interfaces here")
+    if link.name != uplink.name:
+        await kernel_link.rename(host, link.index, uplink.name)
+    missing = [name for name in nic.altnames if name not in link.altnames]
+    await carry_out(host, [AddAltname(link.index, name) for name in missing], uplink.name)

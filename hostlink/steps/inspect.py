@@ -1,0 +1,127 @@
+"""Detecting's look at the node: is the uplink there, does VPP answer, what stands against a takeover, what was left.
+
+It finds everything at once, so that an operator who clears one obstacle does not meet the next. Nothing is changed.
+"""
+
+from __future__ import annotations
+
+from hostlink.core.events import Inspected
+from hostlink.core.model import NO_INDEX, Facts, Link, Problem
+from hostlink.journal import JournalError, Phase, Takeover
+from hostlink.kernel.snapshot import find_link, read_links, read_view
+from hostlink.problems import problem
+from hostlink.steps.context import Uplink
+from hostlink.steps.names import is_mark, mark
+
+_REFUSED_KINDS = {"bridge": "a bridge", "bond": "a bond", "tun": "a tap or tun device"}
+
+
+async def inspect(uplink: Uplink, step: int) -> Inspected:
+    """Look at everything. Raises KernelError, VppError."""
+    if uplink.takeover is None and (link := await find_uplink(uplink)) is not None:
+        uplink.name, uplink.link_index = link.name, link.index
+    try:
+        takeover = uplink.takeover or uplink.journal.read()
+    except JournalError as error:
+        return Inspected(step, Facts(obstacles=(error.problem,)))
+    if takeover is not None:
+        return Inspected(step, await _earlier(uplink, takeover))
+    return Inspected(step, await _fresh(uplink))
+
+
+async def _earlier(uplink: Uplink, takeover: Takeover) -> Facts:
+    """There is a journal: alive when it, the tags in VPP and the host link agree; else left over."""
+    uplink.takeover = takeover
+    alive = takeover.phase is Phase.TAKEN and await _agrees(uplink, takeover)
+    dataplane = uplink.node.vpp.dataplane
+    return Facts(
+        uplink_found=True,
+        vpp_reachable=dataplane is not None,
+        takeover_alive=alive,
+        leftovers=not alive,
+        obstacles=uplink.node.vpp.obstacles,
+    )
+
+
+async def _agrees(uplink: Uplink, takeover: Takeover) -> bool:
+    link = await find_link(uplink.node.host, name=uplink.name)
+    if link is None or mark(uplink.name) not in link.altnames or link.mac != takeover.capture.view.link.mac:
+        return False
+    dataplane = uplink.node.vpp.dataplane
+    if dataplane is None or uplink.node.vpp.obstacles:
+        return False
+    ports = await dataplane.find(uplink.name)
+    return ports.uplink is not None and ports.host is not None
+
+
+async def _fresh(uplink: Uplink) -> Facts:
+    link = await find_uplink(uplink)
+    obstacles: list[Problem] = []
+    notes: list[Problem] = []
+    if link is None:
+        obstacles.append(problem("HL-102", f"no interface of this host matches {uplink.config.match}; waiting for it"))
+    else:
+        uplink.name, uplink.link_index = link.name, link.index
+        obstacles += await _unfit(uplink, link)
+        notes += await _remarks(uplink, link)
+    obstacles += await _vpp_obstacles(uplink)
+    return Facts(
+        uplink_found=link is not None,
+        vpp_reachable=uplink.node.vpp.dataplane is not None,
+        obstacles=tuple(obstacles),
+        notes=tuple(notes),
+    )
+
+
+async def find_uplink(uplink: Uplink) -> Link | None:
+    """The interface that the configuration means, or None."""
+    match = uplink.config.match
+    host = uplink.node.host
+    return await find_link(host, name=match.name, mac=match.mac, pci=match.pci, default_route=match.default_route)
+
+
+async def _unfit(uplink: Uplink, link: Link) -> list[Problem]:
+    found: list[Problem] = []
+    if link.loopback:
+        found.append(problem("HL-103", f"{link.name} is the loopback interface"))
+    if any(is_mark(name) for name in link.altnames):
+        found.append(problem("HL-105", f"{link.name} is a host link of hostlink's own, and its journal is gone"))
+    elif link.kind in _REFUSED_KINDS:
+        found.append(problem("HL-106", f"{link.name} is {_REFUSED_KINDS[link.kind]}"))
+    if link.master_index is not None:
+        links = {one.index: one for one in await read_links(uplink.node.host)}
+        master = links.get(link.master_index)
+        of = f"the {master.kind or 'interface'} {master.name}" if master else f"interface {link.master_index}"
+        found.append(problem("HL-104", f"{link.name} is a member of {of}"))
+    return found
+
+
+async def _remarks(uplink: Uplink, link: Link) -> list[Problem]:
+    """What an operator should know of an uplink that is taken as it is."""
+    notes = []
+    if not link.up:
+        notes.append(problem("HL-108", f"{link.name} is down and is taken over as it is"))
+    view = await read_view(uplink.node.host, link.index)
+    if view is not None and not any(not address.interface.is_link_local for address in view.addresses):
+        notes.append(problem("HL-109", f"{link.name} has no address and is taken over as it is"))
+    return notes
+
+
+async def _vpp_obstacles(uplink: Uplink) -> list[Problem]:
+    node = uplink.node
+    dataplane = node.vpp.dataplane
+    if node.vpp.obstacles or dataplane is None:
+        silent = problem("HL-201", f"nothing answers at {node.config.vpp.api_socket}; waiting for VPP")
+        return list(node.vpp.obstacles) or [silent]
+    found = []
+    ports = await dataplane.find(uplink.name)
+    for port in (ports.uplink, ports.host):
+        if port is not None:
+            text = f"VPP's interface {port.name} carries the tag {port.tag!r}, and there is no journal of a takeover"
+            found.append(problem("HL-207", text))
+    ours = node.contributions.values()
+    for redirect in (await dataplane.read_shared()).redirects:
+        if redirect.rx_sw_if_index == NO_INDEX and not any(redirect in part.redirects for part in ours):
+            text = f"VPP redirects IPv{int(redirect.family)} punt to interface {redirect.path.sw_if_index} already"
+            found.append(problem("HL-206", text))
+    return found

@@ -1,0 +1,142 @@
+"""Mirroring: what Linux says should be, in VPP. And once, at the start, what the NIC carried, on the host link.
+
+Look, compare, plan, apply, look again; done when a look finds no difference. While the takeover is not yet `taken`, and
+again when the host link was set down, the host link is filled from the journal first: a down interface is a lost source
+and not an empty wish (architecture.md). From then on the host's own view is what should be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from hostlink.core.cluster import desired_cluster, plan_cluster
+from hostlink.core.describe import describe
+from hostlink.core.desired import vpp_desired
+from hostlink.core.events import Mirrored
+from hostlink.core.model import Family, HostView, Problem, VppUplink
+from hostlink.core.operations import VppOperation
+from hostlink.core.plan import plan_uplink
+from hostlink.core.plan_host import plan_host
+from hostlink.journal import Phase
+from hostlink.kernel.apply import apply_host
+from hostlink.kernel.snapshot import read_view
+from hostlink.kernel.tap import adopt_tap
+from hostlink.steps.context import Uplink, fail
+from hostlink.steps.names import is_mark
+
+ROUNDS = 4
+"""The kernel finishes some things a moment later (an address made by an up); more rounds than these is a fight."""
+
+
+async def mirror(uplink: Uplink, step: int) -> Mirrored:
+    """Bring the difference to nothing. Raises StepError, KernelError, VppError, JournalError."""
+    uplink.ports = await uplink.node.dataplane().find(uplink.name)
+    if uplink.taken().host_link == "tap" and uplink.keeper is None:
+        # Adopted from an earlier life: without a queue of ours the tap would lose its carrier with VPP.
+        uplink.keeper = adopt_tap(uplink.name, faults=uplink.node.faults)
+    changes = await fill_host(uplink)
+    changes += await _cluster_routes(uplink)
+    changes += await _vpp(uplink)
+    return Mirrored(step, tuple(changes))
+
+
+async def host_view(uplink: Uplink) -> HostView:
+    """The host link as it is, without hostlink's own mark. Raises StepError when it is not there."""
+    view = await read_view(uplink.node.host, uplink.name)
+    if view is None:
+        raise fail("HL-405", f"{uplink.name} is gone from the host: its host link was deleted")
+    uplink.link_index = view.link.index
+    altnames = tuple(name for name in view.link.altnames if not is_mark(name))
+    return replace(view, link=replace(view.link, altnames=altnames))
+
+
+async def fill_host(uplink: Uplink) -> list[str]:
+    """Make the host link carry `last_good`, where it does not carry the host's own state yet or was set down."""
+    takeover, view = uplink.taken(), await host_view(uplink)
+    if takeover.phase is Phase.TAKEN and (view.link.up or not takeover.last_good.link.up):
+        return []
+    done: list[str] = []
+    failures: Sequence[object] = ()
+    for _ in range(ROUNDS):
+        plan = plan_host(takeover.last_good, view)
+        if not plan:
+            break
+        failures = await apply_host(uplink.node.host, plan)
+        done += [describe(operation) for operation in plan]
+        view = await host_view(uplink)
+    else:
+        left = [describe(operation) for operation in plan_host(takeover.last_good, view)]
+        if left:
+            why = f" ({'; '.join(str(one) for one in failures)})" if failures else ""
+            raise fail("HL-410", f"{uplink.name}: the host link does not take what the NIC had: {'; '.join(left)}{why}")
+    uplink.remember(replace(uplink.taken(), phase=Phase.TAKEN))
+    return done
+
+
+async def _cluster_routes(uplink: Uplink) -> list[str]:
+    cluster = uplink.node.config.cluster
+    if not (cluster.service_cidrs or cluster.pod_cidrs):
+        return []
+    view, owned = await host_view(uplink), uplink.taken().owned
+    wanted = desired_cluster(view, cluster.service_cidrs, cluster.pod_cidrs, cluster.encap_overhead)
+    plan, problems = plan_cluster(wanted, view, owned)
+    uplink.problems = problems
+    if plan:
+        # In the journal before it is on the host: what is there and not in the journal would be taken for the host's.
+        journaled = tuple(dict.fromkeys((*owned, *wanted)))
+        if journaled != owned:
+            uplink.remember(replace(uplink.taken(), owned=journaled))
+        for failure in await apply_host(uplink.node.host, plan):
+            raise fail("HL-401", f"{uplink.name}: {failure}")
+    if uplink.taken().owned != tuple(wanted):
+        uplink.remember(replace(uplink.taken(), owned=tuple(wanted)))
+    return [describe(operation) for operation in plan]
+
+
+async def _vpp(uplink: Uplink) -> list[str]:
+    dataplane, done = uplink.node.dataplane(), []
+    for _ in range(ROUNDS):
+        plan, desired = await difference(uplink)
+        if not plan:
+            uplink.mirrored = _counts(desired)
+            return done
+        await dataplane.apply(plan)
+        done += [describe(operation) for operation in plan]
+    left = "; ".join(describe(operation) for operation in plan)
+    raise fail("HL-410", f"{uplink.name}: VPP still differs after {ROUNDS} rounds: {left}")
+
+
+async def difference(uplink: Uplink) -> tuple[tuple[VppOperation, ...], VppUplink]:
+    """What would be done to VPP now, and what it should have. Changes nothing."""
+    ports = uplink.ports
+    if ports.uplink is None or ports.host is None:
+        lost = "the NIC" if ports.uplink is None else "the interface towards the host"
+        raise fail("HL-411", f"{uplink.name}: VPP has no interface with hostlink's tag any more for {lost}")
+    view = await host_view(uplink)
+    desired, problems = vpp_desired(
+        view,
+        uplink_sw=ports.uplink.sw_if_index,
+        host_sw=ports.host.sw_if_index,
+        cluster=frozenset(uplink.taken().owned),
+    )
+    uplink.problems = _merged(uplink.problems, problems)
+    ports = await uplink.node.dataplane().find(uplink.name)
+    if ports.uplink is None or ports.host is None:
+        raise fail("HL-411", f"{uplink.name}: VPP's interfaces went away while they were read")
+    actual = await uplink.node.dataplane().read_uplink(ports.uplink, ports.host)
+    return plan_uplink(desired, actual), desired
+
+
+def _merged(cluster: tuple[Problem, ...], routes: tuple[Problem, ...]) -> tuple[Problem, ...]:
+    kept = tuple(problem for problem in cluster if problem.code == "HL-302")
+    return kept + routes
+
+
+def _counts(desired: VppUplink) -> dict[str, int]:
+    families = [route.prefix.version for route in desired.routes]
+    return {
+        "addresses": len(desired.uplink.addresses),
+        "routes_ipv4": families.count(Family.IPV4),
+        "routes_ipv6": families.count(Family.IPV6),
+    }

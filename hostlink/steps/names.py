@@ -1,0 +1,20 @@
+"""The names that hostlink gives to what it makes on the host."""
+
+from __future__ import annotations
+
+from hostlink.journal import Takeover
+
+
+def temporary_name(takeover: Takeover) -> str:
+    """The host link's name until the NIC's own is free: unique on the node, within an interface name's 15 bytes."""
+    return f"hl{takeover.capture.view.link.index}"
+
+
+def mark(uplink: str) -> str:
+    """The altname that says whose the host link is, to hostlink and to whoever looks at `ip link`."""
+    return f"hostlink-{uplink}"
+
+
+def is_mark(altname: str) -> bool:
+    """Whether an altname is one of ours."""
+    return altname.startswith("hostlink-")

@@ -1,0 +1,133 @@
+"""One operation of a plan becomes one VPP message: name and fields, nothing sent yet.
+
+Routes are not here: they are many and go by their own packed path (vpp/routes.py). The fields and their traps were
+measured on VPP 26.06; the definitions are vnet/interface.api, vnet/ip/ip.api, vnet/arp/arp.api, vnet/ip6-nd/ip6_nd.api,
+vnet/ip-neighbor/ip_neighbor.api, vnet/ip/punt.api and vnet/classify/classify.api.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hostlink.core import operations as op
+from hostlink.core.model import NO_INDEX, Family, ProxyRange, Redirect, VppNeighbour, VppPath
+from hostlink.vpp.session import Request
+
+NEIGHBOUR_STATIC_NO_FIB_ENTRY = 3
+"""IP_API_NEIGHBOR_FLAG_STATIC | _NO_FIB_ENTRY. With STATIC alone the /32 becomes an adjacency on the host's interface,
+VPP stops answering ARP for its own address on the uplink, and the node is gone from the network."""
+
+ALL_PORTS = 65535
+
+
+def messages_for(operation: op.VppOperation, *, filter_table: int | None = None) -> tuple[Request, ...]:
+    """The messages that carry out `operation`. `filter_table`: index of the classifier for FilterAdvertisements."""
+    if isinstance(operation, op.EnableProxyArp):
+        # Enabling is a silent no-op where VPP remembers it from a deleted interface of the same number, on whose
+        # successor nothing is switched on (26.06, arp_proxy.c): so it is made to forget first.
+        return tuple(proxy_arp(operation.sw_if_index, enable=enable) for enable in (False, True))
+    return (_message(operation, filter_table),)
+
+
+def proxy_arp(sw_if_index: int, *, enable: bool) -> Request:
+    """Switch proxy ARP of an interface."""
+    return Request("proxy_arp_intfc_enable_disable", {"sw_if_index": sw_if_index, "enable": enable})
+
+
+def _message(operation: op.VppOperation, filter_table: int | None) -> Request:
+    match operation:
+        case op.SetMtu(sw, mtu_bytes):
+            return Request("sw_interface_set_mtu", {"sw_if_index": sw, "mtu": [mtu_bytes, 0, 0, 0]})
+        case op.SetUp(sw, up):
+            return Request("sw_interface_set_flags", {"sw_if_index": sw, "flags": int(up)})
+        case op.EnableIp6(sw):
+            return Request("sw_interface_ip6_enable_disable", {"sw_if_index": sw, "enable": True})
+        case op.SuppressAdvertisements(sw):
+            return Request("sw_interface_ip6nd_ra_config", {"sw_if_index": sw, "suppress": 1})
+        case op.SetLinkLocal(sw, address):
+            return Request("sw_interface_ip6_set_link_local_address", {"sw_if_index": sw, "ip": str(address)})
+        case op.AddVppAddress(sw, interface) | op.DeleteVppAddress(sw, interface):
+            is_add = isinstance(operation, op.AddVppAddress)
+            fields = {"sw_if_index": sw, "is_add": is_add, "del_all": False, "prefix": str(interface)}
+            return Request("sw_interface_add_del_address", fields)
+        case op.SetUnnumbered(sw, lender):
+            fields = {"sw_if_index": lender, "unnumbered_sw_if_index": sw, "is_add": True}
+            return Request("sw_interface_set_unnumbered", fields)
+        case op.EnableNdProxy(sw):
+            return Request("ip6nd_proxy_enable_disable", {"sw_if_index": sw, "is_enable": True})
+        case op.FilterAdvertisements(sw):
+            return output_filter(sw, filter_table, is_add=True)
+        case op.AddVppNeighbour(neighbour) | op.DeleteVppNeighbour(neighbour):
+            return _neighbour(neighbour, is_add=isinstance(operation, op.AddVppNeighbour))
+        case op.AddProxyRange(proxy) | op.DeleteProxyRange(proxy):
+            return _proxy_range(proxy, is_add=isinstance(operation, op.AddProxyRange))
+        case op.AddRedirect(redirect) | op.DeleteRedirect(redirect):
+            return _redirect(redirect, is_add=isinstance(operation, op.AddRedirect))
+        case op.PuntL4(family, protocol, enable):
+            return _punt_l4(family, protocol, enable)
+        case _:
+            raise TypeError(f"{type(operation).__name__} is no single message: routes go by vpp/routes.py")
+
+
+def output_filter(sw_if_index: int, table: int | None, *, is_add: bool) -> Request:
+    """Bind or unbind the advertisement filter on an interface's IPv6 output."""
+    if table is None:
+        raise ValueError("the advertisement filter's classifier table does not exist yet")
+    fields = {
+        "sw_if_index": sw_if_index,
+        "is_add": is_add,
+        "ip4_table_index": NO_INDEX,
+        "ip6_table_index": table,
+        "l2_table_index": NO_INDEX,
+    }
+    return Request("output_acl_set_interface", fields)
+
+
+def fib_path(path: VppPath, family: Family) -> dict[str, Any]:
+    """A fib_path of vnet/fib/fib_types.api; `family` is the one of the prefix or punted packets."""
+    hop = path.next_hop
+    proto = hop.version if hop is not None else family
+    nowhere = "::" if proto == Family.IPV6 else "0.0.0.0"
+    return {
+        "sw_if_index": path.sw_if_index,
+        "table_id": 0,
+        "rpf_id": NO_INDEX,
+        "weight": path.weight,
+        "preference": path.preference,
+        "type": path.type.value,
+        "flags": 0,
+        "proto": int(proto == Family.IPV6),
+        "nh": {"address": {"ip6" if proto == Family.IPV6 else "ip4": str(hop) if hop is not None else nowhere}},
+        "n_labels": 0,
+        "label_stack": [{}] * 16,
+    }
+
+
+def _neighbour(neighbour: VppNeighbour, *, is_add: bool) -> Request:
+    entry = {
+        "sw_if_index": neighbour.sw_if_index,
+        "flags": NEIGHBOUR_STATIC_NO_FIB_ENTRY,
+        "mac_address": neighbour.mac,
+        "ip_address": str(neighbour.address),
+    }
+    return Request("ip_neighbor_add_del", {"is_add": is_add, "neighbor": entry})
+
+
+def _proxy_range(proxy: ProxyRange, *, is_add: bool) -> Request:
+    entry = {"table_id": proxy.table_id, "low": str(proxy.low), "hi": str(proxy.high)}
+    return Request("proxy_arp_add_del", {"is_add": is_add, "proxy": entry})
+
+
+def _redirect(redirect: Redirect, *, is_add: bool) -> Request:
+    entry = {
+        "rx_sw_if_index": redirect.rx_sw_if_index,
+        "af": int(redirect.family == Family.IPV6),
+        "n_paths": 1,
+        "paths": [fib_path(redirect.path, redirect.family)],
+    }
+    return Request("add_del_ip_punt_redirect_v2", {"is_add": is_add, "punt": entry})
+
+
+def _punt_l4(family: Family, protocol: int, enable: bool) -> Request:
+    l4 = {"af": int(family == Family.IPV6), "protocol": protocol, "port": ALL_PORTS}
+    return Request("set_punt", {"is_add": enable, "punt": {"type": 0, "punt": {"l4": l4}}})

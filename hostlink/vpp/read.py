@@ -1,0 +1,181 @@
+"""Reads what VPP has, as core's values: one uplink with everything hung on it, and what the node shares.
+
+There are no events for addresses, neighbours or FIB entries, so the only truth is a dump; all dumps of one look go
+out together. What is switched on for an interface is read from the text of `show interface features`: the ND proxy
+and the output ACL have no dump, and the dump of proxy ARP interfaces goes on listing an interface that was deleted,
+and with it the next one of that number, on which nothing is switched on (measured, 26.06; the slot of `show outacl`
+likewise). `set_punt` cannot be read at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface
+from typing import Any
+
+from hostlink.core.model import (
+    NO_INDEX,
+    Family,
+    IPAddress,
+    IPInterface,
+    PathType,
+    ProxyRange,
+    Redirect,
+    VppInterface,
+    VppNeighbour,
+    VppPath,
+    VppPort,
+    VppRoute,
+    VppShared,
+    VppUplink,
+)
+from hostlink.vpp.errors import VppError, VppRefused
+from hostlink.vpp.filter import bound_tables
+from hostlink.vpp.messages import NEIGHBOUR_STATIC_NO_FIB_ENTRY
+from hostlink.vpp.routes import read_routes
+from hostlink.vpp.session import Request, Session
+
+ARP_PROXY_FEATURE = "arp-proxy"
+ND_PROXY_FEATURE = "ip6-unicast-nd-proxy"
+OUTPUT_ACL_FEATURE = "ip6-outacl"
+_ADMIN_UP, _LINK_UP = 1, 2
+FAMILIES = (Family.IPV4, Family.IPV6)
+
+
+async def read_interfaces(session: Session) -> tuple[VppInterface, ...]:
+    """Every interface of VPP."""
+    return tuple(_interface(details) for details in await session.dump("sw_interface_dump"))
+
+
+def _interface(details: Any) -> VppInterface:
+    return VppInterface(
+        sw_if_index=int(details.sw_if_index),
+        name=str(details.interface_name),
+        tag=str(details.tag),
+        mac=str(details.l2_address),
+        up=bool(details.flags & _ADMIN_UP),
+        link_up=bool(details.flags & _LINK_UP),
+        mtu_bytes=int(details.mtu[0]),
+    )
+
+
+async def read_uplink(
+    session: Session, source_id: int, uplink: VppInterface, host: VppInterface, filter_table: int | None
+) -> VppUplink:
+    """Everything that hostlink sets for one uplink, as VPP has it now. Raises VppError."""
+    filtered = await bound_tables(session)
+    routes: list[VppRoute] = []
+    for family in FAMILIES:
+        routes += await read_routes(session, source_id, 0, family)
+    ports = []
+    for interface in (uplink, host):
+        ports.append(await _port(session, interface, filtered.get(interface.sw_if_index, NO_INDEX), filter_table))
+    mine = {uplink.sw_if_index, host.sw_if_index}
+    return VppUplink(
+        uplink=ports[0],
+        host=ports[1],
+        neighbours=await _static_neighbours(session, host.sw_if_index),
+        routes=frozenset(route for route in routes if _concerns(route, mine)),
+    )
+
+
+def _concerns(route: VppRoute, ports: set[int]) -> bool:
+    """Of this uplink: it leaves by one of its ports, or by none at all (blackhole and its like)."""
+    return all(path.sw_if_index in ports or path.type is not PathType.NORMAL for path in route.paths)
+
+
+async def _port(session: Session, interface: VppInterface, bound_table: int, filter_table: int | None) -> VppPort:
+    sw = interface.sw_if_index
+    details4, details6, unnumbered, adverts = await session.dumps(
+        [
+            Request("ip_address_dump", {"sw_if_index": sw, "is_ipv6": False}),
+            Request("ip_address_dump", {"sw_if_index": sw, "is_ipv6": True}),
+            Request("ip_unnumbered_dump", {"sw_if_index": sw}),
+            Request("sw_interface_ip6nd_ra_dump", {"sw_if_index": sw}),
+        ]
+    )
+    lender = next((int(item.ip_sw_if_index) for item in unnumbered if item.sw_if_index == sw), None)
+    own = [ra for ra in adverts if ra.sw_if_index == sw]
+    link_local = await _link_local(session, sw)
+    features = await _features(session, interface.name)
+    return VppPort(
+        sw_if_index=sw,
+        up=interface.up,
+        mtu_bytes=interface.mtu_bytes,
+        ip6_enabled=link_local is not None,
+        ra_suppressed=bool(own) and not any(ra.send_radv for ra in own),
+        link_local=link_local,
+        # An unnumbered interface answers the dump with the addresses it borrows: these are not its own.
+        addresses=frozenset() if lender is not None else _addresses([*details4, *details6]),
+        unnumbered_to=lender,
+        proxy_arp=ARP_PROXY_FEATURE in features,
+        nd_proxy=ND_PROXY_FEATURE in features,
+        advertisement_filter=bound_table == filter_table and OUTPUT_ACL_FEATURE in features,
+    )
+
+
+def _addresses(details: Iterable[Any]) -> frozenset[IPInterface]:
+    interfaces = (ip_interface(str(item.prefix)) for item in details)
+    return frozenset(interface for interface in interfaces if not interface.ip.is_link_local)
+
+
+async def _link_local(session: Session, sw_if_index: int) -> IPv6Address | None:
+    """The port's link-local; None where IPv6 is not enabled, which VPP says by refusing the question."""
+    (reply,) = await session.batch([Request("sw_interface_ip6_get_link_local_address", {"sw_if_index": sw_if_index})])
+    if isinstance(reply, VppRefused):
+        return None
+    if isinstance(reply, VppError):
+        raise reply
+    address = IPv6Address(str(reply.ip))
+    return None if address == IPv6Address(0) else address
+
+
+async def has_feature(session: Session, name: str, feature: str) -> bool:
+    """Whether a feature is on for the interface of that name."""
+    return feature in await _features(session, name)
+
+
+async def _features(session: Session, name: str) -> set[str]:
+    reply = await session.request("cli_inband", cmd=f"show interface features {name}")
+    return set(str(reply.reply).split())
+
+
+async def _static_neighbours(session: Session, sw_if_index: int) -> frozenset[VppNeighbour]:
+    found = await session.dumps(
+        [Request("ip_neighbor_dump", {"sw_if_index": sw_if_index, "af": af}) for af in range(len(FAMILIES))]
+    )
+    entries = [details.neighbor for details in (*found[0], *found[1])]
+    return frozenset(
+        VppNeighbour(sw_if_index, ip_address(str(entry.ip_address)), str(entry.mac_address))
+        for entry in entries
+        if entry.flags & NEIGHBOUR_STATIC_NO_FIB_ENTRY == NEIGHBOUR_STATIC_NO_FIB_ENTRY
+    )
+
+
+async def neighbour_known(session: Session, sw_if_index: int, address: IPAddress) -> bool:
+    """Whether VPP has resolved that neighbour on that interface: a router on the wire answered it."""
+    details = await session.dump("ip_neighbor_dump", sw_if_index=sw_if_index, af=int(address.version == 6))
+    return any(ip_address(str(item.neighbor.ip_address)) == address for item in details)
+
+
+async def read_shared(session: Session, punted_l4: frozenset[tuple[Family, int]] = frozenset()) -> VppShared:
+    """What the node shares. `punted_l4` is what hostlink remembers to have set: VPP does not tell."""
+    redirects: set[Redirect] = set()
+    for af, family in enumerate(FAMILIES):
+        details = await session.dump("ip_punt_redirect_v2_dump", sw_if_index=NO_INDEX, af=af)
+        redirects |= {_redirect(item.punt, family) for item in details}
+    ranges = {_proxy_range(item.proxy) for item in await session.dump("proxy_arp_dump")}
+    return VppShared(frozenset(redirects), frozenset(ranges), punted_l4)
+
+
+def _redirect(punt: Any, family: Family) -> Redirect:
+    path = punt.paths[0]
+    raw = path.nh.address
+    hop = ip_address(str(raw.ip6 if family is Family.IPV6 else raw.ip4))
+    rx = int(punt.rx_sw_if_index)
+    # VPP keeps the redirect for every interface at index 0 (local0) and shows it so.
+    return Redirect(family, NO_INDEX if rx == 0 else rx, VppPath(int(path.sw_if_index), hop))
+
+
+def _proxy_range(proxy: Any) -> ProxyRange:
+    return ProxyRange(int(proxy.table_id), IPv4Address(str(proxy.low)), IPv4Address(str(proxy.hi)))

@@ -1,0 +1,121 @@
+"""Keeps the session with VPP: connects when VPP is there, notices when it goes, and says so to every machine.
+
+A VPP that hangs accepts and never answers, and sends no keepalive, so it is asked (control_ping) now and then. One slow
+answer is not a death: a busy main thread takes seconds over a large table (F53). Two in a row are.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import trio
+
+from hostlink.core.events import Event, VppFound, VppLost
+from hostlink.core.model import Problem
+from hostlink.kernel.namespace import exists, same_namespace
+from hostlink.problems import problem
+from hostlink.steps.context import Node, VppLife
+from hostlink.vpp.contract import check_contract
+from hostlink.vpp.dataplane import open_dataplane
+from hostlink.vpp.errors import VppError, VppTimeout
+from hostlink.vpp.session import Session, open_session
+
+RETRY_S = 0.5
+PING_EVERY_S = 2.0
+PING_WITHIN_S = 5.0
+PINGS_LOST = 2
+
+Tell = Callable[[Event], None]
+"""Hands an event to every machine."""
+
+
+async def keep_vpp(node: Node, tell: Tell, interface_changed: Callable[[int], None]) -> None:
+    """Run for as long as the daemon does."""
+    while True:
+        try:
+            async with open_session(os.fspath(node.config.vpp.api_socket)) as session:
+                node.vpp = await _introduce(node, session)
+                tell(VppFound())
+                reason = await _until_lost(node, session, interface_changed)
+        except VppError as error:
+            reason = error
+        was_usable, node.vpp = node.vpp.dataplane is not None, VppLife(last_error=str(reason))
+        node.contributions.clear()
+        if was_usable:
+            tell(VppLost(str(reason)))
+        await trio.sleep(RETRY_S)
+
+
+async def _introduce(node: Node, session: Session) -> VppLife:
+    """Who answers, and whether hostlink can work with it. Asks nothing that changes VPP before that is known."""
+    missing = check_contract(session.message_table)
+    pid = peer_pid(node.config.vpp.api_socket)
+    obstacles = _namespace_obstacles(node, pid)
+    if missing:
+        names = "; ".join(str(one) for one in missing)
+        obstacles = (problem("HL-204", f"VPP at {node.config.vpp.api_socket}: {names}"), *obstacles)
+        return VppLife(pid=pid, obstacles=obstacles)
+    version = str((await session.request("show_version")).version)
+    dataplane = await open_dataplane(session)
+    await session.request("want_interface_events", enable_disable=1, pid=os.getpid())
+    return VppLife(dataplane=dataplane, version=version, pid=pid, obstacles=obstacles)
+
+
+def _namespace_obstacles(node: Node, pid: int | None) -> tuple[Problem, ...]:
+    namespace = node.config.vpp.namespace
+    if not exists(namespace):
+        return (problem("HL-203", f"there is no network namespace {namespace!r}"),)
+    if pid is not None and not same_namespace(namespace, pid):
+        return (problem("HL-202", f"VPP (process {pid}) does not run in the network namespace {namespace!r}"),)
+    return ()
+
+
+def peer_pid(path: Path) -> int | None:
+    """The process that listens at a Unix socket, as this process's PID namespace knows it (unix(7), SO_PEERCRED)."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        if probe.connect_ex(os.fspath(path)) != 0:
+            return None
+        pid, _, _ = struct.unpack("3i", probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    return pid or None
+
+
+async def _until_lost(node: Node, session: Session, interface_changed: Callable[[int], None]) -> VppError:
+    reason: VppError | None = None
+
+    async def listen() -> None:
+        async for event in session.events:
+            if event.name == "sw_interface_event":
+                interface_changed(int(event.message.sw_if_index))
+
+    async def ping() -> None:
+        nonlocal reason
+        reason = await _until_silent(session, node.config.timing.deadline_factor)
+        nursery.cancel_scope.cancel()
+
+    async def wait() -> None:
+        nonlocal reason
+        reason = await session.wait_closed()
+        nursery.cancel_scope.cancel()
+
+    async with trio.open_nursery() as nursery:
+        for task in (listen, ping, wait):
+            nursery.start_soon(task)
+    assert reason is not None
+    return reason
+
+
+async def _until_silent(session: Session, factor: float) -> VppError:
+    lost = 0
+    while True:
+        await trio.sleep(PING_EVERY_S)
+        try:
+            await session.request("control_ping", deadline_s=PING_WITHIN_S * factor)
+            lost = 0
+        except VppTimeout:
+            lost += 1
+            if lost >= PINGS_LOST:
+                return VppTimeout(f"VPP has not answered {lost} pings in a row")
