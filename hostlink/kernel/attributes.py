@@ -60,3 +60,15 @@ def walk(buffer: bytes, offset: int = 0, end: int | None = None) -> Iterator[tup
             raise ValueError(f"netlink attribute {kind} of {length} bytes at {offset} does not fit in {end}")
         yield kind & TYPE_MASK, buffer[offset + 4 : offset + length]
         offset += (length + 3) & ~3
+
+
+def pieces(buffer: bytes, offset: int) -> Iterator[tuple[int, bytes]]:
+    """(type without its flag bits, the whole attribute as it was, padded): for copying some of them."""
+    end = len(buffer)
+    while offset + 4 <= end:
+        length, kind = _HEADER.unpack_from(buffer, offset)
+        stop = offset + ((length + 3) & ~3)
+        if length < 4 or stop > end:
+            raise ValueError(f"netlink attribute {kind} of {length} bytes at {offset} does not fit in {end}")
+        yield kind & TYPE_MASK, buffer[offset:stop]
+        offset = stop

@@ -1,6 +1,7 @@
 """Links, addresses, neighbours and rules from netlink messages, by pyroute2's parser.
 
-None of them is ever many, so its pace does not matter here (routes are read in routes.py). pyroute2 wants whole messages, so the header is put before each body again.
+None of them is ever many, so its pace does not matter here (routes are read in routes.py). pyroute2 wants
+whole messages, so the header is put before each body again.
 """
 
 from __future__ import annotations

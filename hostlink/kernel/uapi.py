@@ -137,5 +137,5 @@ NTF_PROXY: Final = 0x08
 FRA_IIFNAME: Final = 3
 FRA_PRIORITY: Final = 6
 FRA_OIFNAME: Final = 17
-FIB_RULE_DETACHED: Final = 0x8 | 0x10
-"""FIB_RULE_IIF_DETACHED, FIB_RULE_OIF_DETACHED: shown by the kernel, never set by a user."""
+FIB_RULE_INVERT: Final = 0x2
+FIB_RULE_FIND_SADDR: Final = 0x10000
