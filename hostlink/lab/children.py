@@ -64,10 +64,10 @@ def end_processes_in(namespaces: Sequence[str]) -> tuple[int, ...]:
 
     They are the lab's own by being there. A hostlink daemon among them gives its NIC back first. Returns their ids.
     """
-    ended = _processes_in(namespaces)
+    ended = processes_in(namespaces)
     _signal_all(ended, signal.SIGTERM)
     deadline_s = time.monotonic() + _END_S
-    while (left := _processes_in(namespaces)) and time.monotonic() < deadline_s:
+    while (left := processes_in(namespaces)) and time.monotonic() < deadline_s:
         time.sleep(0.01)
     _signal_all(left, signal.SIGKILL)
     return ended
@@ -79,7 +79,8 @@ def _signal_all(pids: Sequence[int], number: signal.Signals) -> None:
             os.kill(pid, number)
 
 
-def _processes_in(namespaces: Sequence[str]) -> tuple[int, ...]:
+def processes_in(namespaces: Sequence[str]) -> tuple[int, ...]:
+    """The ids of all processes whose main thread is in one of the namespaces, but for this one."""
     wanted = {_identity(NAMESPACES / namespace) for namespace in namespaces} - {None}
     if not wanted:
         return ()

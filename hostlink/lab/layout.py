@@ -13,6 +13,7 @@ beyond the router, reached by the default route only.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from pathlib import Path
@@ -53,9 +54,13 @@ ECHO_PORT = 7777
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """The namespaces of one lab. `name` is part of each."""
+    """The namespaces of one lab. `name` is part of each; ValueError for one that could not be."""
 
     name: str
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,39}", self.name):
+            raise ValueError(f"a lab's name has 1 to 40 of a-z, 0-9 and -, not {self.name!r}")
 
     def namespace(self, role: str) -> str:
         if role not in ROLES:
