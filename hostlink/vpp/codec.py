@@ -10,10 +10,12 @@ nested ones too, is checked here first.
 
 from __future__ import annotations
 
+import enum
 import hashlib
 import importlib.resources
 import struct
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from hostlink.vpp.errors import VppBadRequest, VppProtocolError
@@ -28,21 +30,47 @@ _FAULTS = (LookupError, ValueError, TypeError, AttributeError, struct.error, Ove
 """What vpp_papi raises for definitions, bytes or values that make no sense; no class of its own covers them."""
 
 
+class Kind(enum.Enum):
+    """How VPP answers a request."""
+
+    NOTHING = "nothing"
+    REPLY = "one reply"
+    DUMP = "a dump"
+    CURSOR = "a stream with a cursor"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer to a request: its kind, and the name of the reply or of the details."""
+
+    kind: Kind
+    message: str
+
+
 class Codec:
     """Packs and unpacks the messages of one set of definitions. Build it by `codec_for` or `bootstrap_codec`."""
 
     def __init__(self, definitions_json: str) -> None:
         """definitions_json: a JSON array of API files, as get_api_json answers. VppProtocolError: not usable."""
         loader, self._serializer = private_copy()
+        self.messages: dict[str, Any] = {}
+        """Name → vpp_papi's definition."""
+        self.crcs: dict[str, str] = {}
+        """Name → CRC, eight hexadecimal digits."""
+        self.answers: dict[str, Answer] = {}
+        """Request → how it is answered."""
         try:
-            self.messages, self.services = loader.process_json_array_str(definitions_json)
+            self._learn(*loader.process_json_array_str(definitions_json))
         except _FAULTS as fault:
             raise VppProtocolError(f"the API definitions that VPP sent cannot be used: {fault!r}") from fault
         # A VPP's own definitions leave out memclnt.api, control_ping with it. Last, because the first of a name wins.
-        messages, services = loader.process_json_str(_bundled_definitions())
-        self.messages = messages | self.messages
-        self.services = services | self.services
+        self._learn(*loader.process_json_str(_bundled_definitions()))
         self._offsets: dict[tuple[str, str], int | None] = {}
+
+    def _learn(self, messages: Mapping[str, Any], services: Mapping[str, Any]) -> None:
+        self.messages = {**messages, **self.messages}
+        self.crcs = {**{name: message.crc.removeprefix("0x") for name, message in messages.items()}, **self.crcs}
+        self.answers = {**{name: _answer(service) for name, service in services.items()}, **self.answers}
 
     def pack(self, name: str, fields: Mapping[str, Any], *, message_id: int, client_index: int, context: int) -> bytes:
         """One message without its frame header. VppBadRequest names the field that is wrong."""
@@ -83,7 +111,9 @@ class Codec:
 
     def _is_variable(self, packer: Any) -> bool:
         lists = (self._serializer.VLAList, self._serializer.VLAList_legacy)
-        return isinstance(packer, lists) or not getattr(packer, "fixed", True)
+        if isinstance(packer, lists) or not getattr(packer, "fixed", True):
+            return True
+        return any(map(self._is_variable, _members(packer).values()))
 
     def _forget_half_done_work(self) -> None:
         """vpp_papi marks a type while it converts it and does not unmark it when unpacking fails half-way."""
@@ -110,6 +140,16 @@ def codec_for(definitions_json: str) -> Codec:
 def bootstrap_codec() -> Codec:
     """The few messages that vpp_papi ships (memclnt.api), enough to ask a VPP for all others."""
     return codec_for("[]")
+
+
+def _answer(service: Mapping[str, Any]) -> Answer:
+    """One entry of `services` in an API file: {"reply": …}, with "stream" for a dump, "stream_msg" for a cursor."""
+    reply = str(service["reply"])
+    if reply == "null":
+        return Answer(Kind.NOTHING, "")
+    if "stream_msg" in service:
+        return Answer(Kind.CURSOR, reply)
+    return Answer(Kind.DUMP if service.get("stream") else Kind.REPLY, reply)
 
 
 def _bundled_definitions() -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hostlink.vpp.codec import Codec
+from hostlink.vpp.codec import Answer, Codec, Kind
 from hostlink.vpp.contract import CONTRACT, split_key
 from hostlink.vpp.errors import ContractError, Missing, VppBadRequest, VppProtocolError
 
@@ -27,12 +27,10 @@ class Dictionary:
 
     def id_of(self, name: str) -> int:
         """The id of a message. ContractError: this VPP has none of that name and definition."""
-        definition = self.codec.messages.get(name)
-        crc = CONTRACT.get(name, "any") if definition is None else definition.crc[2:]
+        crc = self.codec.crcs.get(name) or CONTRACT.get(name, "any")
         message_id = self.message_table.get(f"{name}_{crc}")
-        if message_id is None:
-            found = dict(self._names.values()).get(name)
-            raise ContractError((Missing(name, crc, found),))
+        if message_id is None or name not in self.codec.crcs:
+            raise ContractError((Missing(name, crc, dict(self._names.values()).get(name)),))
         return message_id
 
     def name_of(self, message_id: int) -> str:
@@ -41,15 +39,16 @@ class Dictionary:
             raise VppProtocolError(f"a message with id {message_id} came, which is not in the table that VPP gave")
         return self._names[message_id][0]
 
-    def answer_to(self, name: str, *, dump: bool = False) -> str:
-        """The reply's name, or with `dump` the details'. VppBadRequest: that message is not answered so (our bug)."""
-        service = self.codec.services.get(name)
-        if service is None or service["reply"] == "null":
-            raise VppBadRequest(f"{name} is not a request with an answer")
-        if dump != bool(service.get("stream")) or "stream_msg" in service:
-            right = "a stream with a cursor" if "stream_msg" in service else "one reply" if dump else "a dump"
-            raise VppBadRequest(f"{name} is answered by {right}")
-        return str(service["reply"])
+    def answer_to(self, name: str, kind: Kind = Kind.REPLY) -> str:
+        """Name of the reply or details that answer a request. VppBadRequest: it is answered in another way (our bug).
+
+        ContractError: this VPP has no such message.
+        """
+        self.id_of(name)
+        answer = self.codec.answers.get(name, Answer(Kind.NOTHING, ""))
+        if answer.kind is not kind:
+            raise VppBadRequest(f"{name} is answered by {answer.kind.value}, not by {kind.value}")
+        return answer.message
 
     def context_offset(self, message_id: int) -> int | None:
         """Where a message has its context; None: it has none, so it is an event; or NO_DEFINITION."""
@@ -59,7 +58,6 @@ class Dictionary:
 
     def _find_context(self, message_id: int) -> int | None:
         name = self.name_of(message_id)
-        definition = self.codec.messages.get(name)
-        if definition is None or definition.crc[2:] != self._names[message_id][1]:
+        if self.codec.crcs.get(name) != self._names[message_id][1]:
             return NO_DEFINITION
         return self.codec.offset_of(name, "context")

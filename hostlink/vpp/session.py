@@ -23,7 +23,7 @@ from typing import Any
 
 import trio
 
-from hostlink.vpp.codec import Codec, Message, bootstrap_codec, codec_for
+from hostlink.vpp.codec import Codec, Kind, Message, bootstrap_codec, codec_for
 from hostlink.vpp.connection import Connection, Counters, Event, connect
 from hostlink.vpp.dictionary import Dictionary
 from hostlink.vpp.errors import VppError, VppGone, VppProtocolError, VppRefused
@@ -115,7 +115,7 @@ class Session:
     async def dumps(self, requests: Sequence[Request], *, deadline_s: float | None = None) -> list[list[Message]]:
         """Several dumps in one go: for each, in the order given, its details. Raises any VppError."""
         frames = await self.dump_frames(requests, deadline_s=deadline_s)
-        kinds = [self._connection.dictionary.answer_to(request.name, dump=True) for request in requests]
+        kinds = [self._connection.dictionary.answer_to(request.name, Kind.DUMP) for request in requests]
         return [
             [self.codec.unpack(kind, details) for details in of_one] for kind, of_one in zip(kinds, frames, strict=True)
         ]
@@ -124,7 +124,7 @@ class Session:
         """As `dumps`, the details not decoded: for those that are many and have a faster reader (vpp/routes.py)."""
         names = self._connection.dictionary
         contexts = self._connection.take_contexts(len(requests))
-        details_ids = [names.id_of(names.answer_to(request.name, dump=True)) for request in requests]
+        details_ids = [names.id_of(names.answer_to(request.name, Kind.DUMP)) for request in requests]
         ping = Request("control_ping")
         packed = [self._pack(dump, at) + self._pack(ping, at) for dump, at in zip(requests, contexts, strict=True)]
         waiter = Dumps(_words(requests), contexts, details_ids, names.id_of("control_ping_reply"))

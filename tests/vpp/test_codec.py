@@ -1,0 +1,63 @@
+"""Definitions and packing: a registry of its own for each VPP, and strings that survive what others write."""
+
+import json
+
+import pytest
+
+from hostlink.vpp.codec import Codec, bootstrap_codec, codec_for
+from hostlink.vpp.errors import VppProtocolError
+from hostlink.vpp.session import open_session
+
+HEAD = {"message_id": 1, "client_index": 2, "context": 3}
+
+
+def strings(*fields) -> Codec:
+    message = ["say", ["u16", "_vl_msg_id"], ["u32", "client_index"], ["u32", "context"], *fields, {"crc": "0x1"}]
+    return codec_for(json.dumps([{"messages": [message], "services": {}}]))
+
+
+async def test_two_releases_of_vpp_in_one_process_keep_their_own_types(make_peer, definitions_of):
+    old = await make_peer("old.sock")
+    new = await make_peer("new.sock", api_json=definitions_of(extra_field=True))
+    async with open_session(old.path) as first, open_session(new.path) as second:
+        for session, peer, port_bytes in ((first, old, 20), (second, new, 24), (first, old, 20)):
+            await session.request("get_index", port={"sw_if_index": 1})
+            assert len(peer.got[-1].body) == port_bytes
+        assert "speed" not in first.codec.messages["port_details"].unpack(bytes(40))[0].port._fields
+        assert "speed" in second.codec.messages["port_details"].unpack(bytes(40))[0].port._fields
+
+
+async def test_the_same_definitions_are_parsed_once(make_peer):
+    first, second = await make_peer("a.sock"), await make_peer("b.sock")
+    async with open_session(first.path) as one, open_session(second.path) as other:
+        assert one.codec is other.codec
+        assert one.codec is not bootstrap_codec()
+
+
+@pytest.mark.parametrize("text", ["", "plain", "Ä tag in UTF-8", "\udcff\udcfe"])
+def test_strings_come_back_as_they_went_fixed_and_variable(text):
+    codec = strings(["string", "fixed", 64], ["string", "variable", 0], ["u32", "after"])
+    packed = codec.pack("say", {"fixed": text, "variable": text, "after": 7}, **HEAD)
+    said = codec.unpack("say", packed)
+    assert (said.fixed, said.variable, said.after) == (text, text, 7)
+
+
+def test_after_bytes_that_do_not_fit_the_codec_still_reads_right():
+    codec = codec_for(
+        '[{"aliases": {"ip4_address": {"type": "u8", "length": 4}},'
+        ' "types": [["pair", ["vl_api_ip4_address_t", "low"], ["vl_api_ip4_address_t", "high"]]],'
+        ' "messages": [["range", ["u16", "_vl_msg_id"], ["vl_api_pair_t", "pair"], {"crc": "0x2"}]]}]'
+    )
+    good = bytes(2) + bytes([10, 0, 0, 1, 10, 0, 0, 2])
+    before = codec.unpack("range", good)
+    with pytest.raises(VppProtocolError, match="a range of 8 bytes does not fit its definition"):
+        codec.unpack("range", good[:-2])
+    assert codec.unpack("range", good) == before
+    assert str(before.pair.high) == "10.0.0.2"
+
+
+def test_offsets_are_those_of_the_packed_message_and_none_behind_a_variable_part():
+    codec = strings(["u8", "flag"], ["string", "name", 64], ["u32", "index"], ["string", "tail", 0], ["u32", "last"])
+    assert [codec.offset_of("say", field) for field in ("context", "index", "last", "absent")] == [6, 75, None, None]
+    packed = codec.pack("say", {"index": 0xA1A2A3A4}, **HEAD)
+    assert packed[75:79] == b"\xa1\xa2\xa3\xa4"
