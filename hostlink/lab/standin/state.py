@@ -1,0 +1,43 @@
+"""Everything that the stand-in knows, in one place: what the API's handlers change and the graph reads.
+
+Nothing here opens a socket; the clock is given, so that a test can be at any time it likes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hostlink.lab.standin.classify import Classifier
+from hostlink.lab.standin.fib import Fib
+from hostlink.lab.standin.interfaces import Interface, Interfaces
+from hostlink.lab.standin.neighbours import Neighbours
+from hostlink.lab.standin.punt import PuntedPorts, Redirects
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyArpRange:
+    table_id: int
+    low: bytes
+    high: bytes
+
+
+class State:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.clock = clock
+        self.interfaces = Interfaces()
+        self.fib = Fib(self.interfaces)
+        self.neighbours = Neighbours(self.fib, clock)
+        self.redirects = {4: Redirects(), 6: Redirects()}
+        self.punted_ports = PuntedPorts()
+        self.classifier = Classifier()
+        self.proxy_arp: list[ProxyArpRange] = []
+        self.errors: Counter[tuple[str, str]] = Counter()
+        """Packets by (node, reason), as `show errors` prints them."""
+        self.on_interface_event: Callable[[Interface, bool], None] = lambda _interface, _deleted: None
+        """Called when an interface's state changed; deleted: it is gone."""
+
+    def error(self, node: str, reason: str) -> None:
+        self.errors[(node, reason)] += 1
