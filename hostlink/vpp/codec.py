@@ -111,14 +111,14 @@ class Codec:
 
     def _is_variable(self, packer: Any) -> bool:
         lists = (self._serializer.VLAList, self._serializer.VLAList_legacy)
-        if isinstance(packer, lists) or not getattr(packer, "fixed", True):
+        if isinstance(packer, lists) or not _attribute(packer, "fixed", True):
             return True
         return any(map(self._is_variable, _members(packer).values()))
 
     def _forget_half_done_work(self) -> None:
         """vpp_papi marks a type while it converts it and does not unmark it when unpacking fails half-way."""
         for packer in (*self._serializer.types.values(), *self.messages.values()):
-            if getattr(packer, "toplevelconversion", False):
+            if _attribute(packer, "toplevelconversion"):
                 packer.toplevelconversion = False
 
 
@@ -164,19 +164,25 @@ def _check_fields(packer: Any, value: Any, where: str) -> None:
             if name not in known:
                 raise VppBadRequest(f"{where} has no field {name!r}; it has {', '.join(known) or 'no fields'}")
             _check_fields(known[name], inner, f"{where}.{name}")
-    elif isinstance(value, list | tuple) and hasattr(packer, "packer"):
+    elif isinstance(value, list | tuple) and (element := _attribute(packer, "packer")) is not None:
         for inner in value:
-            _check_fields(packer.packer, inner, where)
+            _check_fields(element, inner, where)
 
 
 def _members(packer: Any) -> dict[str, Any]:
     """Field name → packer of a struct or union, looking through aliases."""
-    while not hasattr(packer, "packers") and hasattr(packer, "packer"):
-        packer = packer.packer
-    packers = getattr(packer, "packers", {})
+    while (packers := _attribute(packer, "packers")) is None:
+        packer = _attribute(packer, "packer")
+        if packer is None:
+            return {}
     if isinstance(packers, Mapping):
         return dict(packers)
     return dict(zip(packer.fields, packers, strict=True))
+
+
+def _attribute(packer: Any, name: str, default: Any = None) -> Any:
+    """The packer's own attribute. Not by getattr, which the packer of an enum answers with a KeyError."""
+    return getattr(packer, "__dict__", {}).get(name, default)
 
 
 def _cause(fault: BaseException) -> str:

@@ -40,6 +40,8 @@ class RouteLayout:
 def route_layout(codec: Codec, message: str) -> RouteLayout:
     """The layout of a message that ends in an ip_route_v2 called `route`. ContractError: not as hostlink knows it."""
     zeros = _pack(codec, message, {})
+    if zeros is None:
+        raise _unknown(message, "route")
     offsets = {field: _find(codec, message, zeros, field) for field in _FIELDS}
     context = codec.offset_of(message, "context")
     if context is None:
@@ -52,9 +54,11 @@ def route_layout(codec: Codec, message: str) -> RouteLayout:
 def _find(codec: Codec, message: str, zeros: bytes, field: str) -> int:
     """Where the field's sentinel stands in place of zeros; all else must be as before."""
     sentinel = _SENTINELS[_FIELDS[field]]
-    packed = _pack(codec, message, _nested(field, sentinel))
+    packed = _pack(codec, message, _nested(field, sentinel)) or b""
     at = packed.find(sentinel)
     if at < 0 or zeros != packed.replace(sentinel, bytes(len(sentinel)), 1):
+        raise _unknown(message, field)
+    if _pack(codec, message, _nested(field, b"\x01" + sentinel)) is not None:  # a byte more must not fit
         raise _unknown(message, field)
     return at
 
@@ -69,19 +73,20 @@ def _head(message: str, offsets: dict[str, int], total_bytes: int) -> struct.Str
     return struct.Struct(f"{layout}{total_bytes - at}x")
 
 
-def _pack(codec: Codec, message: str, route: dict[str, Any]) -> bytes:
+def _pack(codec: Codec, message: str, route: dict[str, Any]) -> bytes | None:
+    """The message with these fields of the route, all else zero; None: no such field, or the value does not fit."""
     fields: dict[str, Any] = {"route": route}
     if "is_add" in codec.messages[message].fields:
         fields["is_add"] = False  # its default is not zero
     try:
         return codec.pack(message, fields, message_id=0, client_index=0, context=0)
-    except VppBadRequest as fault:
-        raise _unknown(message, "route") from fault
+    except VppBadRequest:
+        return None
 
 
 def _nested(field: str, sentinel: bytes) -> dict[str, Any]:
     """The field, named with dots, as nested dicts around its value: a number, or 16 bytes as they are."""
-    value: Any = sentinel if len(sentinel) == 16 else int.from_bytes(sentinel, "big")
+    value: Any = sentinel if len(sentinel) >= 16 else int.from_bytes(sentinel, "big")
     for name in reversed(field.split(".")):
         value = {name: value}
     return dict(value)

@@ -16,6 +16,7 @@ from typing import Any
 
 from hostlink.core.model import Family, PathType, Prefix, VppPath, VppRoute
 from hostlink.vpp.codec import Codec
+from hostlink.vpp.errors import VppProtocolError
 from hostlink.vpp.frames import HEADER, frame
 from hostlink.vpp.messages import fib_path
 from hostlink.vpp.route_layout import route_layout
@@ -115,7 +116,10 @@ class RouteReader:
         if len(details) < self._head.size:
             self._codec.unpack(DETAILS, details)  # says what is wrong
         table_id, family, address, length, _source = self._head.unpack_from(details)
-        prefix = IPv6Network((address, length)) if family == _IP6 else IPv4Network((address[:4], length))
+        try:
+            prefix = IPv6Network((address, length)) if family == _IP6 else IPv4Network((address[:4], length))
+        except ValueError as fault:
+            raise VppProtocolError(f"{DETAILS} has what is no prefix: {fault}") from fault
         packed_paths = details[self._head.size :]
         paths = self._paths.get(packed_paths)
         if paths is None:

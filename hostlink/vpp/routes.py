@@ -20,9 +20,11 @@ import trio
 
 from hostlink.core.model import Family, VppRoute
 from hostlink.vpp.errors import ContractError, Missing, VppBadRequest, VppProtocolError, VppRefused
-from hostlink.vpp.route_packer import ADD_DEL, RoutePacker, RouteReader, Template, route_fields
+from hostlink.vpp.route_packer import ADD_DEL, RoutePacker, RouteReader, Template, path_order
 from hostlink.vpp.session import Request, Session
 from hostlink.vpp.waiters import Waiter
+
+__all__ = ["RouteFailure", "apply_routes", "own_source", "path_order", "read_routes"]
 
 SOURCE_NAME = "hostlink"
 SOURCE_PRIORITY = 0x78
@@ -130,4 +132,5 @@ def _refuse_contradictions(adds: list[VppRoute], deletes: list[VppRoute]) -> Non
 
 
 def _failure(route: VppRoute, added: bool, source_id: int, retval: int) -> RouteFailure:
-    return RouteFailure(route, added, VppRefused(ADD_DEL, route_fields(route, source_id, added), retval))
+    fields = {"is_add": added, "table_id": route.table_id, "prefix": str(route.prefix), "src": source_id}
+    return RouteFailure(route, added, VppRefused(ADD_DEL, {**fields, "paths": route.paths}, retval))

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from hostlink.vpp.codec import Codec, bootstrap_codec, codec_for
-from hostlink.vpp.errors import VppProtocolError
+from hostlink.vpp.errors import VppBadRequest, VppProtocolError
 from hostlink.vpp.session import open_session
 
 HEAD = {"message_id": 1, "client_index": 2, "context": 3}
@@ -54,6 +54,20 @@ def test_after_bytes_that_do_not_fit_the_codec_still_reads_right():
         codec.unpack("range", good[:-2])
     assert codec.unpack("range", good) == before
     assert str(before.pair.high) == "10.0.0.2"
+
+
+def test_an_enum_before_a_field_or_in_it_is_no_stumbling_block():
+    codec = codec_for(
+        '[{"enums": [["colour", ["RED", 0], ["BLUE", 1], {"enumtype": "u8"}]],'
+        ' "messages": [["paint", ["u16", "_vl_msg_id"], ["u32", "client_index"], ["u32", "context"],'
+        ' ["vl_api_colour_t", "colour"], ["u32", "area"], {"crc": "0x3"}]]}]'
+    )
+    assert codec.offset_of("paint", "area") == 11
+    assert codec.unpack("paint", codec.pack("paint", {"colour": 1, "area": 5}, **HEAD)).colour == 1
+    with pytest.raises(VppBadRequest, match=r"paint\.colour has no field 'name'; it has no fields"):
+        codec.pack("paint", {"colour": {"name": "RED"}}, **HEAD)
+    with pytest.raises(VppBadRequest, match="paint cannot be packed"):
+        codec.pack("paint", {"colour": [1]}, **HEAD)
 
 
 def test_offsets_are_those_of_the_packed_message_and_none_behind_a_variable_part():
