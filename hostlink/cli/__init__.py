@@ -1,0 +1,94 @@
+"""The command line: one file for each verb, and nothing decided here.
+
+`main` knows the verbs' names and one line about each; a verb's own file, and all that it needs, is imported when that
+verb is typed, so that `hostlink state` does not wait for the daemon's imports. A verb's file has
+`add_arguments(parser)` and `run(options) -> exit status`. Results go to standard output, messages to standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from hostlink.cli.exits import FAILED, USAGE, VerbError
+
+VERBS = {
+    "run": "run the daemon in the foreground",
+    "state": "what each uplink does, why, and what to do",
+    "plan": "what would be done now, touching nothing",
+    "release": "give the NIC back to the host, with or without the daemon",
+    "resume": "clear a hold, so that the uplink is taken over again",
+    "explain": "the runbook entry of a state or of a problem's code",
+    "diagram": "the machine as a Mermaid drawing",
+    "lab": "the throwaway network: up, down, exec, vpp",
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse with the exit status for wrong usage that hostlink has, 64."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(USAGE, f"{self.prog}: {message}\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one verb. Returns the exit status (hostlink/cli/exits.py)."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        status = _run(arguments)
+        sys.stdout.flush()
+        return status
+    except VerbError as error:
+        print(f"hostlink: {error}", file=sys.stderr)
+        return error.status
+    except BrokenPipeError:  # `hostlink state | head`: whoever read has gone, and Python must not flush into it again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except KeyboardInterrupt:
+        return 130
+    except SystemExit as exit_:
+        return exit_.code if isinstance(exit_.code, int) else FAILED
+
+
+def _run(arguments: list[str]) -> int:
+    verb = _overview().parse_args(arguments[:1]).verb
+    module = importlib.import_module(f"hostlink.cli.{verb}")
+    parser = Parser(prog=f"hostlink {verb}", description=f"{VERBS[verb]}.", epilog=module.EPILOG)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    module.add_arguments(parser)
+    return int(module.run(parser.parse_args(arguments[1:])))
+
+
+def _overview() -> Parser:
+    width = max(map(len, VERBS))
+    verbs = "\n".join(f"  {verb:{width}}  {text}" for verb, text in VERBS.items())
+    parser = Parser(
+        prog="hostlink",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Shares a node's primary interface between VPP and Linux.",
+        epilog=f"verbs:\n{verbs}\n\n`hostlink VERB --help` says more.",
+    )
+    parser.add_argument("--version", action=_Version)
+    parser.add_argument("verb", choices=VERBS, metavar="VERB")
+    return parser
+
+
+class _Version(argparse.Action):
+    """Looks the version up only when it is asked for."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str) -> None:
+        super().__init__(option_strings, dest, nargs=0, help="print the version")
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            print(f"hostlink {version('hostlink')}")
+        except PackageNotFoundError:
+            print("hostlink, not installed: run from its source")
+        parser.exit()

@@ -1,0 +1,47 @@
+"""The state document as a verb gets it: checked only as far as verbs lean on it, so that a newer daemon's is taken too.
+
+The daemon makes it (hostlink/report.py); `version` says what its fields mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hostlink.cli.exits import UNREACHABLE, VerbError
+
+VERSION = 1
+OPERATOR, FAILED_HOLD = "operator", "failed"
+"""Kinds of hold that end only by an operator's `resume`."""
+
+Uplink = Mapping[str, Any]
+
+
+def uplinks(document: Mapping[str, object]) -> list[Uplink]:
+    """The uplinks of a document of a version that this command understands. Raises VerbError (69)."""
+    if document.get("version") != VERSION:
+        text = f"the daemon's state has version {document.get('version')!r}; this command understands {VERSION}"
+        raise VerbError(UNREACHABLE, f"{text}: use the command that belongs to the daemon, or restart the daemon")
+    found = document.get("uplinks")
+    if not isinstance(found, list) or not all(_is_uplink(uplink) for uplink in found):
+        raise VerbError(UNREACHABLE, "the daemon's state is not what its version should hold: uplinks with a state")
+    return found
+
+
+def hold_kind(uplink: Uplink) -> str | None:
+    hold = uplink.get("hold")
+    return str(hold.get("kind")) if isinstance(hold, dict) else None
+
+
+def is_stuck(uplink: Uplink) -> bool:
+    """Whether it waits for an operator, and will not move by itself."""
+    return hold_kind(uplink) in (OPERATOR, FAILED_HOLD)
+
+
+def reason_of_hold(uplink: Uplink) -> str:
+    hold = uplink.get("hold")
+    return str(hold.get("reason")) if isinstance(hold, dict) else ""
+
+
+def _is_uplink(value: object) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("name"), str) and isinstance(value.get("state"), str)

@@ -1,0 +1,139 @@
+"""`hostlink state`: what each uplink does, as text or JSON, once, live, or waited for."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from hostlink import varlink
+from hostlink.cli.client import AnswerTimeoutError, Client, UnreachableError, add_runtime_dir, socket_path
+from hostlink.cli.documents import Uplink, is_stuck, reason_of_hold, uplinks
+from hostlink.cli.exits import DONE, FAILED, TIMED_OUT, USAGE, VerbError
+from hostlink.cli.state_text import state_text
+
+EPILOG = """exit status: 0 done; 1 held, so the state waited for will not come; 69 no daemon answers; 75 timed out"""
+
+_LOOK_S = 0.05
+"""How often a daemon that is still starting is looked for: a socket that is not there can wake nobody."""
+_HOME = "\x1b[H\x1b[2J"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_runtime_dir(parser)
+    parser.add_argument("--json", action="store_true", help="the whole state document, versioned")
+    parser.add_argument("--uplink", metavar="NAME", help="wait for this one only (default: all)")
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--watch", action="store_true", help="show it again after each change, until interrupted")
+    kind.add_argument("--wait", metavar="STATE", help="wait until the uplinks are in that state, then show it")
+    parser.add_argument("--timeout", type=_seconds, default=60.0, metavar="S", help="for --wait (default 60)")
+
+
+def run(options: argparse.Namespace) -> int:
+    path = socket_path(options)
+    if options.wait:
+        _show(_wait(path, _state_title(options.wait), options), options)
+        return DONE
+    with Client(path) as client:
+        if options.watch:
+            return _watch(client, options)
+        _show(client.call(varlink.GET_STATE), options)
+    return DONE
+
+
+def _show(document: Mapping[str, object], options: argparse.Namespace) -> None:
+    uplinks(document)  # refuses what it does not understand, in JSON too
+    if options.json:
+        print(json.dumps(document, indent=None if options.watch else 2))
+    else:
+        print(state_text(document, datetime.now(UTC), colour=_wants_colour()), end="")
+
+
+def _wants_colour() -> bool:
+    """https://no-color.org"""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def _watch(client: Client, options: argparse.Namespace) -> int:
+    for document in client.subscribe(varlink.SUBSCRIBE):
+        if sys.stdout.isatty() and not options.json:
+            print(_HOME, end="")
+        elif not options.json:
+            print(f"--- {datetime.now(UTC):%H:%M:%S} UTC")
+        _show(document, options)
+        sys.stdout.flush()
+    return DONE
+
+
+# ------------------------------------------------------------------------------------------------------------- waiting
+
+
+def _wait(path: Path, wanted: str, options: argparse.Namespace) -> Mapping[str, object]:
+    deadline_s = time.monotonic() + options.timeout
+    states = "no daemon has answered yet"
+    with _client_by(path, deadline_s) as client:
+        try:
+            for document in client.subscribe(varlink.SUBSCRIBE, within_s=max(0.001, deadline_s - time.monotonic())):
+                found = _chosen(document, options.uplink)
+                states = ", ".join(
+                    f"{uplink['name']} is in {uplink['state']} ({uplink.get('why')})" for uplink in found
+                )
+                if all(uplink["state"] == wanted for uplink in found):
+                    return document
+                _refuse_stuck(found, wanted)
+        except AnswerTimeoutError:
+            pass
+    raise VerbError(TIMED_OUT, f"{wanted} was not reached in {options.timeout:g} s: {states}")
+
+
+def _client_by(path: Path, deadline_s: float) -> Client:
+    """A daemon may still be starting: it is looked for until the deadline."""
+    while True:
+        try:
+            return Client(path)
+        except UnreachableError:
+            if time.monotonic() >= deadline_s:
+                raise
+            time.sleep(_LOOK_S)
+
+
+def _chosen(document: Mapping[str, object], name: str | None) -> list[Uplink]:
+    found = uplinks(document)
+    if name is None:
+        return found
+    chosen = [uplink for uplink in found if uplink["name"] == name]
+    if not chosen:
+        raise VerbError(FAILED, f"no uplink {name!r}; there are {', '.join(uplink['name'] for uplink in found)}")
+    return chosen
+
+
+def _refuse_stuck(found: list[Uplink], wanted: str) -> None:
+    for uplink in found:
+        if uplink["state"] != wanted and is_stuck(uplink):
+            text = f"{uplink['name']} will not reach {wanted} by itself: {reason_of_hold(uplink)}"
+            raise VerbError(FAILED, f"{text}; see `hostlink state`, then `hostlink resume`")
+
+
+def _state_title(text: str) -> str:
+    from hostlink.core.table import STATES
+
+    titles = [state.title for state in STATES.values()]
+    for title in titles:
+        if title.lower() == text.lower():
+            return title
+    raise VerbError(USAGE, f"no state {text!r}: the machine has {', '.join(titles)}")
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < 1e9:
+        raise ValueError(text)
+    return value
+
+
+_seconds.__name__ = "number of seconds"  # argparse names it in its message

@@ -1,0 +1,120 @@
+"""The state document as text: for a person at three in the morning, most important line first.
+
+Plain and aligned; colour only says again what the words say. Anything that came from elsewhere (VPP's errors, names) is
+cleaned of control characters: a terminal must not obey them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from hostlink.cli.documents import Uplink, uplinks
+
+HISTORY_LINES = 10
+_LABEL = 10
+_COLOURS = {"good": "32", "busy": "33", "bad": "31"}
+_SEVERITIES = {"error": "bad", "warning": "busy"}
+
+
+def state_text(document: Mapping[str, object], now: datetime, *, colour: bool = False) -> str:
+    """The whole text, a newline at its end. `now` is aware."""
+    vpp = document.get("vpp")
+    parts = ["\n".join(_uplink(uplink, now, colour)) for uplink in uplinks(document)]
+    return "\n\n".join([*parts, "\n".join(_vpp(vpp if isinstance(vpp, dict) else {}))]) + "\n"
+
+
+def _uplink(uplink: Uplink, now: datetime, colour: bool) -> Iterator[str]:
+    hold = uplink.get("hold")
+    mood = "good" if uplink["state"] == "Steady" else "bad" if hold else "busy"
+    yield f"{_clean(uplink['name'])}  {_paint(_clean(uplink['state']), mood, colour)}  {_since(uplink, now)}".rstrip()
+    yield from _line("why", uplink.get("why"))
+    if hold:
+        yield from _line("held", f"{hold.get('title') or hold.get('kind')}: {hold.get('reason')}")
+        yield from _line("until", hold.get("clears"))
+    yield from _line("next", _next(uplink))
+    yield from _line("mirrored", _mirrored(uplink.get("mirrored") or {}))
+    yield from _line("in VPP", _indexes(uplink.get("indexes") or {}))
+    for problem in uplink.get("problems") or ():
+        yield from _problem(problem, colour)
+    yield from _history(uplink.get("history") or ())
+
+
+def _line(label: str, value: object) -> Iterator[str]:
+    if value:
+        yield f"  {label:{_LABEL}}{_clean(value)}"
+
+
+def _since(uplink: Uplink, now: datetime) -> str:
+    at = _time(uplink.get("since"))
+    return f"since {at:%H:%M:%S} UTC ({_duration((now - at).total_seconds())})" if at else ""
+
+
+def _next(uplink: Uplink) -> str:
+    deadline_s = uplink.get("deadline_s")
+    within = f", at the latest in {_duration(deadline_s)}" if isinstance(deadline_s, int | float) else ""
+    return f"{uplink['next']}{within}" if uplink.get("next") else ""
+
+
+def _mirrored(counts: Mapping[str, Any]) -> str:
+    words = {"addresses": "addresses", "routes_ipv4": "IPv4 routes", "routes_ipv6": "IPv6 routes"}
+    return ", ".join(f"{counts[key]} {word}" for key, word in words.items() if key in counts)
+
+
+def _indexes(indexes: Mapping[str, Any]) -> str:
+    words = {"uplink_sw_if_index": "uplink", "host_sw_if_index": "host interface"}
+    return ", ".join(f"{word} {indexes[key]}" for key, word in words.items() if indexes.get(key) is not None)
+
+
+def _problem(problem: Mapping[str, Any], colour: bool) -> Iterator[str]:
+    severity = str(problem.get("severity", ""))
+    head = f"{severity} {problem.get('code')}".strip()
+    title = _clean(f"{problem.get('title')}: {problem.get('detail')}")
+    yield f"  {_paint(_clean(head), _SEVERITIES.get(severity, ''), colour)}  {title}"
+    yield from _line("  to do", problem.get("to_do"))
+
+
+def _history(history: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """The last moves, newest last; audits that found nothing are left out."""
+    moves = [move for move in history if not move.get("quiet")][-HISTORY_LINES:]
+    width = max((len(f"{move.get('from')} → {move.get('to')}") for move in moves), default=0)
+    for number, move in enumerate(moves):
+        at = _time(move.get("at"))
+        label = "" if number else "history"
+        ends = f"{move.get('from')} → {move.get('to')}"
+        yield f"  {label:{_LABEL}}{f'{at:%H:%M:%S}' if at else '':8}  {_clean(ends):{width}}  {_clean(move.get('why'))}"
+
+
+def _vpp(vpp: Mapping[str, Any]) -> Iterator[str]:
+    if vpp.get("reachable"):
+        yield _clean(f"VPP  {vpp.get('version') or 'of an unknown release'} at {vpp.get('api_socket')}")
+    else:
+        error = f" ({vpp['error']})" if vpp.get("error") else ""
+        yield _clean(f"VPP  does not answer at {vpp.get('api_socket')}{error}")
+
+
+def _time(value: object) -> datetime | None:
+    try:
+        at = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return at.replace(tzinfo=UTC) if at and at.tzinfo is None else at
+
+
+def _duration(seconds: float) -> str:
+    whole = max(0, round(seconds))
+    minutes, hours = whole // 60, whole // 3600
+    if whole < 60:
+        return f"{whole} s"
+    if hours < 1:
+        return f"{minutes} min {whole % 60} s"
+    return f"{hours // 24} d {hours % 24} h" if hours >= 24 else f"{hours} h {minutes % 60} min"
+
+
+def _paint(text: str, mood: str, colour: bool) -> str:
+    return f"\x1b[{_COLOURS[mood]}m{text}\x1b[0m" if colour and mood in _COLOURS else text
+
+
+def _clean(value: object) -> str:
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in str(value))
