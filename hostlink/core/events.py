@@ -27,10 +27,10 @@ class Inspected:
 
     @property
     def detail(self) -> str:
-        """What is missing for a takeover, or that nothing is."""
-        missing = [] if self.facts.uplink_found else ["the uplink is not there"]
-        missing += [] if self.facts.vpp_reachable else ["VPP does not answer"]
-        missing += [problem.detail for problem in self.facts.obstacles]
+        """What is missing for a takeover, or that nothing is. The obstacles say it best, where there are any."""
+        bare = [] if self.facts.uplink_found else ["the uplink is not there"]
+        bare += [] if self.facts.vpp_reachable else ["VPP does not answer"]
+        missing = [problem.detail for problem in self.facts.obstacles] or bare
         return _some(missing) or "nothing stands against a takeover"
 
 

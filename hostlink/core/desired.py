@@ -1,0 +1,127 @@
+"""What VPP should have, read off what Linux has on the host interface.
+
+The host's view is the wish: its addresses go to the uplink, its routes to VPP's table, and the interface towards the
+host borrows the uplink's addresses (unnumbered) and stands in for everybody else there (proxy ARP and ND). What a wish
+cannot be in VPP is told as a problem and never left out in silence.
+
+Two rules of VPP shape the addresses. Overlapping networks of different lengths are refused, so an address inside
+another one's network (a /32 of a VIP, a /128 by DHCPv6 beside a /64) takes the wider length: that is the same
+forwarding, one connected network and one address of its own in it. And a point-to-point address is its /32 alone;
+the way to its peer is a route of its own.
+
+Routes: desired_routes.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv6Address, ip_interface
+
+from hostlink.core.desired_routes import vpp_routes
+from hostlink.core.host_addresses import IFA_F_PERMANENT, usable
+from hostlink.core.model import (
+    NO_INDEX,
+    Address,
+    Family,
+    HostView,
+    IPAddress,
+    IPInterface,
+    Problem,
+    ProxyRange,
+    Redirect,
+    Route,
+    VppNeighbour,
+    VppPath,
+    VppPort,
+    VppShared,
+    VppUplink,
+)
+
+TCP, UDP = 6, 17
+PROXIED = ProxyRange(0, IPv4Address("0.0.0.1"), IPv4Address("255.255.255.254"))
+"""The host asks VPP for everybody, so VPP answers for everybody."""
+
+
+def vpp_desired(
+    view: HostView, *, uplink_sw: int, host_sw: int, cluster: Collection[Route] = ()
+) -> tuple[VppUplink, tuple[Problem, ...]]:
+    """What VPP should have for one uplink, and what of the host's wish it cannot have.
+
+    uplink_sw, host_sw: sw_if_index of the NIC and of the interface towards the host. cluster: the routes that hostlink
+    itself added to the host, which are never mirrored.
+    """
+    interfaces = vpp_interfaces(view.addresses)
+    uplink = VppPort(
+        sw_if_index=uplink_sw,
+        up=True,
+        mtu_bytes=view.link.mtu_bytes,
+        ip6_enabled=True,
+        ra_suppressed=True,
+        link_local=link_local(view.addresses),
+        addresses=interfaces,
+    )
+    host = replace(
+        uplink,
+        sw_if_index=host_sw,
+        link_local=None,
+        addresses=frozenset(),
+        unnumbered_to=uplink_sw,
+        proxy_arp=True,
+        nd_proxy=True,
+        advertisement_filter=True,
+    )
+    own = {address.interface.ip for address in view.addresses if usable(address)}
+    neighbours = frozenset(VppNeighbour(host_sw, address, view.link.mac) for address in own)
+    routes, problems = vpp_routes(view, interfaces, uplink_sw, cluster)
+    return VppUplink(uplink, host, neighbours, routes), problems
+
+
+def shared_desired(view: HostView, *, uplink_sw: int, host_sw: int, primary: bool = True) -> VppShared:
+    """What one uplink needs of what the node shares. The primary uplink's redirect is for every interface.
+
+    An address family in which the host has no address has no redirect: there is nobody to punt to.
+    """
+    rx = NO_INDEX if primary else uplink_sw
+    targets = [target for family in Family if (target := punt_target(view.addresses, family)) is not None]
+    return VppShared(
+        redirects=frozenset(Redirect(Family(to.version), rx, VppPath(host_sw, to)) for to in targets),
+        proxy_ranges=frozenset({PROXIED}),
+        punted_l4=frozenset((family, protocol) for family in Family for protocol in (TCP, UDP)),
+    )
+
+
+def punt_target(addresses: Iterable[Address], family: Family) -> IPAddress | None:
+    """The host's address that punted packets are sent to: the first global one, else the first of any scope."""
+    own = [address for address in addresses if address.family is family and usable(address)]
+    own.sort(key=lambda address: (address.interface.is_link_local, address.scope))
+    return own[0].interface.ip if own else None
+
+
+def link_local(addresses: Iterable[Address]) -> IPv6Address | None:
+    """The host's first permanent link-local address, which VPP's uplink must carry for packets to it to arrive."""
+    for address in addresses:
+        ip = address.interface.ip
+        if isinstance(ip, IPv6Address) and ip.is_link_local and address.flags & IFA_F_PERMANENT and usable(address):
+            return ip
+    return None
+
+
+def vpp_interfaces(addresses: Iterable[Address]) -> frozenset[IPInterface]:
+    """The host's addresses as VPP takes them: no two networks overlap unless they are the same."""
+    wanted = {_alone(address) for address in addresses if usable(address) and not _link_local6(address.interface)}
+    lengths = {interface.network: interface.network.prefixlen for interface in wanted}
+    return frozenset(ip_interface(f"{one.ip}/{min(_wider(one, lengths))}") for one in wanted)
+
+
+def _alone(address: Address) -> IPInterface:
+    return address.interface if address.peer is None else ip_interface(address.interface.ip)
+
+
+def _wider(one: IPInterface, networks: Iterable[object]) -> list[int]:
+    """The lengths of all networks that it is in, its own too."""
+    return [net.prefixlen for net in networks if one.ip in net]  # type: ignore[attr-defined,operator]
+
+
+def _link_local6(interface: IPInterface) -> bool:
+    return interface.version == 6 and interface.is_link_local

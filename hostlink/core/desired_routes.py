@@ -1,0 +1,177 @@
+"""The host's routes as VPP takes them: one entry for a prefix, with all its paths.
+
+Linux keeps several routes for a prefix and takes the one with the lowest metric; VPP keeps one entry whose paths have
+a preference of 8 bits. The order survives, not the number: the preference is the rank of the metric (F32).
+
+Left out, because VPP makes them itself or has its own way: what an address brings along (its network, itself, IPv4's
+network and broadcast addresses: there the interface's own entry wins and hostlink's would never show), multicast and
+link-local prefixes, table `local`, and hostlink's own cluster routes. What else has no form in VPP is told (HL-301).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
+from ipaddress import IPv4Network, IPv6Network
+
+from hostlink.core.model import (
+    Family,
+    HostView,
+    IPInterface,
+    NextHop,
+    PathType,
+    Prefix,
+    Problem,
+    Route,
+    VppPath,
+    VppRoute,
+    path_order,
+)
+
+NOT_EXPRESSIBLE = "HL-301"
+
+RT_TABLE_MAIN, RT_TABLE_LOCAL = 254, 255
+RTN_UNICAST = 1
+SPECIAL_PATHS = {6: PathType.DROP, 7: PathType.ICMP_UNREACH, 8: PathType.ICMP_PROHIBIT}
+"""RTN_BLACKHOLE, _UNREACHABLE, _PROHIBIT (include/uapi/linux/rtnetlink.h)."""
+KERNELS_OWN_TYPES = (2, 3, 4, 5)
+"""RTN_LOCAL, _BROADCAST, _ANYCAST, _MULTICAST: made for addresses, answered for by the punt path."""
+IP6_DEFAULT_METRIC = 1024
+"""What a metric of 0 means in IPv6 (IP6_RT_PRIO_USER)."""
+LARGEST_PREFERENCE = 255
+LARGEST_WEIGHT = 255
+
+
+def vpp_routes(
+    view: HostView, interfaces: Collection[IPInterface], uplink_sw: int, cluster: Collection[Route]
+) -> tuple[frozenset[VppRoute], tuple[Problem, ...]]:
+    """The routes of VPP's table 0 for `interfaces` (as VPP has them) on the uplink, and what could not be expressed."""
+    vpps_own = frozenset(_brought_along(interfaces))
+    problems: list[Problem] = []
+    by_prefix: dict[Prefix, list[Route]] = {}
+
+    def tell(route: Route, lack: str) -> None:
+        problems.append(Problem(NOT_EXPRESSIBLE, f"{view.link.name}: {route_text(route)}: {lack}"))
+
+    for route in _mirrored(view, vpps_own, cluster):
+        lack = _lack(route, view.link.index, vpps_own)
+        if lack:
+            tell(route, lack)
+            continue
+        if len(route.next_hops) > 1 and not all(hop.link_index == view.link.index for hop in route.next_hops):
+            tell(route, "its next hops by other interfaces are left out")
+        by_prefix.setdefault(route.prefix, []).append(route)
+    found = set()
+    for prefix, routes in by_prefix.items():
+        routes.sort(key=metric)
+        for route in routes[LARGEST_PREFERENCE + 1 :]:
+            tell(route, "VPP has 256 preferences for a prefix, and this is one more")
+        found.add(VppRoute(0, prefix, _paths(routes[: LARGEST_PREFERENCE + 1], view.link.index, uplink_sw)))
+    return frozenset(found), tuple(problems)
+
+
+def metric(route: Route) -> int:
+    """The metric that the kernel goes by."""
+    return IP6_DEFAULT_METRIC if route.family is Family.IPV6 and route.metric == 0 else route.metric
+
+
+def route_key(route: Route) -> tuple[int, Prefix, int, int]:
+    """What tells two routes of the host apart, next hops aside: table, prefix, metric, TOS."""
+    return route.table, route.prefix, metric(route), route.tos
+
+
+def route_text(route: Route) -> str:
+    """The route as `ip route` would say it, in short."""
+    kinds = {6: "blackhole ", 7: "unreachable ", 8: "prohibit "}
+    hops = [f" via {hop.gateway}" if hop.gateway is not None else "" for hop in route.next_hops]
+    words = f"{kinds.get(route.type, '')}{'default' if route.prefix.prefixlen == 0 else route.prefix}"
+    words += f" ({route.family.name.replace('V', 'v')})" if route.prefix.prefixlen == 0 else ""
+    words += hops[0] if len(hops) == 1 else f" with {len(hops)} next hops" if hops else ""
+    words += f" metric {route.metric}" if route.metric else ""
+    words += f" mtu {route.mtu_bytes}" if route.mtu_bytes else ""
+    return words + (f" table {route.table}" if route.table != RT_TABLE_MAIN else "")
+
+
+# ------------------------------------------------------------------------------------------------------ which, and why
+
+
+def _mirrored(view: HostView, vpps_own: frozenset[Prefix], cluster: Collection[Route]) -> Iterator[Route]:
+    """The routes that VPP should have, or that an operator should hear of."""
+    ours = {route_key(route) for route in cluster}
+    on_link = vpps_own | {address.interface.network for address in view.addresses if address.peer is None}
+    for route in view.routes:
+        if route.type in KERNELS_OWN_TYPES or route.table == RT_TABLE_LOCAL or _unrouted(route.prefix):
+            continue
+        if route.prefix in on_link and route.type == RTN_UNICAST and not _by_gateway(route):
+            continue
+        if not ours or route_key(route) not in ours:
+            yield route
+
+
+def _lack(route: Route, link_index: int, vpps_own: frozenset[Prefix]) -> str | None:
+    """What VPP has no word for, or None."""
+    if route.table != RT_TABLE_MAIN:
+        return f"table {route.table} is not mirrored, only table main"
+    if route.source_prefix is not None and route.source_prefix.prefixlen:
+        return f"VPP's routes do not look at the source ({route.source_prefix})"
+    if route.tos:
+        return f"VPP's routes do not look at the TOS ({route.tos:#04x})"
+    if route.prefix in vpps_own:
+        return "in VPP the uplink's own address has that prefix, and wins"
+    if route.type == RTN_UNICAST:
+        return _no_way(route, link_index)
+    return None if route.type in SPECIAL_PATHS else f"routes of type {route.type} do not exist in VPP"
+
+
+def _no_way(route: Route, link_index: int) -> str | None:
+    if not route.next_hops:
+        return f"its next hops are in nexthop object {route.nexthop_id}, which was not resolved"
+    return None if route.uses(link_index) else "it leaves by another interface"
+
+
+def _unrouted(prefix: Prefix) -> bool:
+    """Multicast, IPv4's reserved block with its broadcast, IPv6 link-local: VPP has entries of its own for them."""
+    first = int(prefix.network_address)
+    if prefix.version == 4:
+        return first >> 29 == 0b111 and prefix.prefixlen >= 3
+    return (first >> 120 == 0xFF and prefix.prefixlen >= 8) or (first >> 118 == 0xFE80 >> 6 and prefix.prefixlen >= 10)
+
+
+def _brought_along(interfaces: Iterable[IPInterface]) -> Iterator[Prefix]:
+    """The prefixes that VPP has entries of its own for because of an address (vnet/ip/ip4_forward.c, ip6_forward.c)."""
+    for one in interfaces:
+        yield one.network
+        if one.version == 4:
+            ends = (one.ip, one.network.network_address, one.network.broadcast_address)
+            yield from (IPv4Network(int(ip)) for ip in ends)
+        else:
+            yield IPv6Network(int(one.ip))
+
+
+# --------------------------------------------------------------------------------------------------------------- paths
+
+
+def _paths(routes: list[Route], link_index: int, uplink_sw: int) -> tuple[VppPath, ...]:
+    paths: list[VppPath] = []
+    for rank, route in enumerate(routes):
+        if route.type in SPECIAL_PATHS:
+            paths.append(VppPath(preference=rank, type=SPECIAL_PATHS[route.type]))
+        else:
+            paths += _hops([hop for hop in route.next_hops if hop.link_index == link_index], rank, uplink_sw)
+    return tuple(sorted(paths, key=path_order))
+
+
+def _hops(hops: list[NextHop], rank: int, uplink_sw: int) -> Iterator[VppPath]:
+    """A next hop that is said twice weighs as much as both. (Nearly all routes have one: it goes the short way.)"""
+    if len(hops) == 1:
+        yield VppPath(uplink_sw, hops[0].gateway, 1, rank)
+        return
+    weights: Counter[object] = Counter()
+    for hop in hops:
+        weights[hop.gateway] += max(hop.weight, 1)
+    for gateway in {hop.gateway: None for hop in hops}:
+        yield VppPath(uplink_sw, gateway, min(weights[gateway], LARGEST_WEIGHT), rank)
+
+
+def _by_gateway(route: Route) -> bool:
+    return any(hop.gateway is not None for hop in route.next_hops)

@@ -1,0 +1,165 @@
+"""What is to be done on the host so that one link carries what a snapshot says: a pure function of two views.
+
+Used to fill the host interface from the journal, and the NIC when it is given back; the two links have different
+indices, and what the snapshot says of its own link is said of the other one here. In order, dependencies first:
+
+ 1. down, if that is wanted; MAC, MTU and the like (a new MTU resets IPv6's own); sysctls; altnames
+ 2. addresses, in their order, so that a primary one stays primary; before up, so that the kernel makes no link-local of
+    its own beside ours and no DHCP client starts on the wrong one
+ 3. up; routes without a gateway, then those by a gateway; neighbours; rules
+ 4. with `exact`: what the snapshot lacks is deleted, routes by a gateway first, addresses last
+
+What the kernel makes by itself (the routes of an address, table `local`, multicast) is only added when all else is
+there and it is still missing: one look after the rest has been done.
+
+Of addresses: host_addresses.py.
+(kernel: include/uapi/linux/rtnetlink.h, include/uapi/linux/fib_rules.h)
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+
+from hostlink.core.host_addresses import IFA_F_NOPREFIXROUTE, addresses_to_add, addresses_to_delete, on_link
+from hostlink.core.model import Address, HostView, Link, Route, Rule
+from hostlink.core.operations import (
+    AddAltname,
+    AddHostNeighbour,
+    AddHostRoute,
+    AddHostRule,
+    DeleteHostRoute,
+    HostOperation,
+    SetHostLink,
+    SetSysctl,
+)
+
+# include/uapi/linux/rtnetlink.h
+RTPROT_KERNEL = 2
+RT_TABLE_LOCAL = 255
+
+# include/uapi/linux/fib_rules.h: struct fib_rule_hdr ends with its flags.
+_RULE_FLAGS_AT = 8
+_DETACHED = 0x04 | 0x08 | 0x10
+"""FIB_RULE_UNRESOLVED, _IIF_DETACHED, _OIF_DETACHED: what the kernel found, not what the rule says."""
+
+
+def plan_host(desired: HostView, actual: HostView, *, exact: bool = False) -> tuple[HostOperation, ...]:
+    """The operations, in order. Without `exact` nothing is deleted for being absent from `desired`.
+
+    What the link cannot have (a sysctl that it lacks) is left out. AddHostAddress also changes what is there.
+    """
+    index = actual.link.index
+    plan: list[HostOperation] = [
+        *_link(desired.link, actual.link),
+        *_sysctls(desired, actual),
+        *(AddAltname(index, name) for name in desired.link.altnames if name not in actual.link.altnames),
+        *addresses_to_add(desired, actual),
+        *([SetHostLink(index, up=True)] if desired.link.up and not actual.link.up else []),
+        *_routes(desired, actual, kernel_made=False),
+        *(AddHostNeighbour(index, one) for one in desired.neighbours if one not in actual.neighbours),
+        *_rules(desired.rules, actual.rules),
+    ]
+    if exact:
+        plan += _routes_gone(desired, actual)
+        plan += addresses_to_delete(desired, actual)
+    return tuple(plan or _routes(desired, actual, kernel_made=True))
+
+
+# ---------------------------------------------------------------------------------------------------- link and sysctls
+
+
+def _link(wanted: Link, there: Link) -> Iterator[HostOperation]:
+    if there.up and not wanted.up:
+        yield SetHostLink(there.index, up=False)
+    change = SetHostLink(
+        there.index,
+        mac=wanted.mac if wanted.mac != there.mac else None,
+        mtu_bytes=wanted.mtu_bytes if wanted.mtu_bytes != there.mtu_bytes else None,
+        alias=wanted.alias if wanted.alias != there.alias else None,
+        tx_queue_length=wanted.tx_queue_length if wanted.tx_queue_length != there.tx_queue_length else None,
+        promiscuous=wanted.promiscuous if wanted.promiscuous != there.promiscuous else None,
+    )
+    if change != SetHostLink(there.index):
+        yield change
+
+
+def _sysctls(desired: HostView, actual: HostView) -> Iterator[HostOperation]:
+    """stable_secret first: setting it sets addr_gen_mode too."""
+    there = dict(actual.sysctls)
+    for path, value in sorted(desired.sysctls, key=lambda pair: not pair[0].endswith("/stable_secret")):
+        if there.get(path, value) != value:
+            yield SetSysctl(path.replace("{link}", actual.link.name), value)
+
+
+# -------------------------------------------------------------------------------------------------------------- routes
+
+
+class KernelMakes:
+    """Tells the routes that the kernel makes by itself for these addresses, or for IPv6 on a link that is up."""
+
+    def __init__(self, addresses: Iterable[Address]) -> None:
+        self._networks = {on_link(one) for one in addresses if not one.flags & IFA_F_NOPREFIXROUTE}
+
+    def made(self, route: Route) -> bool:
+        if route.protocol != RTPROT_KERNEL:
+            return False
+        return route.table == RT_TABLE_LOCAL or route.prefix.is_multicast or route.prefix in self._networks
+
+
+def _routes(desired: HostView, actual: HostView, *, kernel_made: bool) -> Iterator[HostOperation]:
+    there = {_comparable(route, {}) for route in actual.routes}
+    index = {desired.link.index: actual.link.index}
+    kernel = KernelMakes(desired.addresses)
+    missing = [
+        route
+        for route in desired.routes
+        if kernel.made(route) is kernel_made and _comparable(route, index) not in there
+    ]
+    for route in sorted(missing, key=_by_gateway):
+        yield AddHostRoute(actual.link.index, desired.link.index, _to_send(route))
+
+
+def _routes_gone(desired: HostView, actual: HostView) -> Iterator[HostOperation]:
+    wanted = {_comparable(route, {desired.link.index: actual.link.index}) for route in desired.routes}
+    kernel = KernelMakes(actual.addresses)
+    gone = [route for route in actual.routes if not kernel.made(route) and _comparable(route, {}) not in wanted]
+    for route in sorted(gone, key=_by_gateway, reverse=True):
+        yield DeleteHostRoute(actual.link.index, route)
+
+
+def _by_gateway(route: Route) -> bool:
+    return any(hop.gateway is not None for hop in route.next_hops)
+
+
+def _comparable(route: Route, index: Mapping[int, int]) -> Route:
+    """Said of the other link, next hops in one order, and without a nexthop object where its hops are known."""
+    if len(route.next_hops) == 1 and route.nexthop_id is None and not index:
+        return route
+    hops = [replace(h, link_index=index.get(h.link_index or 0, h.link_index)) for h in route.next_hops]
+    hops.sort(key=lambda h: (h.link_index or 0, str(h.gateway), h.weight))
+    return replace(route, next_hops=tuple(hops), nexthop_id=None if hops else route.nexthop_id)
+
+
+def _to_send(route: Route) -> Route:
+    """A nexthop object is not captured and may be gone: its hops are sent instead, from the fields."""
+    if route.nexthop_id is None or not route.next_hops:
+        return route
+    return replace(route, nexthop_id=None, body=b"")
+
+
+# --------------------------------------------------------------------------------------------------------------- rules
+
+
+def _rules(wanted: Iterable[Rule], there: Iterable[Rule]) -> Iterator[HostOperation]:
+    known = {(rule.family, _said(rule.body)) for rule in there}
+    return (AddHostRule(rule) for rule in wanted if (rule.family, _said(rule.body)) not in known)
+
+
+def _said(body: bytes) -> bytes:
+    """The rule without what the kernel found out about it."""
+    if len(body) < _RULE_FLAGS_AT + 4:
+        return body
+    (flags,) = struct.unpack_from("=I", body, _RULE_FLAGS_AT)
+    return body[:_RULE_FLAGS_AT] + struct.pack("=I", flags & ~_DETACHED) + body[_RULE_FLAGS_AT + 4 :]
