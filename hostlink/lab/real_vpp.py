@@ -1,8 +1,9 @@
 """A real VPP in a network namespace, for the lab, the tests and the bench: never for a node.
 
 VPP is started inside the namespace (`ip netns exec`), small: 4K pages, no hugepages, no workers, every socket and file
-in one directory, shared memory under a prefix of its own, so that several can run beside each other. It is killed with
-its whole process group, and by the kernel if whoever started it dies first.
+in one directory, and a /dev/shm of its own, because VPP leaves 20 MB there under fixed names when it is killed. So
+several can run beside each other and nothing of them stays. It is killed with its whole process group, and by the
+kernel if whoever started it dies first.
 """
 
 from __future__ import annotations
@@ -24,7 +25,6 @@ _LOG_TAIL_LINES = 15
 
 _CONFIG = """\
 unix {{ nodaemon nobanner log {directory}/vpp.log cli-listen {directory}/cli.sock runtime-dir {directory} }}
-api-segment {{ prefix {prefix} }}
 socksvr {{ socket-name {directory}/api.sock }}
 statseg {{ socket-name {directory}/stats.sock size 32M page-size 4K }}
 memory {{ main-heap-size {heap_mib}M main-heap-page-size 4K }}
@@ -70,8 +70,7 @@ async def running_vpp(
 
 def _config(directory: Path, heap_mib: int) -> str:
     plugins = " ".join(f"plugin {name}_plugin.so {{ enable }}" for name in PLUGINS)
-    prefix = f"hl-{os.getpid()}-{directory.name}"
-    return _CONFIG.format(directory=directory, heap_mib=heap_mib, plugins=plugins, prefix=prefix)
+    return _CONFIG.format(directory=directory, heap_mib=heap_mib, plugins=plugins)
 
 
 @contextmanager
@@ -79,7 +78,8 @@ def _process(binary: str, namespace: str, directory: Path, heap_mib: int) -> Ite
     config = directory / "startup.conf"
     config.write_text(_config(directory, heap_mib))
     # Started from this thread and not by trio: the kernel's parent-death signal follows the thread that forked.
-    command = ["ip", "netns", "exec", namespace, "setpriv", "--pdeathsig", "KILL", binary, "-c", str(config)]
+    script = 'mount -t tmpfs tmpfs /dev/shm && exec setpriv --pdeathsig KILL "$@"'  # ip netns exec unshared the mounts
+    command = ["ip", "netns", "exec", namespace, "sh", "-c", script, "sh", binary, "-c", str(config)]
     with (directory / "vpp.out").open("wb") as output:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
