@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
 
 INTERFACE = "io.hostlink"
 SOCKET_NAME = "control.sock"
@@ -52,17 +53,18 @@ class CallError(Exception):
         super().__init__(str(parameters.get("message", name)))
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+# Not dataclasses, as all else: their import takes as long as the rest of what a verb imports, and verbs start often.
+
+
+class Call(NamedTuple):
     method: str
-    parameters: Mapping[str, object] = field(default_factory=dict)
+    parameters: Mapping[str, object] = MappingProxyType({})
     more: bool = False
     oneway: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    parameters: Mapping[str, object] = field(default_factory=dict)
+class Reply(NamedTuple):
+    parameters: Mapping[str, object] = MappingProxyType({})
     continues: bool = False
 
 

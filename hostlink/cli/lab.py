@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -127,9 +128,19 @@ the end of it:
 
 
 def _down(options: argparse.Namespace) -> int:
-    removed = network.remove_stale_labs() if options.stale else network.down(options.name)
+    if options.stale:
+        removed = network.remove_stale_labs()
+    else:
+        removed = network.down(options.name)
+        _remove_own_folder(_RUNTIME_BASE / options.name.name)
     print(f"removed {', '.join(removed)}" if removed else "there was nothing to remove")
     return DONE
+
+
+def _remove_own_folder(folder: Path) -> None:
+    """The default folder of a lab is the lab's; one that was given stays, with its journal."""
+    if (folder / _STATE).is_file():
+        shutil.rmtree(folder)
 
 
 def _exec(options: argparse.Namespace) -> int:
