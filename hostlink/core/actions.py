@@ -15,7 +15,6 @@ from hostlink.core.model import Problem
 from hostlink.core.table import HOLDS, Action, HoldKind
 
 # Codes of the register in hostlink/problems.py, which core does not import: a test holds the two together.
-STEP_TOO_LONG = "HL-403"
 VPP_LOST = "HL-404"
 UPLINK_LOST = "HL-405"
 
@@ -29,7 +28,7 @@ def keep_facts(context: Context, event: Event) -> None:
 
 
 def keep_failure(context: Context, event: Event) -> None:
-    context.failure = event.problem if isinstance(event, StepFailed) else Problem(STEP_TOO_LONG, context.word)
+    context.failure = event.problem if isinstance(event, StepFailed) else context.overdue
 
 
 def keep_changes(context: Context, event: Event) -> None:

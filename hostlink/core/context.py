@@ -26,6 +26,8 @@ class Context:
 
     word: str = ""
     """The present event's own word, for reasons and problems."""
+    overdue: Problem | None = None
+    """The present event's problem, where it is a passed deadline."""
     why: str = ""
     hold: Hold | None = None
     failure: Problem | None = None

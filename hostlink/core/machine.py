@@ -46,6 +46,9 @@ from hostlink.core.table import (
     Trigger,
 )
 
+STEP_OVERDUE, GIVE_BACK_OVERDUE = "HL-403", "HL-408"
+"""Codes of the register in hostlink/problems.py, which core does not import: a test holds the two together."""
+
 AUDITED = (State.MIRRORING, State.PUNTING)
 """The states that an audit passes on its way back to Steady."""
 
@@ -97,9 +100,11 @@ class UplinkMachine:
         context = self._context
         if context.finished or self._stale(event):
             return ()
+        context.word, context.overdue = event.detail, None
         if isinstance(event, DeadlinePassed):
             context.armed_timer = None
-        context.word = self._word(event)
+            context.overdue = self._overdue()
+            context.word = context.overdue.detail
         state, shown = self.state, self._shown()
         self._model.trigger(event.trigger.value, event)
         publish = self._publish(state, event.trigger) if self._shown() != shown else None
@@ -235,10 +240,9 @@ class UplinkMachine:
 
     # ----------------------------------------------------------------------------------------------------- what is told
 
-    def _word(self, event: Event) -> str:
-        if isinstance(event, DeadlinePassed):
-            return f"{STATES[self.state].title} took longer than {self._armed_s:g} s"
-        return event.detail
+    def _overdue(self) -> Problem:
+        code = GIVE_BACK_OVERDUE if self.state is State.RECOVERING else STEP_OVERDUE
+        return Problem(code, f"{self.name}: {STATES[self.state].title} took longer than {self._armed_s:g} s")
 
     def _shown(self) -> tuple[object, ...]:
         return self.state, self.why, self.hold, self.problems
