@@ -85,6 +85,12 @@ class Lab:
             raise LabError(f"{namespace}: {' '.join(argv)}: exit {done.returncode}: {done.stderr.decode().strip()}")
         return done.stdout.decode()
 
+    async def pod_attach(self, api_socket: Path) -> int:
+        """Plugs this node's pod into the VPP of that API socket (hostlink/lab/pod.py). Returns its sw_if_index."""
+        from hostlink.lab.pod import attach_pod  # late: `lab up` and `down` need no VPP client
+
+        return await attach_pod(api_socket)
+
 
 def up(names: Names) -> None:
     """Makes the lab; blocks for some 100 ms. Takes down what it made when it fails. Raises LabError."""
