@@ -140,7 +140,7 @@ async def _read_once(nl: Netlink, which: str | int, proc_root: Path) -> HostView
     try:
         return HostView(
             link=link,
-            addresses=await _addresses(nl, link.index),
+            addresses=await read_addresses(nl, link.index),
             routes=await _routes(nl, link.index),
             neighbours=await _neighbours(nl, link.index),
             rules=await _rules(nl, link),
@@ -154,7 +154,7 @@ async def _read_once(nl: Netlink, which: str | int, proc_root: Path) -> HostView
         raise
 
 
-async def _addresses(nl: Netlink, link_index: int) -> tuple[Address, ...]:
+async def read_addresses(nl: Netlink, link_index: int) -> tuple[Address, ...]:
     messages = []
     for family in _FAMILIES:
         body = struct.pack("=BBBBi", family, 0, 0, 0, link_index)

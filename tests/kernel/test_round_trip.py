@@ -5,6 +5,7 @@ What cannot come back is named in `REPORTED_ONLY`, and only that may differ.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -207,6 +208,13 @@ def assert_same(after: HostView, before: HostView) -> None:
     assert got == wanted
 
 
+def as_ip_shows(namespace) -> list[str]:
+    """`ip route` and `ip rule` of both families, without seconds left and the nexthop object, sorted."""
+    text = "".join(namespace.ip(f"{family} route show table all") for family in ("-4", "-6"))
+    text += "".join(namespace.ip(f"{family} rule show") for family in ("-4", "-6"))
+    return sorted(re.sub(r"expires \d+sec|nhid \d+ ", "", text).splitlines())
+
+
 async def test_odd_link_is_read_whole(odd):
     async with open_netlink(odd) as nl:
         view = await read_view(nl, "eth1")
@@ -226,6 +234,7 @@ async def test_f35_nic_moved_away_and_back(odd, away):
     """F35: a namespace round trip loses addresses, routes, neighbours, sysctls and admin state. All come back."""
     async with open_netlink(odd) as nl, open_netlink(away) as there:
         before = await settled(nl, "eth1")
+        shown = as_ip_shows(odd)
         await link.move_to_namespace(nl, before.link.index, away)
         parked = await read_view(there, "eth1")
         await link.move_to_namespace(there, parked.link.index, odd)
@@ -234,6 +243,7 @@ async def test_f35_nic_moved_away_and_back(odd, away):
         assert dict(bare.sysctls)["ipv4/conf/{link}/rp_filter"] != "2"
         after = await put_back(nl, before, "eth1")
     assert_same(after, before)
+    assert as_ip_shows(odd) == shown, "what the model has no words for (locks, preference, encapsulation) is back too"
 
 
 async def test_replayed_onto_another_link(odd, away):

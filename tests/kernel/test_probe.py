@@ -1,0 +1,89 @@
+"""Probes over a real wire: who answers, who does not, and that asking leaves nothing in the neighbour tables."""
+
+from __future__ import annotations
+
+import time
+from ipaddress import ip_address
+
+import pytest
+
+from hostlink.kernel.errors import KernelRefused
+from hostlink.kernel.netlink import open_netlink
+from hostlink.kernel.probe import echo, neighbour_answers
+
+PRESENT = ("192.0.2.2", "fd00::2", "fe80::2")
+ABSENT = ("192.0.2.3", "fd00::3", "fe80::3")
+
+
+@pytest.fixture
+def talking(wired, wire):
+    wired.ip(
+        """addr add 192.0.2.1/24 dev eth1
+        addr add fd00::1/64 dev eth1 nodad
+        addr add fe80::1/64 dev eth1 nodad"""
+    )
+    wire.ip(
+        """addr add 192.0.2.2/24 dev wire0
+        addr add fd00::2/64 dev wire0 nodad
+        addr add fe80::2/64 dev wire0 nodad"""
+    )
+    return wired
+
+
+@pytest.mark.parametrize("address", PRESENT)
+async def test_echo_is_answered(talking, address):
+    assert await echo(ip_address(address), "eth1", 3, namespace=talking)
+
+
+@pytest.mark.parametrize("address", ABSENT)
+async def test_echo_is_not_answered_within_its_time(talking, address):
+    begun = time.monotonic()
+    assert not await echo(ip_address(address), "eth1", 0.4, namespace=talking)
+    assert 0.3 < time.monotonic() - begun < 2
+
+
+async def test_echo_without_a_route_or_a_device(talking):
+    assert not await echo(ip_address("198.51.100.1"), "eth1", 0.2, namespace=talking)
+    with pytest.raises(KernelRefused, match=r"raw socket on nosuch0 for a probe: ENODEV"):
+        await echo(ip_address("192.0.2.2"), "nosuch0", 0.2, namespace=talking)
+
+
+async def test_echo_of_a_link_that_is_down(talking):
+    talking.ip("link set eth1 down")
+    assert not await echo(ip_address("192.0.2.2"), "eth1", 0.2, namespace=talking)
+
+
+@pytest.mark.parametrize("address", PRESENT)
+async def test_neighbour_answers_and_no_entry_is_left(talking, address):
+    async with open_netlink(talking) as nl:
+        assert await neighbour_answers(nl, ip_address(address), "eth1", 3)
+    assert talking.ip("neigh show dev eth1") == ""
+
+
+@pytest.mark.parametrize("address", ABSENT)
+async def test_absent_neighbour_leaves_no_failed_entry(talking, address):
+    async with open_netlink(talking) as nl:
+        assert not await neighbour_answers(nl, ip_address(address), "eth1", 0.4)
+    assert talking.ip("neigh show dev eth1") == ""
+
+
+async def test_arp_is_answered_to_a_device_without_address(wired, wire):
+    wire.ip("addr add 192.0.2.2/24 dev wire0")
+    async with open_netlink(wired) as nl:
+        assert await neighbour_answers(nl, ip_address("192.0.2.2"), "eth1", 3)
+
+
+async def test_proxy_that_answers_counts(talking, wire):
+    wire.sysctl("ipv4/conf/wire0/proxy_arp", "1")
+    wire.sysctl("ipv4/neigh/wire0/proxy_delay", "0")
+    wire.ip("link set lo up")
+    wire.sysctl("ipv4/ip_forward", "1")
+    wire.ip("route add 192.0.2.3/32 dev lo")
+    async with open_netlink(talking) as nl:
+        assert await neighbour_answers(nl, ip_address("192.0.2.3"), "eth1", 3)
+
+
+async def test_no_such_device_answers_nothing(host):
+    async with open_netlink(host) as nl:
+        assert not await neighbour_answers(nl, ip_address("192.0.2.2"), "eth9", 0.2)
+        assert not await neighbour_answers(nl, ip_address("fd00::2"), "lo", 0.2)
