@@ -1,8 +1,8 @@
 """Routes from dumped RTM_NEWROUTE bodies, by `struct`: a node that speaks BGP has hundreds of thousands of them.
 
 The reader below knows the attributes that nearly all routes are made of and reads them by hand; a route with any other
-(source prefix, gateway of another family, nexthop object, encapsulation …) goes through pyroute2's parser, which is
-complete and thirty times slower. Both must make the same value of the same bytes: tests compare them.
+(source prefix, gateway of another family, encapsulation …) goes through pyroute2's parser, which is complete and many
+times slower. Both must make the same value of the same bytes: tests compare them.
 
 What the model has no word for (locked metrics, router preference, encapsulation) is in the body, which is kept whole.
 """
@@ -16,6 +16,7 @@ from typing import Any
 
 from hostlink.core.model import IPAddress, NextHop, Prefix, Route
 from hostlink.kernel import uapi
+from hostlink.kernel.attributes import walk
 from hostlink.kernel.parse import decode
 from hostlink.kernel.sockets import Message
 
@@ -53,7 +54,7 @@ def by_hand(body: bytes, cache: HopCache) -> Route | None:
     destination: bytes | int = 0
     link_index = metric = 0
     gateway = b""
-    source = mtu_bytes = expires_s = None
+    source = mtu_bytes = expires_s = nexthop_id = None
     hops: tuple[NextHop, ...] | None = None
     offset, end = 12, len(body)
     while offset < end:
@@ -80,13 +81,15 @@ def by_hand(body: bytes, cache: HopCache) -> Route | None:
             hops = _multipath(body, start, stop, cache)
             if hops is None:
                 return None
+        elif attribute == uapi.RTA_NH_ID:
+            nexthop_id = _u32(body, start)[0]
         elif attribute != uapi.RTA_PREF:
             return None
     if hops is None:
         hops = (_hop(cache, link_index, gateway, bool(flags & uapi.RTNH_F_ONLINK), 1),) if link_index else ()
     prefix: Prefix = (IPv6Network if six else IPv4Network)((destination, prefix_length))
     return Route(
-        prefix, table, hops, kind, protocol, scope, metric, tos, source, mtu_bytes, expires_s, None, None, body
+        prefix, table, hops, kind, protocol, scope, metric, tos, source, mtu_bytes, expires_s, None, nexthop_id, body
     )
 
 
@@ -159,9 +162,18 @@ def by_pyroute2(body: bytes) -> Route:
         mtu_bytes=metrics.get_attr("RTAX_MTU") if metrics else None,
         expires_s=_expires(_signed(life["rta_expires"])) if life else None,
         source_prefix=ip_network(f"{get('RTA_SRC') or any_address}/{source_length}") if source_length else None,
-        nexthop_id=get("RTA_NH_ID"),
+        nexthop_id=_nexthop_id(body),
         body=body,
     )
+
+
+def _nexthop_id(body: bytes) -> int | None:
+    """RTA_NH_ID, which pyroute2 0.9.7 does not know."""
+    for kind, payload in walk(body, _RTMSG.size):
+        if kind == uapi.RTA_NH_ID:
+            number: int = _u32(payload)[0]
+            return number
+    return None
 
 
 def _next_hops(message: Any) -> tuple[NextHop, ...]:

@@ -1,0 +1,179 @@
+"""The socket: order, refusals, interrupted and lost answers, cancellation; on a real kernel and on a scripted one."""
+
+from __future__ import annotations
+
+import errno
+import os
+import struct
+
+import pytest
+import trio
+
+from hostlink.kernel import uapi
+from hostlink.kernel.errors import AnswersLost, KernelRefused, NoSuchNamespace, ReadUnsteady
+from hostlink.kernel.link import link_body, set_request
+from hostlink.kernel.netlink import Netlink, Request, open_netlink
+from hostlink.kernel.routes import read_routes
+from hostlink.kernel.snapshot import read_link, read_links
+
+LINKS = Request("read the links", uapi.RTM_GETLINK, link_body())
+ROUTES = Request("read the routes", uapi.RTM_GETROUTE, struct.pack("=8BI", 2, 0, 0, 0, 0, 0, 0, 0, 0))
+
+
+def blackhole(number: int, *, add: bool = True) -> Request:
+    head = struct.pack("=8BI", 2, 32, 0, 0, 254, 4, 0, 6, 0)
+    body = head + struct.pack("=HH4s", 8, uapi.RTA_DST, (0x0A000000 + number).to_bytes(4, "big"))
+    kind = uapi.RTM_NEWROUTE if add else uapi.RTM_DELROUTE
+    return Request(f"blackhole {number}", kind, body, uapi.NLM_F_CREATE | uapi.NLM_F_EXCL if add else 0)
+
+
+async def test_refusal_names_operation_errno_and_the_kernels_words(host):
+    async with open_netlink(host) as nl:
+        with pytest.raises(KernelRefused) as caught:
+            await nl.request(set_request(1, operation="make lo a giant", mtu_bytes=0xFFFFFFFF))
+    assert (caught.value.operation, caught.value.word) == ("make lo a giant", "EINVAL")
+    assert "greater than device maximum" in caught.value.detail or "less than" in caught.value.detail
+    assert str(caught.value).startswith("the kernel refused to make lo a giant: EINVAL (")
+
+
+async def test_many_requests_keep_their_order_and_each_its_answer(host):
+    """Add, add again (refused), delete, of each of 2,000: only right if nothing overtakes."""
+    requests = [request for n in range(2000) for request in (blackhole(n), blackhole(n), blackhole(n, add=False))]
+    async with open_netlink(host) as nl:
+        answers = await nl.requests(requests)
+        left = await nl.dump(ROUTES)
+    words = [answer.word if answer else "" for answer in answers]
+    assert words == ["", "EEXIST", ""] * 2000
+    assert answers[4].operation == "blackhole 1"
+    assert not read_routes(left)
+
+
+async def test_nothing_to_send_is_nothing(host):
+    async with open_netlink(host) as nl:
+        assert await nl.requests([]) == []
+
+
+async def test_two_tasks_get_their_own_answers(host):
+    host.ip("link add br7 type bridge")
+    found: list[str] = []
+
+    async def read(name: str) -> None:
+        for _ in range(50):
+            found.append((await read_link(nl, name)).name)
+
+    async with open_netlink(host) as nl, trio.open_nursery() as nursery:
+        nursery.start_soon(read, "lo")
+        nursery.start_soon(read, "br7")
+    assert sorted(found) == ["br7"] * 50 + ["lo"] * 50
+
+
+async def test_cancelled_dump_leaves_a_clean_socket(host):
+    async with open_netlink(host) as nl:
+        assert not any(await nl.requests([blackhole(n) for n in range(20_000)]))
+        with trio.move_on_after(0.001) as scope:
+            while True:
+                await nl.dump(ROUTES)
+        assert scope.cancelled_caught
+        assert [link.name for link in await read_links(nl)] == ["lo"]
+        assert len(await nl.dump(ROUTES)) == 20_000
+
+
+async def test_socket_belongs_to_the_namespace_and_the_process_does_not(host, away):
+    host.ip("link add br1 type bridge")
+    away.ip("link add br2 type bridge")
+    before = os.stat("/proc/self/ns/net").st_ino
+    async with open_netlink(host) as one, open_netlink(f"/run/netns/{away}") as two:
+        assert [link.name for link in await read_links(one)] == ["lo", "br1"]
+        assert [link.name for link in await read_links(two)] == ["lo", "br2"]
+    assert os.stat("/proc/self/ns/net").st_ino == before
+
+
+async def test_no_such_namespace_is_named():
+    with pytest.raises(NoSuchNamespace, match="hl-kt-nowhere"):
+        async with open_netlink("hl-kt-nowhere"):
+            pytest.fail("opened a socket in a namespace that is not there")
+
+
+async def test_no_descriptor_is_left_open(host):
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(3):
+        async with open_netlink(host) as nl:
+            await nl.dump(LINKS)
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+# ------------------------------------------------------------------------------------------------- a scripted kernel
+
+
+class ScriptedSocket:
+    """Answers each send with the next datagrams of the script; an exception in it is raised by recvmsg.
+
+    A datagram is a list of (type, flags, body); the request's sequence and the kernel's port are put in.
+    """
+
+    def __init__(self, *answers: list[list[tuple[int, int, bytes]] | OSError]) -> None:
+        self.answers = list(answers)
+        self.queue: list[list[tuple[int, int, bytes]] | OSError] = []
+        self.sequence = 0
+        self.port = 0
+        self.empty, other = os.pipe()
+        os.set_blocking(self.empty, False)
+        self._other = other
+
+    def fileno(self) -> int:
+        return self.empty
+
+    async def send(self, data: bytes) -> int:
+        (self.sequence,) = struct.unpack_from("=I", data, 8)
+        self.queue += self.answers.pop(0)
+        return len(data)
+
+    async def recvmsg(self, _size: int) -> tuple[bytes, list[object], int, tuple[int, int]]:
+        datagram = self.queue.pop(0)
+        if isinstance(datagram, OSError):
+            raise datagram
+        data = b"".join(
+            struct.pack("=IHHII", 16 + len(body), kind, flags, self.sequence, 0) + body
+            for kind, flags, body in datagram
+        )
+        return data, [], 0, (self.port, 0)
+
+
+def scripted(*answers) -> Netlink:
+    return Netlink(ScriptedSocket(*answers), None, -1)
+
+
+PART = (uapi.RTM_NEWLINK, 2, link_body(5))
+TORN = (uapi.RTM_NEWLINK, 2 | uapi.NLM_F_DUMP_INTR, link_body(5))
+DONE = (uapi.NLMSG_DONE, 2, bytes(4))
+
+
+async def test_interrupted_dump_is_read_again():
+    """The mark may be on any part; what came with it is not used."""
+    nl = scripted([[PART, TORN], [DONE]], [[PART], [PART, DONE]])
+    assert [message.flags for message in await nl.dump(LINKS)] == [2, 2]
+
+
+async def test_dump_that_never_holds_still_is_a_typed_error():
+    nl = scripted(*[[[PART], [(uapi.NLMSG_DONE, 2 | uapi.NLM_F_DUMP_INTR, bytes(4))]]] * 10)
+    with pytest.raises(ReadUnsteady, match="could not read the links"):
+        await nl.dump(LINKS)
+
+
+async def test_error_at_the_end_of_a_dump_is_a_refusal():
+    nl = scripted([[PART], [(uapi.NLMSG_DONE, 2, struct.pack("=i", -errno.EINVAL))]])
+    with pytest.raises(KernelRefused, match="EINVAL"):
+        await nl.dump(LINKS)
+
+
+async def test_lost_answers_are_a_typed_error():
+    nl = scripted([OSError(errno.ENOBUFS, "no buffer space")])
+    with pytest.raises(AnswersLost, match="overflowed"):
+        await nl.requests([LINKS])
+
+
+async def test_only_the_kernel_is_believed():
+    nl = scripted([[PART], [DONE]])
+    nl._sock.port = 4711
+    with pytest.raises(IndexError):  # the script runs out: everything was passed over
+        await nl.dump(LINKS)

@@ -1,0 +1,98 @@
+"""Notifications: what they say, how many there are, and that an overflow (F27) is one of them and not the end."""
+
+from __future__ import annotations
+
+import trio
+import trio.testing
+
+from hostlink.kernel.netlink import Changed, open_netlink, open_watcher
+from hostlink.kernel.snapshot import read_link
+from hostlink.kernel.watcher import WITH_NEIGHBOURS
+
+
+async def until(watcher, wanted: Changed) -> None:
+    with trio.fail_after(5):
+        async for changed in watcher:
+            if changed == wanted:
+                return
+
+
+async def test_each_kind_names_its_link(wired):
+    async with open_netlink(wired) as nl:
+        index = (await read_link(nl, "eth1")).index
+    async with open_watcher(wired, WITH_NEIGHBOURS) as watcher:
+        wired.ip("link set eth1 mtu 1400")
+        await until(watcher, Changed("link", index))
+        wired.ip("addr add 192.0.2.1/24 dev eth1")
+        await until(watcher, Changed("address", index))
+        wired.ip("route add 198.51.100.0/24 via 192.0.2.2")
+        await until(watcher, Changed("route", index))
+        wired.ip("rule add pref 9 iif eth1 lookup 100")
+        await until(watcher, Changed("rule", None))
+        wired.ip("neigh add 192.0.2.9 lladdr 02:00:00:00:00:09 dev eth1")
+        await until(watcher, Changed("neighbour", index))
+
+
+async def test_multipath_route_may_concern_any_link(wired):
+    wired.ip("addr add 192.0.2.1/24 dev eth1")
+    async with open_watcher(wired) as watcher:
+        wired.ip("route add 198.51.100.0/24 nexthop via 192.0.2.2 nexthop via 192.0.2.3")
+        await until(watcher, Changed("route", None))
+
+
+async def test_what_is_queued_is_said_once(wired):
+    async with open_netlink(wired) as nl:
+        index = (await read_link(nl, "eth1")).index
+    async with open_watcher(wired) as watcher:
+        wired.ip("link set eth1 mtu 1400\n link set eth1 mtu 1401\n link set eth1 mtu 1402")
+        assert watcher.pending() == [Changed("link", index)]
+        assert watcher.pending() == []
+
+
+async def test_f27_overflow_is_said_and_watching_goes_on(wired):
+    """F27: a burst larger than the buffer. Messages are lost for ever; that they are must be heard."""
+    async with open_watcher(wired, receive_buffer_bytes=4096) as watcher:
+        wired.ip("\n".join(f"addr add 10.0.{n}.1/24 dev eth1" for n in range(40)))
+        with trio.fail_after(5):
+            heard = [await anext(watcher)]
+            while Changed("overflow") not in heard:
+                heard.append(await anext(watcher))
+        wired.ip("rule add pref 9 iif eth1 lookup 100")
+        await until(watcher, Changed("rule", None))
+
+
+async def test_without_an_overflow_none_is_said(wired):
+    async with open_watcher(wired) as watcher:
+        wired.ip("\n".join(f"addr add 10.0.{n}.1/24 dev eth1" for n in range(40)))
+        assert Changed("overflow") not in watcher.pending()
+
+
+async def test_link_of_another_namespace_is_not_heard(wired, away):
+    async with open_watcher(away) as watcher:
+        wired.ip("link set eth1 mtu 1400")
+        assert watcher.pending() == []
+
+
+async def test_leaving_link_is_heard(wired, away):
+    async with open_netlink(wired) as nl:
+        index = (await read_link(nl, "eth1")).index
+    async with open_watcher(wired) as watcher:
+        wired.ip(f"link set eth1 netns {away}")
+        await until(watcher, Changed("link", index))
+
+
+async def test_waits_for_what_comes_later(host):
+    heard: list[Changed] = []
+
+    async def listen(task_status=trio.TASK_STATUS_IGNORED) -> None:
+        async with open_watcher(host) as watcher:
+            task_status.started()
+            heard.append(await anext(watcher))
+
+    with trio.fail_after(5):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(listen)
+            await trio.testing.wait_all_tasks_blocked()
+            assert heard == []
+            host.ip("rule add pref 9 iif eth1 lookup 100")
+    assert heard == [Changed("rule", None)]
