@@ -234,7 +234,7 @@ def _match(table: Table) -> Match:
     given = [key for key in table.known if key in table.values]
     if len(given) > 1:
         table.faults.append((table.key, f"says {' and '.join(given)}: give one of them"))
-    elif not given and len(table.faults) == before:
+    elif not given and table.is_table and len(table.faults) == before:
         table.faults.append((table.key, f"is empty: give one of {', '.join(table.known)}"))
     return match
 

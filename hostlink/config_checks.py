@@ -32,7 +32,8 @@ class Table:
         self.key, self.faults = key, faults
         self.known: list[str] = []
         self.values: dict[str, object] = value if isinstance(value, dict) else {}
-        if not isinstance(value, dict):
+        self.is_table = isinstance(value, dict)
+        if not self.is_table:
             faults.append((key, f"must be a table, not {shown(value)}"))
 
     def path(self, key: str) -> str:
