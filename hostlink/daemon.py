@@ -23,6 +23,7 @@ from hostlink.control import Handler, Request, serve_control
 from hostlink.core.describe import describe
 from hostlink.core.events import Event, ReleaseRequested, ResumeRequested, StopRequested
 from hostlink.core.machine import UplinkMachine
+from hostlink.core.model import Problem
 from hostlink.core.table import STATES, State
 from hostlink.journal import JournalError, Takeover, journals_in
 from hostlink.kernel.errors import KernelError
@@ -30,7 +31,8 @@ from hostlink.kernel.netlink import open_netlink, open_watcher
 from hostlink.kernel.privilege import missing_capabilities
 from hostlink.kernel.seam import NO_FAULTS, Faults
 from hostlink.lock import LockedError, acquire_lock
-from hostlink.notices import Moved, Notices
+from hostlink.notices import Moved, Notice, Notices
+from hostlink.problems import explain
 from hostlink.report import state_report
 from hostlink.runner import Runner
 from hostlink.steps.context import Node, StepError, Uplink, VppLife
@@ -40,7 +42,7 @@ from hostlink.varlink import CallError
 from hostlink.vpp.dataplane import open_dataplane
 from hostlink.vpp.errors import VppError
 from hostlink.vpp.session import open_session
-from hostlink.vpp_watch import keep_vpp
+from hostlink.vpp_watch import Tell, keep_vpp
 
 EXIT_DONE, EXIT_FAILED = 0, 1
 REFUSED = "io.hostlink.Refused"
@@ -146,7 +148,7 @@ def lab_faults() -> Faults:
 def _runner(node: Node, number: int, notices: Notices) -> Runner:
     config = node.config.uplinks[number]
     earlier = next((one for one in _takeovers(node.config) if _configured(node.config, one) == config), None)
-    uplink = Uplink(node, config, number, earlier.capture.uplink if earlier else str(config.match), takeover=earlier)
+    uplink = Uplink(node, config, number, earlier.capture.uplink if earlier else config.match.name or str(config.match), takeover=earlier)
     factor = node.config.timing.deadline_factor
     deadlines = {state: text.deadline_s * factor for state, text in STATES.items() if text.deadline_s is not None}
     return Runner(uplink, UplinkMachine(uplink.name, deadlines, {State.STEADY: node.config.timing.audit_s}), notices)
@@ -160,23 +162,31 @@ async def _watch_host(runners: list[Runner], *, task_status: trio.TaskStatus[Non
                 runner.host_changed(changed)
 
 
-async def _stop_on_signal(tell: object, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+async def _stop_on_signal(tell: Tell, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         task_status.started()
         async for number in signals:
-            tell(StopRequested(signal.Signals(number).name))  # type: ignore[operator]
+            tell(StopRequested(signal.Signals(number).name))
 
 
 async def _log(notices: Notices, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-    """One line on stderr for each move; audits that found nothing say nothing."""
+    """One line on stderr for each move and each new problem; audits that found nothing say nothing."""
+    known: dict[str, tuple[Problem, ...]] = {}
     with notices.watch() as watch:
         task_status.started()
         async for notice in watch.notices:
-            if isinstance(notice, Moved) and not notice.transition.quiet:
-                move = notice.transition
+            for line in _lines(notice, known):
                 now = datetime.now(UTC).isoformat(timespec="milliseconds")
-                states = f"{STATES[move.frm].title} -> {STATES[move.to].title}"
-                print(f"{now} {notice.uplink}: {states}: {move.why}", file=sys.stderr, flush=True)
+                print(f"{now} {notice.uplink}: {line}", file=sys.stderr, flush=True)
+
+
+def _lines(notice: Notice, known: dict[str, tuple[Problem, ...]]) -> list[str]:
+    if isinstance(notice, Moved):
+        move = notice.transition
+        return [] if move.quiet else [f"{STATES[move.frm].title} -> {STATES[move.to].title}: {move.why}"]
+    before = known.get(notice.uplink, ())
+    known[notice.uplink] = notice.problems
+    return [f"{one.code}: {explain(one.code).title}: {one.detail}" for one in notice.problems if one not in before]
 
 
 # -------------------------------------------------------------------------------------------------- the control socket

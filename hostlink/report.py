@@ -45,7 +45,7 @@ def _uplink(runner: Runner) -> Json:
         "next": machine.next,
         "deadline_s": _left(runner),
         "hold": _hold(machine),
-        "problems": [_problem(problem) for problem in (*machine.problems, *uplink.problems)],
+        "problems": [_problem(problem) for problem in runner.problems],
         "mirrored": {key: uplink.mirrored.get(key, 0) for key in ("addresses", "routes_ipv4", "routes_ipv6")},
         "indexes": {
             "uplink_sw_if_index": ports.uplink.sw_if_index if ports.uplink else None,

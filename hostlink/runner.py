@@ -18,11 +18,12 @@ import trio
 
 from hostlink.core import effects, events
 from hostlink.core.machine import UplinkMachine
+from hostlink.core.model import Problem
 from hostlink.core.table import Step, Trigger
 from hostlink.journal import JournalError
 from hostlink.kernel.errors import KernelError
 from hostlink.kernel.watcher import Changed
-from hostlink.notices import Moved, Notices
+from hostlink.notices import Moved, Notices, ProblemsChanged
 from hostlink.problems import problem
 from hostlink.steps.capture import capture
 from hostlink.steps.context import StepError, Uplink
@@ -91,6 +92,7 @@ class Runner:
         self._send, self._receive = trio.open_memory_channel[tuple[events.Event, Ticket]](_WAITING_EVENTS)
         self._waiting_kinds: set[type[events.Event]] = set()
         self._running: _Running | None = None
+        self._told: tuple[Problem, ...] = ()
         self._timers: dict[int, trio.CancelScope] = {}
 
     async def run(self) -> None:
@@ -104,6 +106,11 @@ class Runner:
                 ticket.decide(todo)
                 await self._carry_out(todo, nursery)
             nursery.cancel_scope.cancel()
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """All that an operator should know of this uplink now."""
+        return (*self.machine.problems, *self.uplink.problems)
 
     # ----------------------------------------------------------------------------------------------------- events in
 
@@ -206,3 +213,6 @@ class Runner:
             self.since = now
         self.history.append(Recorded(now, transition))
         self._notices.publish(Moved(self.uplink.name, transition))
+        if self.problems != self._told:
+            self._told = self.problems
+            self._notices.publish(ProblemsChanged(self.uplink.name, self._told))

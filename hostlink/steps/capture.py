@@ -53,7 +53,7 @@ async def passing_probes(uplink: Uplink, view: HostView) -> tuple[Probe, ...]:
     """Which probes pass now: each gateway by ARP or ND, and by ICMP echo. Only these must pass afterwards (F49)."""
     if not view.link.up:
         return ()
-    wanted = [Probe(kind, address) for address in gateways(view) for kind in ("neighbour", "echo")]
+    wanted = [Probe(kind, address) for address in gateways(view) for kind in _kinds(address)]
     passed: list[Probe] = []
 
     async def ask(probe: Probe) -> None:
@@ -64,6 +64,11 @@ async def passing_probes(uplink: Uplink, view: HostView) -> tuple[Probe, ...]:
         for probe in wanted:
             nursery.start_soon(ask, probe)
     return tuple(probe for probe in wanted if probe in passed)
+
+
+def _kinds(gateway: IPAddress) -> tuple[str, ...]:
+    """What can be asked of a gateway through VPP. Link-local to link-local does not pass it yet (vpp-facts.md §3)."""
+    return ("neighbour",) if gateway.is_link_local else ("neighbour", "echo")
 
 
 async def _answers(uplink: Uplink, probe: Probe) -> bool:

@@ -16,10 +16,11 @@ import trio
 from hostlink.core.describe import describe
 from hostlink.core.events import GivenBack
 from hostlink.core.model import Link, Problem
+from hostlink.core.operations import HostOperation
 from hostlink.core.plan_host import plan_host
 from hostlink.journal import Takeover
 from hostlink.kernel import link as kernel_link
-from hostlink.kernel.apply import apply_host
+from hostlink.kernel.apply import HostFailure, apply_host
 from hostlink.kernel.namespace import exists
 from hostlink.kernel.netlink import Netlink, open_netlink
 from hostlink.kernel.snapshot import find_link, read_links, read_view
@@ -110,8 +111,8 @@ async def _at_home(host: Netlink, nic: Link) -> Link | None:
 
 async def _refill(host: Netlink, takeover: Takeover, link: Link) -> list[Problem]:
     """Fill the NIC from last_good and read it back; what is missing then is named."""
-    failures: Sequence[object] = ()
-    plan: tuple[object, ...] = ()
+    failures: Sequence[HostFailure] = ()
+    plan: tuple[HostOperation, ...] = ()
     for _ in range(ROUNDS):
         view = await read_view(host, link.index)
         if view is None:
@@ -121,6 +122,6 @@ async def _refill(host: Netlink, takeover: Takeover, link: Link) -> list[Problem
             return []
         failures = await apply_host(host, plan)
     whys = [str(failure) for failure in failures]
-    missing = [describe(operation) for operation in plan]  # type: ignore[arg-type]
+    missing = [describe(operation) for operation in plan]
     uplink = takeover.capture.uplink
     return [problem("HL-406", f"{uplink}: not restored: {'; '.join(missing)} ({'; '.join(whys) or 'no error'})")]

@@ -10,11 +10,11 @@ Each part looks whether it is done already, so the step can be begun again.
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
 
 from hostlink.core.events import HandedOver
-from hostlink.core.operations import AddAltname, SetHostLink, SetMtu, SetSysctl
+from hostlink.core.operations import AddAltname, HostOperation, SetHostLink, SetMtu, SetSysctl
 from hostlink.kernel import link as kernel_link
 from hostlink.kernel.apply import apply_host
 from hostlink.kernel.netlink import Netlink, open_netlink
@@ -23,11 +23,8 @@ from hostlink.kernel.tap import make_tap
 from hostlink.steps.context import Uplink, fail
 from hostlink.steps.names import mark, temporary_name
 from hostlink.vpp.drivers import DRIVERS
-from hostlink.vpp.host_link import HostEnd, attach_tap, attach_veth
+from hostlink.vpp.host_link import HostEnd, attach_tap, attach_veth, vpp_side_mac
 from hostlink.vpp.tags import host_tag, uplink_tag
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
 
 
 async def hand_over(uplink: Uplink, step: int) -> HandedOver:
@@ -55,18 +52,22 @@ async def _make_host_link(uplink: Uplink) -> None:
         peer = takeover.inner_name or ""
         await kernel_link.make_veth(
             host,
-            name=name,
-            mac=nic.mac,
-            mtu_bytes=nic.mtu_bytes,
-            peer_name=peer,
-            peer_namespace=takeover.parking.namespace,
+            name,
+            nic.mac,
+            nic.mtu_bytes,
+            peer,
+            takeover.parking.namespace,
+            peer_mac_address=vpp_side_mac(uplink.number),
         )
         async with parked(uplink) as there:
             await _quiet_and_up(there, peer)
     made = await find_link(host, name=name)
     if made is None:
         raise fail("HL-401", f"{name}, made for {uplink.name}, is gone again: somebody deletes interfaces here")
-    await carry_out(host, [AddAltname(made.index, mark(uplink.name))], uplink.name)
+    # Nothing of IPv6 on it until it is filled: an attaching VPP raises a tap, and the kernel would begin duplicate
+    # address detection for a link-local address of its own making.
+    silent = SetSysctl(f"ipv6/conf/{name}/disable_ipv6", "1")
+    await carry_out(host, [silent, AddAltname(made.index, mark(uplink.name))], uplink.name)
 
 
 @asynccontextmanager
@@ -76,9 +77,9 @@ async def parked(uplink: Uplink) -> AsyncIterator[Netlink]:
         yield there
 
 
-async def carry_out(netlink: Netlink, operations: list[object], uplink: str) -> None:
+async def carry_out(netlink: Netlink, operations: Sequence[HostOperation], uplink: str) -> None:
     """Apply host operations, raising the first failure as the step's."""
-    for failure in await apply_host(netlink, operations):  # type: ignore[arg-type]
+    for failure in await apply_host(netlink, operations):
         raise fail("HL-401", f"{uplink}: {failure}")
 
 
@@ -111,15 +112,24 @@ async def _attach_host_link(uplink: Uplink) -> None:
         what = f"classifier table {foreign} is bound to the IPv6 output of VPP's new interface {sw_if_index}"
         raise fail("HL-205", f"{uplink.name}: {what}: another client of VPP was faster")
     await dataplane.apply([SetMtu(sw_if_index, nic.mtu_bytes)])
+    await _lower_host_link(uplink)
+
+
+async def _lower_host_link(uplink: Uplink) -> None:
+    """Down again, if VPP has raised it: it comes up when it is filled, with everything in place."""
+    link = await find_link(uplink.node.host, name=mark(uplink.name))
+    if link is not None and link.up:
+        await kernel_link.set_down(uplink.node.host, link.index)
 
 
 async def _park(uplink: Uplink) -> None:
     takeover, host = uplink.taken(), uplink.node.host
     nic = takeover.capture.view.link
     link = await find_link(host, name=uplink.name)
-    if link is not None and link.index == nic.index and link.mac == nic.mac:
+    in_its_place = await find_link(host, name=mark(uplink.name))
+    if link is not None and in_its_place is not None and link.index == nic.index and link.mac == nic.mac:
         await kernel_link.set_promiscuous(host, link.index, True)
-        await kernel_link.move_to_namespace(host, link.index, takeover.parking.namespace)
+        await kernel_link.swap(host, link.index, takeover.parking.namespace, in_its_place.index, uplink.name)
     async with parked(uplink) as there:
         await _quiet_and_up(there, takeover.parking.name)
 

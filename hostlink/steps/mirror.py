@@ -7,14 +7,15 @@ and not an empty wish (architecture.md). From then on the host's own view is wha
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from hostlink.core.cluster import desired_cluster, plan_cluster
+from hostlink.core.cluster import cluster_gaps, desired_cluster, plan_cluster
 from hostlink.core.describe import describe
 from hostlink.core.desired import vpp_desired
 from hostlink.core.events import Mirrored
-from hostlink.core.model import Family, HostView, Problem, VppUplink
+from hostlink.core.model import Family, HostView, Problem, VppUplink, family_of
 from hostlink.core.operations import VppOperation
 from hostlink.core.plan import plan_uplink
 from hostlink.core.plan_host import plan_host
@@ -81,7 +82,7 @@ async def _cluster_routes(uplink: Uplink) -> list[str]:
     view, owned = await host_view(uplink), uplink.taken().owned
     wanted = desired_cluster(view, cluster.service_cidrs, cluster.pod_cidrs, cluster.encap_overhead)
     plan, problems = plan_cluster(wanted, view, owned)
-    uplink.problems = problems
+    uplink.problems = problems + cluster_gaps(view, cluster.service_cidrs, cluster.pod_cidrs)
     if plan:
         # In the journal before it is on the host: what is there and not in the journal would be taken for the host's.
         journaled = tuple(dict.fromkeys((*owned, *wanted)))
@@ -95,7 +96,8 @@ async def _cluster_routes(uplink: Uplink) -> list[str]:
 
 
 async def _vpp(uplink: Uplink) -> list[str]:
-    dataplane, done = uplink.node.dataplane(), []
+    dataplane = uplink.node.dataplane()
+    done: list[str] = []
     for _ in range(ROUNDS):
         plan, desired = await difference(uplink)
         if not plan:
@@ -129,14 +131,14 @@ async def difference(uplink: Uplink) -> tuple[tuple[VppOperation, ...], VppUplin
 
 
 def _merged(cluster: tuple[Problem, ...], routes: tuple[Problem, ...]) -> tuple[Problem, ...]:
-    kept = tuple(problem for problem in cluster if problem.code == "HL-302")
+    kept = tuple(problem for problem in cluster if problem.code in ("HL-302", "HL-303"))
     return kept + routes
 
 
 def _counts(desired: VppUplink) -> dict[str, int]:
-    families = [route.prefix.version for route in desired.routes]
+    families = Counter(family_of(route.prefix) for route in desired.routes)
     return {
         "addresses": len(desired.uplink.addresses),
-        "routes_ipv4": families.count(Family.IPV4),
-        "routes_ipv6": families.count(Family.IPV6),
+        "routes_ipv4": families[Family.IPV4],
+        "routes_ipv6": families[Family.IPV6],
     }

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import trio
 
-from hostlink.core.desired import shared_desired
+from hostlink.core.desired import PROXIED, shared_desired
 from hostlink.core.events import PathProved
 from hostlink.core.model import HostView, Probe, VppShared
 from hostlink.core.plan_shared import plan_shared
@@ -50,18 +51,27 @@ async def settle_shared(node: Node) -> None:
         dataplane = node.dataplane()
         desired = union(node.contributions.values())
         for _ in range(ROUNDS):
-            plan = plan_shared(desired, await dataplane.read_shared(), owned=node.owned_redirects())
+            actual = await dataplane.read_shared()
+            plan = plan_shared(desired, actual, await _owned(node, actual))
             if not plan:
                 return
             await dataplane.apply(plan)
-            node.note_redirects(desired)
         raise fail("HL-410", f"the node's punt path in VPP still differs after {ROUNDS} rounds: {plan}")
 
 
-def union(parts: object) -> VppShared:
+async def _owned(node: Node, actual: VppShared) -> VppShared:
+    """What of it is hostlink's, also of an earlier life: redirects to a port with our tag, and our own range."""
+    ours = await node.dataplane().host_ports()
+    return VppShared(
+        frozenset(redirect for redirect in actual.redirects if redirect.path.sw_if_index in ours),
+        actual.proxy_ranges & {PROXIED},
+    )
+
+
+def union(parts: Iterable[VppShared]) -> VppShared:
     """All contributions in one."""
     total = VppShared()
-    for part in parts:  # type: ignore[attr-defined]
+    for part in parts:
         total = VppShared(
             total.redirects | part.redirects,
             total.proxy_ranges | part.proxy_ranges,

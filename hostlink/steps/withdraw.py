@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hostlink.core.model import VppInterface
+from hostlink.core.desired import TCP, UDP
+from hostlink.core.model import Family, VppInterface
 from hostlink.core.plan import plan_uplink
 from hostlink.steps.context import Uplink
 from hostlink.steps.punt import settle_shared
@@ -23,6 +24,9 @@ async def withdraw(uplink: Uplink) -> list[VppRefused]:
     """Withdraw the uplink from VPP. Returns what VPP refused. Raises VppError when VPP is lost meanwhile."""
     dataplane = uplink.node.dataplane()
     refusals: list[VppRefused] = []
+    if uplink.takeover is not None:
+        # An earlier life of ours has set these, whatever this one remembers: VPP does not tell.
+        dataplane.punted_l4 |= {(family, protocol) for family in Family for protocol in (TCP, UDP)}
     try:
         await settle_shared(uplink.node)
     except VppRefused as refusal:

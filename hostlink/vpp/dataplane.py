@@ -19,7 +19,7 @@ from hostlink.vpp.filter import bound_tables, delete_filter_table, ensure_filter
 from hostlink.vpp.messages import messages_for, output_filter
 from hostlink.vpp.routes import apply_routes, own_source
 from hostlink.vpp.session import Request, Session, raise_first
-from hostlink.vpp.tags import Ports, find_ports
+from hostlink.vpp.tags import Ports, find_ports, is_host_tag
 
 _ROUTES = (op.AddVppRoute, op.DeleteVppRoute)
 
@@ -37,6 +37,10 @@ class Dataplane:
     async def find(self, uplink: str) -> Ports:
         """The interfaces of a takeover of `uplink`, by tag."""
         return find_ports(await read.read_interfaces(self.session), uplink)
+
+    async def host_ports(self) -> set[int]:
+        """The sw_if_index of every interface towards the host, of all uplinks."""
+        return {one.sw_if_index for one in await read.read_interfaces(self.session) if is_host_tag(one.tag)}
 
     async def interface(self, sw_if_index: int) -> VppInterface | None:
         """One interface as it is now."""

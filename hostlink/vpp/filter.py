@@ -14,6 +14,7 @@ the text of `show outacl type ip6`.
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from hostlink.core.model import NO_INDEX
 from hostlink.vpp.session import Request, Session
@@ -37,6 +38,19 @@ def _bytes_at(values: dict[int, int]) -> bytes:
 MASK = _bytes_at({NEXT_HEADER_OFFSET: 0xFF, ICMP_TYPE_OFFSET: 0xFF})
 MATCH = _bytes_at({NEXT_HEADER_OFFSET: ICMP6, ICMP_TYPE_OFFSET: NEIGHBOUR_ADVERTISEMENT})
 
+_TABLE: dict[str, Any] = {
+    "nbuckets": 2,
+    "memory_size": 1 << 20,
+    "skip_n_vectors": 0,
+    "match_n_vectors": _SIZE // 16,
+    "next_table_index": NO_INDEX,
+    "miss_next_index": NO_INDEX,
+    "current_data_flag": 1,
+    "current_data_offset": 0,
+    "mask_len": _SIZE,
+    "mask": MASK,
+}
+
 
 async def find_filter_table(session: Session) -> int | None:
     """The index of the table that an earlier life of hostlink made, or None."""
@@ -55,21 +69,7 @@ async def ensure_filter_table(session: Session) -> int:
     found = await find_filter_table(session)
     if found is not None:
         return found
-    table = await session.request(
-        "classify_add_del_table",
-        is_add=True,
-        table_index=NO_INDEX,
-        nbuckets=2,
-        memory_size=1 << 20,
-        skip_n_vectors=0,
-        match_n_vectors=_SIZE // 16,
-        next_table_index=NO_INDEX,
-        miss_next_index=NO_INDEX,
-        current_data_flag=1,
-        current_data_offset=0,
-        mask_len=_SIZE,
-        mask=MASK,
-    )
+    table = await session.request("classify_add_del_table", is_add=True, table_index=NO_INDEX, **_TABLE)
     index = int(table.new_table_index)
     await session.request(
         "classify_add_del_session",
@@ -85,7 +85,8 @@ async def ensure_filter_table(session: Session) -> int:
 
 async def delete_filter_table(session: Session, index: int) -> None:
     """Delete the table; nothing may be bound to it any more."""
-    await session.request("classify_add_del_table", is_add=False, table_index=index, mask_len=0, mask=b"")
+    # Said whole: VPP compares mask_len with match_n_vectors also where it deletes (-7, invalid value, 26.06).
+    await session.request("classify_add_del_table", is_add=False, table_index=index, **_TABLE)
 
 
 async def bound_tables(session: Session) -> dict[int, int]:

@@ -14,6 +14,9 @@ TAG_BYTES = 63
 """The tag field is 64 bytes with its NUL (vnet/interface.api)."""
 
 
+_HOST = "hostlink-host-"
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
     """The two interfaces of one takeover in VPP; None where VPP has none with our tag."""
@@ -29,7 +32,12 @@ def uplink_tag(uplink: str) -> str:
 
 def host_tag(uplink: str) -> str:
     """The tag of the interface towards the host."""
-    return f"hostlink-host-{uplink}"
+    return f"{_HOST}{uplink}"
+
+
+def is_host_tag(tag: str) -> bool:
+    """Whether it is the tag of an interface towards the host, of any uplink."""
+    return tag.startswith(_HOST)
 
 
 def find_ports(interfaces: Iterable[VppInterface], uplink: str) -> Ports:

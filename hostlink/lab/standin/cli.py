@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable
 
+from hostlink.lab.standin.cli_features import show_features, show_output_acl
 from hostlink.lab.standin.cli_fib import show_fib, show_punt_redirect
 from hostlink.lab.standin.registry import Vpp
 
@@ -25,6 +26,9 @@ def centre(text: str, width: int) -> str:
 def run_command(vpp: Vpp, command: str) -> str:
     """What VPP prints for it; VPP's own complaint when it is not one of the commands below."""
     words = command.split()
+    for spelled, show in WITH_A_NAME.items():
+        if words[:-1] == spelled.split():
+            return show(vpp, words[-1])
     found = _find(words)
     if found is None:
         return f"{words[0] if words else ''}: unknown input `{command.strip()}'\n"
@@ -108,4 +112,9 @@ COMMANDS: dict[str, _Command] = {
     "show ip neighbors": show_neighbours,
     "show ip6 neighbors": show_neighbours,
     "show errors": show_errors,
+}
+
+WITH_A_NAME: dict[str, Callable[[Vpp, str], str]] = {
+    "show interface features": show_features,
+    "show outacl type": show_output_acl,
 }

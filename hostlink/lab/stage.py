@@ -1,0 +1,228 @@
+"""A whole node in the lab: the network, a VPP (real, or the stand-in), and the daemon; for `tools/demo` and the tests.
+
+A *dataplane* is which VPP and which host link: `vpp/veth`, `standin/tap` and so on. What is available here is found out
+and not assumed: a real VPP by $HOSTLINK_VPP or PATH, its tap only where the kernel has vhost-net.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from hostlink.lab.children import in_namespace
+from hostlink.lab.layout import NIC
+from hostlink.lab.network import Lab
+from hostlink.lab.real_vpp import find_vpp, running_vpp
+from hostlink.vpp.session import open_session
+
+_POLL_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Dataplane:
+    """Which VPP plays, and how it meets the host."""
+
+    real: bool
+    host_link: str
+
+    def __str__(self) -> str:
+        return f"{'vpp' if self.real else 'standin'}/{self.host_link}"
+
+
+ALL = tuple(Dataplane(real, link) for real in (False, True) for link in ("tap", "veth"))
+
+
+def why_missing(dataplane: Dataplane) -> str | None:
+    """Why this dataplane cannot be had on this machine, or None."""
+    if dataplane.real and find_vpp() is None:
+        return "no VPP here: set $HOSTLINK_VPP to one, or have `vpp` on PATH"
+    if dataplane.real and dataplane.host_link == "tap" and not Path("/dev/vhost-net").exists():
+        return "this kernel has no /dev/vhost-net, which VPP's tap needs"
+    return None
+
+
+def best() -> Dataplane:
+    """The most real dataplane that this machine can have."""
+    order = (Dataplane(True, "tap"), Dataplane(True, "veth"), Dataplane(False, "tap"))
+    return next(dataplane for dataplane in order if why_missing(dataplane) is None)
+
+
+class StageError(Exception):
+    """The stage did not do what was waited for; the text has the daemon's last words."""
+
+
+@dataclass(slots=True)
+class Stage:
+    """A lab with a VPP, and a daemon when it was started."""
+
+    lab: Lab
+    dataplane: Dataplane
+    directory: Path
+    api_socket: Path
+    config: Path
+    daemon: subprocess.Popen[bytes] | None = None
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def runtime(self) -> Path:
+        return self.directory / "run"
+
+    @property
+    def log(self) -> str:
+        """Everything that the daemon has said."""
+        path = self.directory / "daemon.log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def start_daemon(self, **environment: str) -> subprocess.Popen[bytes]:
+        """Start `hostlink run` on the node. Ends with the stage."""
+        argv = [sys.executable, "-m", "hostlink", "run", "--config", str(self.config)]
+        self.daemon = _start(self.lab.host, argv, self.directory / "daemon.log", {**self.environment, **environment})
+        return self.daemon
+
+    async def stop_daemon(self, number: signal.Signals = signal.SIGTERM, within_s: float = 30.0) -> int:
+        """Signal the daemon and wait for its end. Returns its exit status."""
+        assert self.daemon is not None, "no daemon was started"
+        self.daemon.send_signal(number)
+        return await self.wait_daemon(within_s)
+
+    async def wait_daemon(self, within_s: float = 30.0) -> int:
+        """Wait until the daemon has ended by itself."""
+        assert self.daemon is not None, "no daemon was started"
+        with trio.move_on_after(within_s):
+            while True:
+                if (status := self.daemon.poll()) is not None:
+                    return status
+                await trio.sleep(_POLL_S)
+        raise StageError(f"the daemon did not end within {within_s:g} s\n{self.log}")
+
+    async def hostlink(self, *argv: str) -> subprocess.CompletedProcess[bytes]:
+        """Run a hostlink command on the node, whatever it exits with."""
+        command = in_namespace(self.lab.host, [sys.executable, "-m", "hostlink", *argv])
+        env = {**os.environ, "HOSTLINK_RUNTIME_DIR": str(self.runtime)}
+        return await trio.run_process(command, capture_stdout=True, capture_stderr=True, check=False, env=env)
+
+    async def state(self) -> dict[str, Any]:
+        """The uplink's part of `hostlink state --json`. Raises StageError when the daemon does not answer."""
+        done = await self.hostlink("state", "--json")
+        if done.returncode != 0:
+            raise StageError(f"hostlink state: exit {done.returncode}: {done.stderr.decode()}\n{self.log}")
+        uplink: dict[str, Any] = json.loads(done.stdout)["uplinks"][0]
+        return uplink
+
+    async def wait_state(self, state: str, within_s: float = 30.0) -> dict[str, Any]:
+        """Wait until the uplink is in that state. Raises StageError with the log when it does not get there."""
+        done = await self.hostlink("state", "--wait", state, "--timeout", f"{within_s:g}")
+        if done.returncode != 0:
+            raise StageError(f"{state} was not reached: {done.stderr.decode()}\n{self.log}")
+        return await self.state()
+
+    async def vppctl(self, command: str) -> str:
+        """What VPP's command line answers."""
+        async with open_session(self.api_socket) as session:
+            return str((await session.request("cli_inband", cmd=command)).reply)
+
+    async def on_host(self, *argv: str) -> str:
+        """Output of a command on the node."""
+        return await self.lab.exec(self.lab.host, argv)
+
+
+@asynccontextmanager
+async def open_stage(
+    dataplane: Dataplane,
+    *,
+    vpp_environment: Mapping[str, str] | None = None,
+    settings: str = "",
+    lab: Lab | None = None,
+) -> AsyncIterator[Stage]:
+    """The lab with that VPP running and the daemon's configuration written; everything is gone afterwards.
+
+    settings: more of the configuration file, for instance a [cluster] table.
+    """
+    async with AsyncExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hl-")))
+        lab = await stack.enter_async_context(lab or Lab())
+        stage = Stage(lab, dataplane, directory, directory / "api.sock", directory / "hostlink.toml")
+        stage.config.write_text(_configuration(stage, settings))
+        await stack.enter_async_context(running(stage, vpp_environment or {}))
+        try:
+            yield stage
+        finally:
+            _kill(stage.daemon)
+
+
+def _start(
+    namespace: str, argv: Sequence[str], log_path: Path, environment: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
+    """From the main thread, not by trio: the parent-death signal follows the thread that forked (prctl(2))."""
+    with log_path.open("ab") as log:
+        return subprocess.Popen(
+            in_namespace(namespace, ["setpriv", "--pdeathsig", "KILL", *argv]),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            env={**os.environ, **environment},
+        )
+
+
+def _kill(process: subprocess.Popen[bytes] | None) -> None:
+    if process is not None and process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+@asynccontextmanager
+async def running(stage: Stage, environment: Mapping[str, str]) -> AsyncIterator[subprocess.Popen[bytes]]:
+    """The stage's VPP, real or not, for the length of the block."""
+    if stage.dataplane.real:
+        binary = find_vpp()
+        assert binary is not None, "the dataplane was chosen although there is no VPP"
+        async with running_vpp(binary, stage.lab.vpp, stage.directory) as vpp:
+            yield vpp.process
+        return
+    argv = [sys.executable, "-m", "hostlink.lab.standin", "--api-socket", str(stage.api_socket)]
+    process = _start(stage.lab.vpp, argv, stage.directory / "vpp.log", environment)
+    try:
+        await _wait_socket(stage, process)
+        yield process
+    finally:
+        _kill(process)
+
+
+async def _wait_socket(stage: Stage, process: subprocess.Popen[bytes], within_s: float = 10.0) -> None:
+    with trio.move_on_after(within_s):
+        while process.poll() is None:
+            if stage.api_socket.exists():
+                return
+            await trio.sleep(_POLL_S)
+    text = (stage.directory / "vpp.log").read_text(errors="replace")
+    raise StageError(f"the stand-in VPP did not come up:\n{text}")
+
+
+def _configuration(stage: Stage, settings: str) -> str:
+    return f"""\
+[vpp]
+api_socket = "{stage.api_socket}"
+namespace = "{stage.lab.vpp}"
+
+[[uplink]]
+match = {{ name = "{NIC}" }}
+driver = "af_packet"
+host_link = "{stage.dataplane.host_link}"
+
+[paths]
+runtime = "{stage.runtime}"
+journal = "{stage.directory / "journal"}"
+{settings}
+"""
