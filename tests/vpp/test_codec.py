@@ -44,16 +44,26 @@ def test_strings_come_back_as_they_went_fixed_and_variable(text):
 
 def test_after_bytes_that_do_not_fit_the_codec_still_reads_right():
     codec = codec_for(
-        '[{"aliases": {"ip4_address": {"type": "u8", "length": 4}},'
-        ' "types": [["pair", ["vl_api_ip4_address_t", "low"], ["vl_api_ip4_address_t", "high"]]],'
-        ' "messages": [["range", ["u16", "_vl_msg_id"], ["vl_api_pair_t", "pair"], {"crc": "0x2"}]]}]'
+        '[{"aliases": {"ip4_address": {"type": "u8", "length": 4}, "ip6_address": {"type": "u8", "length": 16}},'
+        ' "unions": [["address_union", ["vl_api_ip4_address_t", "ip4"], ["vl_api_ip6_address_t", "ip6"]]],'
+        ' "types": [["address", ["u8", "af"], ["vl_api_address_union_t", "un"]],'
+        '           ["prefix", ["vl_api_address_t", "address"], ["u8", "len"]]],'
+        ' "messages": [["by_address", ["u16", "_vl_msg_id"], ["vl_api_address_t", "address"], {"crc": "0x2"}],'
+        '              ["by_prefix", ["u16", "_vl_msg_id"], ["vl_api_prefix_t", "prefix"], {"crc": "0x3"}]]}]'
     )
-    good = bytes(2) + bytes([10, 0, 0, 1, 10, 0, 0, 2])
-    before = codec.unpack("range", good)
-    with pytest.raises(VppProtocolError, match="a range of 8 bytes does not fit its definition"):
-        codec.unpack("range", good[:-2])
-    assert codec.unpack("range", good) == before
-    assert str(before.pair.high) == "10.0.0.2"
+    with pytest.raises(VppProtocolError, match="a by_address of 5 bytes does not fit its definition"):
+        codec.unpack("by_address", bytes(5))
+    packed = bytes(3) + bytes([10, 0, 0, 0]) + bytes(12) + bytes([8])
+    assert str(codec.unpack("by_prefix", packed).prefix) == "10.0.0.0/8"
+
+
+def test_what_vpp_says_of_a_message_goes_before_what_is_bundled():
+    codec = codec_for(
+        '[{"messages": [["control_ping", ["u16", "_vl_msg_id"], ["u32", "flavour"], {"crc": "0x00000099"}]]}]'
+    )
+    assert codec.crcs["control_ping"] == "00000099"
+    assert codec.messages["control_ping"].fields == ["_vl_msg_id", "flavour"]
+    assert bootstrap_codec().crcs["control_ping"] == "51077d14"
 
 
 def test_an_enum_before_a_field_or_in_it_is_no_stumbling_block():

@@ -74,6 +74,16 @@ async def test_a_refusal_names_message_fields_number_and_vpps_word(peer):
     assert (caught.value.retval, caught.value.word) == (-74, "UNEXPECTED_INTF_STATE")
 
 
+async def test_any_retval_but_zero_is_a_refusal(peer):
+    async def refuse(request):
+        await peer.send(peer.reply(request, 1))
+
+    peer.on["set_flags"] = refuse
+    async with open_session(peer.path) as session:
+        with pytest.raises(VppRefused, match=r"1 \(unknown\)"):
+            await session.request("set_flags")
+
+
 async def test_dumps_in_one_go_keep_their_details_apart_even_interleaved(peer):
     pings = []
 
