@@ -1,9 +1,11 @@
 """Addresses of a host's link: what is to be done so that it has the wanted ones, and what may be asked of them.
 
 What the kernel decides is not compared: an address's TENTATIVE, SECONDARY and their like, its protocol, how many
-seconds are left of a lifetime. An automatic link-local address is compared by its address alone. An address that is
-there with another label, broadcast or scope must go and come again, because the kernel does not change these; with it
-all IPv4 addresses of its subnet are added once more, for `promote_secondaries=0` deletes them together (F14).
+seconds are left of a lifetime. An automatic link-local address is compared by its address alone.
+
+Nothing is changed in place: kernel/ never replaces what is there, and label, broadcast and scope could not be. An
+address that differs goes, and comes again. With promote_secondaries=0 the kernel deletes the other IPv4 addresses of a
+subnet along with its primary one (F14), so it is set to 1 while an IPv4 address is deleted.
 (kernel: net/ipv4/devinet.c, net/ipv6/addrconf.c, Documentation/networking/ip-sysctl.rst)
 """
 
@@ -13,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from hostlink.core.model import Address, Family, HostView, IPAddress, Prefix
-from hostlink.core.operations import AddHostAddress, DeleteHostAddress, HostOperation
+from hostlink.core.operations import AddHostAddress, DeleteHostAddress, HostOperation, SetSysctl
 
 # include/uapi/linux/if_addr.h
 IFA_F_NODAD = 0x02
@@ -54,19 +56,30 @@ def usable(address: Address) -> bool:
 
 
 def addresses_to_add(desired: HostView, actual: HostView) -> Iterator[HostOperation]:
-    """In the wanted order. An AddHostAddress for one that is there changes it."""
+    """In the wanted order. One that is there and differs is deleted right before it is added."""
     index, there = actual.link.index, {_identity(address): address for address in actual.addresses}
-    again: set[Prefix] = set()
     for address in desired.addresses:
         if address.valid_lifetime_s == 0:
             continue  # it has run out, and the kernel refuses it
         old = there.get(_identity(address))
-        if old is not None and not _changeable(address, old):
-            yield DeleteHostAddress(index, old)
-            again.add(address.interface.network)
-        elif old is not None and _as_wanted(address, old) and address.interface.network not in again:
+        if old is not None and _as_wanted(address, old):
             continue
+        if old is not None:
+            yield from _delete(old, desired, actual)
         yield AddHostAddress(index, _to_add(address))
+
+
+def _delete(old: Address, desired: HostView, actual: HostView) -> Iterator[HostOperation]:
+    """Without taking its subnet along. The sysctl ends as the wanted view has it, or as it was."""
+    path = "ipv4/conf/{link}/promote_secondaries"
+    value = dict(desired.sysctls).get(path, dict(actual.sysctls).get(path, "1"))
+    guarded = old.family is Family.IPV4 and value != "1"
+    name = path.replace("{link}", actual.link.name)
+    if guarded:
+        yield SetSysctl(name, "1")
+    yield DeleteHostAddress(actual.link.index, old)
+    if guarded:
+        yield SetSysctl(name, value)
 
 
 def _to_add(address: Address) -> Address:
@@ -81,22 +94,20 @@ def _automatic(address: Address) -> bool:
     return address.family is Family.IPV6 and address.interface.is_link_local
 
 
-def _changeable(wanted: Address, there: Address) -> bool:
-    """Whether the kernel can turn the one that is there into the wanted one (or need not)."""
-    if _automatic(wanted):
-        return True
-    if wanted.family is Family.IPV6:
-        return wanted.interface == there.interface and wanted.peer == there.peer
-    return (wanted.broadcast, wanted.scope, wanted.label) == (there.broadcast, there.scope, there.label)
-
-
 def _as_wanted(wanted: Address, there: Address) -> bool:
     if _automatic(wanted):
         return True
-    same_flags = (wanted.flags ^ there.flags) & SETTABLE_FLAGS == 0
-    same_metric = (wanted.route_priority or 0) == (there.route_priority or 0)
+    asked = (wanted.flags ^ there.flags) & SETTABLE_FLAGS == 0
+    metric = (wanted.route_priority or 0) == (there.route_priority or 0)
     valid = (wanted.valid_lifetime_s is None) == (there.valid_lifetime_s is None)
-    return same_flags and same_metric and valid and _preferred_alike(wanted, there)
+    return asked and metric and valid and _preferred_alike(wanted, there) and _shape(wanted) == _shape(there)
+
+
+def _shape(address: Address) -> tuple[object, ...]:
+    """What else must be alike. IPv6 has no label and no broadcast, and takes its scope from the address."""
+    if address.family is Family.IPV6:
+        return address.interface, address.peer
+    return address.broadcast, address.scope, address.label
 
 
 def _preferred_alike(wanted: Address, there: Address) -> bool:
@@ -114,7 +125,4 @@ def addresses_to_delete(desired: HostView, actual: HostView) -> Iterator[HostOpe
     for old in actual.addresses:
         if _identity(old) in wanted or (_automatic(old) and not has_link_local):
             continue
-        yield DeleteHostAddress(actual.link.index, old)
-        for mate in desired.addresses if old.family is Family.IPV4 else ():
-            if mate.interface.network == old.interface.network:
-                yield AddHostAddress(actual.link.index, _to_add(mate))
+        yield from _delete(old, desired, actual)

@@ -48,7 +48,7 @@ _DETACHED = 0x04 | 0x08 | 0x10
 def plan_host(desired: HostView, actual: HostView, *, exact: bool = False) -> tuple[HostOperation, ...]:
     """The operations, in order. Without `exact` nothing is deleted for being absent from `desired`.
 
-    What the link cannot have (a sysctl that it lacks) is left out. AddHostAddress also changes what is there.
+    What the link cannot have (a sysctl that it lacks) is left out.
     """
     index = actual.link.index
     plan: list[HostOperation] = [
@@ -118,7 +118,7 @@ def _routes(desired: HostView, actual: HostView, *, kernel_made: bool) -> Iterat
         if kernel.made(route) is kernel_made and _comparable(route, index) not in there
     ]
     for route in sorted(missing, key=_by_gateway):
-        yield AddHostRoute(actual.link.index, desired.link.index, _to_send(route))
+        yield AddHostRoute(actual.link.index, desired.link.index, route)
 
 
 def _routes_gone(desired: HostView, actual: HostView) -> Iterator[HostOperation]:
@@ -134,19 +134,12 @@ def _by_gateway(route: Route) -> bool:
 
 
 def _comparable(route: Route, index: Mapping[int, int]) -> Route:
-    """Said of the other link, next hops in one order, and without a nexthop object where its hops are known."""
+    """Said of the other link, next hops in one order. Of a nexthop object only its hops come back."""
     if len(route.next_hops) == 1 and route.nexthop_id is None and not index:
         return route
     hops = [replace(h, link_index=index.get(h.link_index or 0, h.link_index)) for h in route.next_hops]
     hops.sort(key=lambda h: (h.link_index or 0, str(h.gateway), h.weight))
     return replace(route, next_hops=tuple(hops), nexthop_id=None if hops else route.nexthop_id)
-
-
-def _to_send(route: Route) -> Route:
-    """A nexthop object is not captured and may be gone: its hops are sent instead, from the fields."""
-    if route.nexthop_id is None or not route.next_hops:
-        return route
-    return replace(route, nexthop_id=None, body=b"")
 
 
 # --------------------------------------------------------------------------------------------------------------- rules
