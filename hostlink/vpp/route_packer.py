@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
-from hostlink.core.model import Family, PathType, Prefix, VppPath, VppRoute
+from hostlink.core.model import Family, PathType, Prefix, VppPath, VppRoute, path_order
 from hostlink.vpp.codec import Codec
 from hostlink.vpp.errors import VppProtocolError
 from hostlink.vpp.frames import HEADER, frame
@@ -28,12 +28,6 @@ _CONTEXT = struct.Struct(">I")
 _IP6 = 1
 """vl_api_address_family_t of IPv6, and fib_path_nh_proto too; 0 is IPv4."""
 _PATH_TYPES = {kind.value: kind for kind in PathType}
-
-
-def path_order(path: VppPath) -> tuple[int, int, int, int, bytes, int]:
-    """Sort key of a route's paths: VPP keeps no order that means anything, and equal routes must compare equal."""
-    version, packed = (path.next_hop.version, path.next_hop.packed) if path.next_hop is not None else (0, b"")
-    return (path.preference, path.sw_if_index, path.type.value, version, packed, path.weight)
 
 
 @dataclass(frozen=True, slots=True)

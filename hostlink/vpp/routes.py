@@ -20,11 +20,9 @@ import trio
 
 from hostlink.core.model import Family, VppRoute
 from hostlink.vpp.errors import ContractError, Missing, VppBadRequest, VppProtocolError, VppRefused
-from hostlink.vpp.route_packer import ADD_DEL, RoutePacker, RouteReader, Template, path_order
+from hostlink.vpp.route_packer import ADD_DEL, RoutePacker, RouteReader, Template
 from hostlink.vpp.session import Request, Session
 from hostlink.vpp.waiters import Waiter
-
-__all__ = ["RouteFailure", "apply_routes", "own_source", "path_order", "read_routes"]
 
 SOURCE_NAME = "hostlink"
 SOURCE_PRIORITY = 0x78

@@ -1,7 +1,11 @@
 """The contract: what is missing is named, all at once."""
 
+import re
+from pathlib import Path
+
 import pytest
 
+import hostlink
 from hostlink.vpp.contract import CONTRACT, check_contract
 from hostlink.vpp.errors import ContractError, Missing, VppRefused
 from hostlink.vpp.retvals import NUMBERS, WORDS, word_for
@@ -34,6 +38,17 @@ def test_a_name_that_only_begins_alike_is_not_taken_for_the_message():
     del table[f"af_packet_dump_{CONTRACT['af_packet_dump']}"]
     table["af_packet_dump_v9_51077d14"] = 5000
     assert check_contract(table) == (Missing("af_packet_dump", CONTRACT["af_packet_dump"]),)
+
+
+def test_every_message_that_hostlink_names_is_in_the_contract():
+    package = Path(hostlink.__file__).parent
+    named = {
+        name
+        for source in [*package.glob("*.py"), *package.glob("steps/*.py"), *package.glob("vpp/**/*.py")]
+        for name in re.findall(r"""(?:Request|\.request|\.dump)\(\s*"([a-z0-9_]+)""" + '"', source.read_text())
+    }
+    assert len(named) > 20
+    assert named - CONTRACT.keys() == set()
 
 
 def test_every_request_is_there_with_what_answers_it():

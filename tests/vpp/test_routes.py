@@ -6,9 +6,9 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from hostlink.core.model import NO_INDEX, Family, PathType, VppPath, VppRoute
+from hostlink.core.model import NO_INDEX, Family, PathType, VppPath, VppRoute, path_order
 from hostlink.vpp.errors import ContractError, VppBadRequest, VppGone, VppProtocolError
-from hostlink.vpp.routes import apply_routes, own_source, path_order, read_routes
+from hostlink.vpp.routes import apply_routes, own_source, read_routes
 from hostlink.vpp.session import open_session
 
 REQUEST = [["u16", "_vl_msg_id"], ["u32", "client_index"], ["u32", "context"]]
