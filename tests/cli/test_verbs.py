@@ -1,0 +1,239 @@
+"""The other verbs, and the exit status of everything that goes wrong before a verb begins."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import trio
+
+from hostlink import cli
+from hostlink.core.table import STATES
+from hostlink.problems import REGISTER
+
+from .conftest import FakeDaemon, document, hold, run_verb, uplink
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("argv", [[], ["explode"], ["state", "--no-such-option"], ["lab"], ["lab", "exec"]])
+def test_wrong_usage_is_64(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(argv) == 64
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "usage: hostlink" in err
+
+
+def test_help_lists_the_verbs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--help"]) == 0
+    out = capsys.readouterr().out
+    assert all(f"  {verb} " in out for verb in cli.VERBS)
+
+
+@pytest.mark.parametrize("verb", cli.VERBS)
+def test_every_verb_has_help(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([verb, "--help"]) == 0
+    assert f"usage: hostlink {verb}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("verb", ["run", "release"])
+def test_a_bad_configuration_is_65_with_its_faults(
+    verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "hostlink.toml"
+    config.write_text("[vpp]\nnamespace = 1\n")
+    arguments = ["--runtime-dir", str(tmp_path)] if verb == "release" else []
+    assert cli.main([verb, "--config", str(config), *arguments]) == 65
+    err = capsys.readouterr().err
+    assert "2 faults" in err
+    assert "line 2: vpp.namespace" in err
+
+
+def test_state_starts_without_what_only_the_daemon_needs() -> None:
+    code = (
+        "import sys; from hostlink import cli; cli.main(['state', '--runtime-dir', '/nonexistent']);"
+        "print([m for m in sys.modules if m in ('trio', 'pyroute2', 'vpp_papi', 'transitions', 'dataclasses')])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_a_reader_that_leaves_is_no_traceback() -> None:
+    done = subprocess.run(
+        f"{sys.executable} -m hostlink explain | true", shell=True, cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stderr == ""
+
+
+# ------------------------------------------------------------------------------------------------------------ release
+
+
+async def release(daemon: FakeDaemon, *argv: str) -> int:
+    return await run_verb("release", "--runtime-dir", str(daemon.runtime_dir), *argv)
+
+
+async def test_release_returns_when_the_nic_is_back(daemon: FakeDaemon, capsys: pytest.CaptureFixture[str]) -> None:
+    daemon.on_release = lambda: daemon.show(document(uplink("Recovering", **hold("operator"))))
+
+    async def give_back() -> None:
+        await daemon.subscribed.wait()
+        daemon.show(document(uplink("Detecting", **hold("operator"))))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(give_back)
+        assert await release(daemon) == 0
+    assert capsys.readouterr().out == "enp216s0f1 is the host's again\n"
+    assert daemon.calls == ["io.hostlink.Release"]
+
+
+async def test_release_that_left_something_undone_is_1_and_names_it(
+    daemon: FakeDaemon, capsys: pytest.CaptureFixture[str]
+) -> None:
+    residue = {"code": "HL-406", "detail": "route 10.0.0.0/8", "to_do": "put it right"}
+    daemon.show(document(uplink("Detecting", problems=[residue], **hold("operator"))))
+    assert await release(daemon) == 1
+    assert "not completely as it was: enp216s0f1: route 10.0.0.0/8: put it right" in capsys.readouterr().err
+
+
+async def test_release_that_does_not_come_to_an_end_is_75(
+    daemon: FakeDaemon, capsys: pytest.CaptureFixture[str]
+) -> None:
+    daemon.show(document(uplink("Recovering", **hold("operator"))))
+    assert await release(daemon, "--timeout", "0.1") == 75
+    assert "not released in 0.1 s: enp216s0f1 is in Recovering" in capsys.readouterr().err
+
+
+async def test_release_finds_the_daemon_by_the_configuration(daemon: FakeDaemon, tmp_path: Path) -> None:
+    config = tmp_path / "hostlink.toml"
+    config.write_text(f'[[uplink]]\nmatch = {{ name = "eth0" }}\n[paths]\nruntime = "{daemon.runtime_dir}"\n')
+    daemon.show(document(uplink("Detecting", **hold("operator"))))
+    assert await run_verb("release", "--config", str(config)) == 0
+    assert daemon.calls == ["io.hostlink.Release"]
+
+
+# -------------------------------------------------------------------------------------------------------- resume, plan
+
+
+async def test_resume_clears_the_hold(daemon: FakeDaemon, capsys: pytest.CaptureFixture[str]) -> None:
+    assert await run_verb("resume", "--runtime-dir", str(daemon.runtime_dir)) == 0
+    assert "the hold is cleared" in capsys.readouterr().out
+
+
+async def test_resume_that_is_refused_is_1_with_the_daemons_word(
+    daemon: FakeDaemon, capsys: pytest.CaptureFixture[str]
+) -> None:
+    daemon.refusal = "nothing is held"
+    assert await run_verb("resume", "--runtime-dir", str(daemon.runtime_dir)) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == "hostlink: the daemon: nothing is held\n"
+
+
+async def test_plan_is_one_line_for_each_operation(daemon: FakeDaemon, capsys: pytest.CaptureFixture[str]) -> None:
+    assert await run_verb("plan", "--runtime-dir", str(daemon.runtime_dir)) == 0
+    assert capsys.readouterr().out == "enp216s0f1: + address 10.0.0.1/24\nenp216s0f1: - route 10.0.0.0/8\n"
+
+
+@pytest.mark.parametrize("verb", ["resume", "plan", "diagram --current"])
+def test_no_daemon_is_69(verb: str, tmp_path: Path) -> None:
+    assert cli.main([*verb.split(), "--runtime-dir", str(tmp_path)]) == 69
+
+
+# ---------------------------------------------------------------------------------------------------- explain, diagram
+
+
+@pytest.mark.parametrize("name", [*(text.title for text in STATES.values()), *REGISTER, "hl-204", "204", "steady"])
+def test_everything_can_be_explained(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["explain", name]) == 0
+    out = capsys.readouterr().out
+    assert "  what " in out
+    assert "  to do " in out
+
+
+def test_explain_alone_lists_everything(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["explain"]) == 0
+    out = capsys.readouterr().out
+    assert all(code in out for code in REGISTER)
+    assert all(text.title in out for text in STATES.values())
+
+
+@pytest.mark.parametrize(("name", "hint"), [("Stedy", "did you mean steady?"), ("HL-999", "hl-"), ("42", "lists them")])
+def test_explain_of_nothing_is_64_with_a_hint(name: str, hint: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["explain", name]) == 64
+    assert hint in capsys.readouterr().err
+
+
+def test_the_diagram_has_every_state_and_a_start(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["diagram"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == ["stateDiagram-v2", "    [*] --> Detecting"]
+    for text in STATES.values():
+        assert any(line.strip().startswith(f"{text.title} --> ") for line in lines)
+        assert any(f"--> {text.title}:" in line for line in lines)
+    assert any(line.startswith("    Capturing --> Handover: captured") for line in lines)
+    assert not any("class " in line for line in lines)
+
+
+async def test_the_diagram_marks_where_the_daemon_is(daemon: FakeDaemon, capsys: pytest.CaptureFixture[str]) -> None:
+    daemon.show(document(uplink("Punting")))
+    assert await run_verb("diagram", "--current", "--runtime-dir", str(daemon.runtime_dir)) == 0
+    assert capsys.readouterr().out.endswith("\n    class Punting current\n")
+
+
+# ---------------------------------------------------------------------------------------------------------------- lab
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the lab makes network namespaces, which takes root")
+def test_the_lab_by_hand(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    name = f"cli-{os.getpid()}"
+    try:
+        assert cli.main(["lab", "up", "--name", name, "--veth", "--runtime-dir", str(tmp_path)]) == 0
+        out = capfd.readouterr().out
+        assert f"hl-{name}-host" in out
+        assert f"hostlink run --config {tmp_path}/hostlink.toml" in out
+        assert cli.main(["lab", "up", "--name", name]) == 1
+        assert "is up already" in capfd.readouterr().err
+        inside = [sys.executable, "-m", "hostlink", "lab", "exec", "--name", name]
+        done = subprocess.run([*inside, "host", "--", "ip", "-br", "addr"], cwd=ROOT, capture_output=True, text=True)
+        assert "192.168.0.1/24" in done.stdout
+        done = subprocess.run([*inside, f"hl-{name}-pod", "false"], cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 1
+    finally:
+        assert cli.main(["lab", "down", "--name", name]) == 0
+    assert f"hl-{name}-host" in capfd.readouterr().out
+    assert cli.main(["lab", "down", "--name", name]) == 0
+    assert "nothing to remove" in capfd.readouterr().out
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the lab makes network namespaces, which takes root")
+def test_the_labs_configuration_is_one_that_hostlink_takes(tmp_path: Path) -> None:
+    from hostlink.config import load_config
+
+    name = f"cfg-{os.getpid()}"
+    try:
+        assert cli.main(["lab", "up", "--name", name, "--runtime-dir", str(tmp_path)]) == 0
+    finally:
+        cli.main(["lab", "down", "--name", name])
+    config = load_config(tmp_path / "hostlink.toml")
+    assert config.vpp.namespace == f"hl-{name}-vpp"
+    assert config.uplinks[0].host_link == "tap"
+    assert config.paths.runtime == tmp_path
+
+
+@pytest.mark.parametrize("namespace", ["eth0", "default", "../x"])
+def test_lab_exec_enters_only_namespaces_of_a_lab(namespace: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["lab", "exec", namespace, "--", "true"]) == 64
+    assert "is no namespace of a lab" in capsys.readouterr().err
+
+
+def test_lab_exec_in_a_lab_that_is_not_up_is_1(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["lab", "exec", "--name", "absent", "host", "--", "true"]) == 1
+    assert "is the lab up" in capsys.readouterr().err
+
+
+def test_a_lab_of_an_impossible_name_is_64(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["lab", "up", "--name", "../x"]) == 64
+    assert "1 to 40 of a-z" in capsys.readouterr().err
