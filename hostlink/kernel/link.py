@@ -135,23 +135,25 @@ async def delete_link(nl: Netlink, index: int) -> None:
     await nl.request(request)
 
 
-async def move_to_namespace(nl: Netlink, index: int, target: str | None) -> None:
+async def move_to_namespace(nl: Netlink, index: int, target: str | None, new_index: int | None = None) -> None:
     """Moves a link to the namespace `target` (name, path, None: the process's own). It arrives down.
 
-    Raises NoSuchNamespace, KernelRefused: EEXIST where the name is taken there, EINVAL for a link that is bound to its
-    namespace (loopback, some tunnels).
+    `new_index`: the ifindex that it shall have there (IFLA_NEW_IFINDEX, Linux 5.12); otherwise it keeps its own unless
+    that is taken. Raises NoSuchNamespace, KernelRefused: EEXIST where the name is taken there, EBUSY where `new_index`
+    is, EINVAL for a link that is bound to its namespace (loopback, some tunnels).
     """
     fd = open_file(target)
     try:
-        request = _move_request(index, fd, target)
+        request = _move_request(index, fd, target, new_index)
         nl.faults.check("link.move", request.operation)
         await nl.request(request)
     finally:
         os.close(fd)
 
 
-def _move_request(index: int, namespace_fd: int, target: str | None) -> Request:
-    body = link_body(index, attributes=u32(uapi.IFLA_NET_NS_FD, namespace_fd))
+def _move_request(index: int, namespace_fd: int, target: str | None, new_index: int | None = None) -> Request:
+    wanted_index = u32(uapi.IFLA_NEW_IFINDEX, new_index) if new_index is not None else b""
+    body = link_body(index, attributes=u32(uapi.IFLA_NET_NS_FD, namespace_fd) + wanted_index)
     where = f"namespace {target}" if target else "this process's namespace"
     return Request(f"move interface {index} to {where}", uapi.RTM_SETLINK, body)
 

@@ -9,8 +9,10 @@ What the model has no word for (locked metrics, router preference, encapsulation
 
 from __future__ import annotations
 
+import gc
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
 
@@ -30,7 +32,7 @@ _TICKS_PER_S = 100
 _u32 = struct.Struct("=I").unpack_from
 _s32 = struct.Struct("=i").unpack_from
 
-HopCache = dict[tuple[int, bytes, bool, int], NextHop]
+HopCache = dict[tuple[int, bytes, bool, int], tuple[NextHop]]
 _AF_INET6 = 10
 
 
@@ -38,10 +40,24 @@ def read_routes(messages: Iterable[Message]) -> tuple[Route, ...]:
     """All routes of a dump, in its order, but not cache entries (RTM_F_CLONED)."""
     cache: HopCache = {}
     found = []
-    for message in messages:
-        if message.type == uapi.RTM_NEWROUTE and not _u32(message.body, 8)[0] & uapi.RTM_F_CLONED:
-            found.append(by_hand(message.body, cache) or by_pyroute2(message.body))
+    with _collector_paused():
+        for message in messages:
+            if message.type == uapi.RTM_NEWROUTE and not _u32(message.body, 8)[0] & uapi.RTM_F_CLONED:
+                found.append(by_hand(message.body, cache) or by_pyroute2(message.body))
     return tuple(found)
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Python's cycle collector looks at all objects again and again while many are made, and here it finds nothing:
+    none of them refers back. Without it the reading took half the time (measured, 100,000 routes)."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def by_hand(body: bytes, cache: HopCache) -> Route | None:
@@ -86,19 +102,19 @@ def by_hand(body: bytes, cache: HopCache) -> Route | None:
         elif attribute != uapi.RTA_PREF:
             return None
     if hops is None:
-        hops = (_hop(cache, link_index, gateway, bool(flags & uapi.RTNH_F_ONLINK), 1),) if link_index else ()
+        hops = _hop(cache, link_index, gateway, bool(flags & uapi.RTNH_F_ONLINK), 1) if link_index else ()
     prefix: Prefix = (IPv6Network if six else IPv4Network)((destination, prefix_length))
     return Route(
         prefix, table, hops, kind, protocol, scope, metric, tos, source, mtu_bytes, expires_s, None, nexthop_id, body
     )
 
 
-def _hop(cache: HopCache, link_index: int, gateway: bytes, onlink: bool, weight: int) -> NextHop:
+def _hop(cache: HopCache, link_index: int, gateway: bytes, onlink: bool, weight: int) -> tuple[NextHop]:
     key = (link_index, gateway, onlink, weight)
     hop = cache.get(key)
     if hop is None:
         address = _packed(gateway) if gateway else None
-        hop = cache[key] = NextHop(link_index or None, address, weight, onlink)
+        hop = cache[key] = (NextHop(link_index or None, address, weight, onlink),)
     return hop
 
 
@@ -124,7 +140,7 @@ def _expires(ticks: int) -> int | None:
 
 def _multipath(body: bytes, offset: int, end: int, cache: HopCache) -> tuple[NextHop, ...] | None:
     """struct rtnexthop, each with attributes of its own. None if a hop has more than a gateway."""
-    hops = []
+    hops: list[NextHop] = []
     while offset < end:
         length, flags, weight, link_index = _RTNEXTHOP.unpack_from(body, offset)
         gateway = b""
@@ -133,7 +149,7 @@ def _multipath(body: bytes, offset: int, end: int, cache: HopCache) -> tuple[Nex
             if attribute != uapi.RTA_GATEWAY or 8 + ((size + 3) & ~3) < length:
                 return None
             gateway = body[offset + 12 : offset + 8 + size]
-        hops.append(_hop(cache, link_index, gateway, bool(flags & uapi.RTNH_F_ONLINK), weight + 1))
+        hops += _hop(cache, link_index, gateway, bool(flags & uapi.RTNH_F_ONLINK), weight + 1)
         offset += (length + 3) & ~3
     return tuple(hops)
 

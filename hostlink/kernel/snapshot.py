@@ -163,11 +163,11 @@ async def read_addresses(nl: Netlink, link_index: int) -> tuple[Address, ...]:
 
 
 async def _routes(nl: Netlink, link_index: int) -> tuple[Route, ...]:
-    """Of every table and type; the kernel leaves out those that do not use the link (strict checking)."""
+    """Of every table and type. The kernel leaves out those that do not use the link (strict checking, Linux 5.0)."""
     messages = []
     for family in _FAMILIES:
         messages += await nl.dump(_routes_request(family, u32(uapi.RTA_OIF, link_index)))
-    return tuple(route for route in read_routes(messages) if route.uses(link_index))
+    return read_routes(messages)
 
 
 def _routes_request(family: int, filter_attribute: bytes) -> Request:
