@@ -112,7 +112,7 @@ def _member(enum_name: str, name: str | None) -> str:
 
 
 def quoted(text: str) -> str:
-    """A Python string literal on one line, in the quotes that ruff prefers: double ones, unless those need more escapes."""
+    """A Python string literal on one line, in the quotes that ruff prefers: those that need fewer escapes."""
     quote = "'" if text.count('"') > text.count("'") else '"'
     escaped = text.replace("\\", "\\\\").replace("\n", "\\n").replace(quote, f"\\{quote}")
     return f"{quote}{escaped}{quote}"
