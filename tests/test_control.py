@@ -243,7 +243,7 @@ async def test_the_socket_of_a_dead_daemon_is_replaced(tmp_path: Path) -> None:
 async def test_the_socket_of_a_living_daemon_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "control.sock"
     async with serving(path, GetState=get_state):
-        with pytest.raises(ControlSocketTakenError, match="another hostlink answers"):
+        with trio.fail_after(5), pytest.raises(ControlSocketTakenError, match="another hostlink answers"):
             await serve_control(path, {})
         assert await ask(path, varlink.pack_call(Call(varlink.GET_STATE)))
 
