@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from hostlink.cli.documents import Uplink, uplinks
+from hostlink.cli.documents import Uplink, is_stuck, reason_of_hold, uplinks
 
 HISTORY_LINES = 10
 _LABEL = 10
@@ -31,7 +31,9 @@ def _uplink(uplink: Uplink, now: datetime, colour: bool) -> Iterator[str]:
     yield f"{_clean(uplink['name'])}  {_paint(_clean(uplink['state']), mood, colour)}  {_since(uplink, now)}".rstrip()
     yield from _line("why", uplink.get("why"))
     if hold:
-        yield from _line("held", f"{hold.get('title') or hold.get('kind')}: {hold.get('reason')}")
+        yield from _line(
+            "held", ": ".join(dict.fromkeys([str(hold.get("title") or hold.get("kind")), reason_of_hold(uplink)]))
+        )
         yield from _line("until", hold.get("clears"))
     yield from _line("next", _next(uplink))
     yield from _line("mirrored", _mirrored(uplink.get("mirrored") or {}))
@@ -52,14 +54,16 @@ def _since(uplink: Uplink, now: datetime) -> str:
 
 
 def _next(uplink: Uplink) -> str:
-    deadline_s = uplink.get("deadline_s")
+    """A hold that waits for an operator has no end of its own; the deadline there is only the next look."""
+    deadline_s = None if is_stuck(uplink) else uplink.get("deadline_s")
     within = f", at the latest in {_duration(deadline_s)}" if isinstance(deadline_s, int | float) else ""
     return f"{uplink['next']}{within}" if uplink.get("next") else ""
 
 
 def _mirrored(counts: Mapping[str, Any]) -> str:
-    words = {"addresses": "addresses", "routes_ipv4": "IPv4 routes", "routes_ipv6": "IPv6 routes"}
-    return ", ".join(f"{counts[key]} {word}" for key, word in words.items() if key in counts)
+    words = {"addresses": ("address", "addresses")}
+    words |= {f"routes_ipv{family}": (f"IPv{family} route", f"IPv{family} routes") for family in (4, 6)}
+    return ", ".join(f"{counts[key]} {word[counts[key] != 1]}" for key, word in words.items() if key in counts)
 
 
 def _indexes(indexes: Mapping[str, Any]) -> str:

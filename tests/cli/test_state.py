@@ -52,6 +52,18 @@ def test_the_text_of_a_hold_says_what_ends_it() -> None:
     assert "  held      failed hold: VPP refused it\n  until     an operator's resume\n" in text
 
 
+def test_a_hold_for_an_operator_has_no_deadline_and_says_nothing_twice() -> None:
+    shown = uplink("Detecting", next="an operator's resume", **hold("operator", "operator hold"))
+    text = state_text(document(shown), NOW)
+    assert "  held      operator hold\n" in text
+    assert "  next      an operator's resume\n" in text
+
+
+def test_one_of_a_kind() -> None:
+    counts = {"addresses": 1, "routes_ipv4": 1, "routes_ipv6": 0}
+    assert "1 address, 1 IPv4 route, 0 IPv6 routes\n" in state_text(document(uplink(mirrored=counts)), NOW)
+
+
 def test_a_vpp_that_is_not_there() -> None:
     vpp = {"reachable": False, "version": None, "api_socket": "/run/vpp/api.sock", "error": "connection refused"}
     assert "VPP  does not answer at /run/vpp/api.sock (connection refused)\n" in state_text(document(vpp=vpp), NOW)
