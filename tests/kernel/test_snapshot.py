@@ -1,0 +1,177 @@
+"""The view of one link: whole, of one moment, and of no other link; and how a link is found."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address, ip_interface, ip_network
+
+import pytest
+import trio
+
+from hostlink.core import operations as op
+from hostlink.core.model import Address, NextHop, Route
+from hostlink.kernel.apply import apply_host
+from hostlink.kernel.errors import ReadUnsteady
+from hostlink.kernel.netlink import open_netlink
+from hostlink.kernel.snapshot import find_link, read_link, read_view
+
+
+@pytest.fixture
+def busy_host(wired):
+    """eth1 beside a bridge with things of its own, and a twin of the same MAC."""
+    wired.ip(
+        """link property add dev eth1 altname enp0s1-which-is-longer-than-fifteen
+        link add twin0 link eth1 address 52:54:00:12:34:56 type macvlan
+        link add br7 type bridge
+        link set br7 up
+        addr add 192.0.2.1/24 dev eth1
+        addr add 198.51.100.1/24 dev br7
+        addr add fd00::1/64 dev eth1 nodad
+        route add 10.0.0.0/8 via 198.51.100.2
+        rule add pref 9 iif br7 lookup 100
+        rule add pref 10 iif eth1 lookup 100
+        neigh add 198.51.100.9 lladdr 02:00:00:00:00:09 dev br7 nud permanent"""
+    )
+    return wired
+
+
+async def test_view_is_of_that_link_only(busy_host):
+    async with open_netlink(busy_host) as nl:
+        view = await read_view(nl, "eth1")
+    assert {str(address.interface) for address in view.addresses if not address.interface.is_link_local} == {
+        "192.0.2.1/24",
+        "fd00::1/64",
+    }
+    assert all(route.uses(view.link.index) for route in view.routes)
+    assert not {"10.0.0.0/8", "198.51.100.0/24"} & {str(route.prefix) for route in view.routes}
+    assert [rule.priority for rule in view.rules] == [10]
+    assert view.neighbours == ()
+
+
+async def test_link_that_is_not_there_has_no_view(host):
+    async with open_netlink(host) as nl:
+        assert await read_view(nl, "eth1") is None
+        assert await read_view(nl, 4711) is None
+
+
+async def test_view_by_name_altname_and_index_is_the_same(busy_host):
+    async with open_netlink(busy_host) as nl:
+        by_name = await read_view(nl, "eth1")
+        by_index = await read_view(nl, by_name.link.index)
+        by_altname = await read_view(nl, "enp0s1-which-is-longer-than-fifteen")
+    assert by_name.link == by_index.link == by_altname.link
+    assert by_name.addresses == by_altname.addresses
+
+
+async def test_links_are_found_by_each_property(busy_host):
+    async with open_netlink(busy_host) as nl:
+        eth1 = await read_link(nl, "eth1")
+        assert await find_link(nl, name="eth1") == eth1
+        assert await find_link(nl, name="enp0s1-which-is-longer-than-fifteen") == eth1
+        assert await find_link(nl, mac="52:54:00:12:34:56".upper()) == eth1, "and not its macvlan"
+        assert await find_link(nl, mac="52:54:00:12:34:56", name="twin0") == await read_link(nl, "twin0")
+        assert await find_link(nl, name="br7", mac="52:54:00:12:34:56") is None
+        assert await find_link(nl, pci="0000:00:03.0") is None
+        with pytest.raises(ValueError, match="a property to go by"):
+            await find_link(nl)
+
+
+async def test_default_route_with_the_lowest_metric_wins_and_ipv4_comes_first(busy_host):
+    async with open_netlink(busy_host) as nl:
+        assert await find_link(nl, default_route=True) is None
+        busy_host.ip("-6 route add default via fd00::fe dev eth1")
+        assert (await find_link(nl, default_route=True)).name == "eth1"
+        busy_host.ip("route add default via 198.51.100.2 metric 200\n route add blackhole default metric 5")
+        assert (await find_link(nl, default_route=True)).name == "br7"
+        busy_host.ip("route add default via 192.0.2.2 metric 100\n route add default via 198.51.100.2 table 100")
+        assert (await find_link(nl, default_route=True)).name == "eth1"
+
+
+async def test_view_is_never_half_of_a_change(wired):
+    """Somebody adds and deletes an address all the time: it is in a view with its local route, or neither is."""
+    async with open_netlink(wired) as nl, open_netlink(wired) as other:
+        index = (await read_link(nl, "eth1")).index
+        address = Address(ip_interface("192.0.2.1/24"))
+        seen = set()
+
+        async def flip() -> None:
+            while True:
+                await apply_host(other, [op.AddHostAddress(index, address)])
+                await trio.sleep(0.004)
+                await apply_host(other, [op.DeleteHostAddress(index, address)])
+                await trio.sleep(0.004)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(flip)
+            with trio.move_on_after(20):
+                while len(seen) < 2:
+                    for _ in range(25):
+                        try:
+                            view = await read_view(nl, "eth1")
+                        except ReadUnsteady:
+                            continue
+                        has_address = any(each.interface == address.interface for each in view.addresses)
+                        has_route = any(str(route.prefix) == "192.0.2.1/32" for route in view.routes)
+                        assert has_address == has_route
+                        seen.add(has_address)
+            nursery.cancel_scope.cancel()
+    assert seen == {True, False}, "both were met, so the views are not of one moment for ever"
+
+
+async def test_what_never_holds_still_is_a_typed_error(wired):
+    async with open_netlink(wired) as nl, open_netlink(wired) as other:
+        index = (await read_link(nl, "eth1")).index
+
+        async def flip() -> None:
+            while True:
+                for mtu_bytes in (1400, 1500):
+                    await apply_host(other, [op.SetHostLink(index, mtu_bytes=mtu_bytes)])
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(flip)
+            with pytest.raises(ReadUnsteady, match="interface eth1 changed during each of 10 attempts"):
+                await read_view(nl, "eth1")
+            nursery.cancel_scope.cancel()
+
+
+async def test_pouring_in_routes_does_not_stop_a_view(wired):
+    """A routing daemon at work: what stood throughout is in the view, whatever else came and went."""
+    wired.ip("addr add 192.0.2.1/24 dev eth1")
+    async with open_netlink(wired) as nl, open_netlink(wired) as other:
+        index = (await read_link(nl, "eth1")).index
+        hops = (NextHop(index, ip_address("192.0.2.254")),)
+        stable = [Route(ip_network((0x0A000000 + (n << 9), 24)), 254, hops, protocol=4) for n in range(500)]
+        moving = [Route(ip_network((0x0A000000 + (n << 9) + 256, 24)), 254, hops, protocol=4) for n in range(100)]
+        assert await apply_host(nl, [op.AddHostRoute(index, index, route) for route in stable]) == []
+
+        async def pour() -> None:
+            while True:
+                await apply_host(other, [op.AddHostRoute(index, index, route) for route in moving])
+                await apply_host(other, [op.DeleteHostRoute(index, route) for route in moving])
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(pour)
+            view = await read_view(nl, "eth1")
+            nursery.cancel_scope.cancel()
+    assert set(stable) <= set(view.routes)
+
+
+async def test_change_of_another_link_is_no_reason_to_read_again(wired):
+    """Pods come and go on a node all the time."""
+    async with open_netlink(wired) as nl, open_netlink(wired) as other:
+        wired.ip("link add br7 type bridge")
+        index = (await read_link(nl, "br7")).index
+        changes = 0
+
+        async def churn() -> None:
+            nonlocal changes
+            while True:
+                for up in (True, False):
+                    await apply_host(other, [op.SetHostLink(index, up=up)])
+                    changes += 1
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(churn)
+            for _ in range(5):
+                assert (await read_view(nl, "eth1")).link.name == "eth1"
+            nursery.cancel_scope.cancel()
+    assert changes > 5
