@@ -39,7 +39,7 @@ def add(state: State, interface: Interface, address: bytes, length: int) -> None
     if version == 6 and is_link_local(address):
         ip6link.add_link_local_address(state, interface, address, length)
         return
-    _refuse_conflict(state, interface, address, length)
+    _refuse_conflict(state, interface, address, length if length <= len(address) * 8 else 0)
     if not 0 < length <= len(address) * 8:
         raise Refused(ADDRESS_LENGTH_MISMATCH)
     interface.addresses(version).append(InterfaceAddress(address, length))
@@ -91,10 +91,10 @@ def remove_all(state: State, interface: Interface) -> None:
 
 
 def set_admin(state: State, interface: Interface, up: bool) -> None:
-    """Up or down. What was learnt on an interface that goes down is forgotten."""
+    """Up or down, and the link with it, as VPP's drivers do. What was learnt on the interface is forgotten."""
     if interface.admin_up == up:
         return
-    interface.admin_up = up
+    interface.admin_up = interface.link_up = up
     change = _add_routes if up else _remove_routes
     for version in (4, 6):
         for held in interface.addresses(version):

@@ -13,7 +13,7 @@ from hostlink.lab.standin.classify import (
 from hostlink.lab.standin.codec import Values
 from hostlink.lab.standin.interfaces import NONE
 from hostlink.lab.standin.registry import Reply, Vpp, handles
-from hostlink.lab.standin.retvals import CLASSIFY_TABLE_NOT_FOUND, INVALID_VALUE, Refused
+from hostlink.lab.standin.retvals import CLASSIFY_TABLE_NOT_FOUND, INVALID_SW_IF_INDEX, INVALID_VALUE, Refused
 
 _NOTHING: Values = {"new_table_index": NONE, "skip_n_vectors": NONE, "match_n_vectors": NONE}
 
@@ -90,9 +90,13 @@ def classify_table_info(vpp: Vpp, request: Values) -> Reply:
 @handles("classify_table_by_interface")
 def classify_table_by_interface(vpp: Vpp, request: Values) -> Reply:
     """Only input slots: for output ones VPP has no dump."""
-    slots = vpp.state.interfaces.get(request["sw_if_index"]).input_acl
-    tables = {f"{name}_table_id": slots.get(name, NONE) for name in ("l2", "ip4", "ip6")}
-    return {"sw_if_index": request["sw_if_index"], **tables}
+    interface = vpp.state.interfaces.find(request["sw_if_index"])
+    slots = interface.input_acl if interface else {}
+    fields: Values = {f"{name}_table_id": slots.get(name, NONE) for name in ("l2", "ip4", "ip6")}
+    fields["sw_if_index"] = request["sw_if_index"]
+    if interface is None:
+        raise Refused(INVALID_SW_IF_INDEX, **fields)
+    return fields
 
 
 @handles("input_acl_set_interface")

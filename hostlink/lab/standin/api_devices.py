@@ -13,8 +13,8 @@ from hostlink.lab.standin.retvals import (
     INVALID_INTERFACE,
     INVALID_SW_IF_INDEX,
     INVALID_VALUE,
-    NO_MATCHING_INTERFACE,
     SYSCALL_ERROR_1,
+    SYSCALL_ERROR_3,
     Refused,
 )
 
@@ -82,7 +82,7 @@ def tap_create_v3(vpp: Vpp, request: Values) -> Reply:
     number = request["id"] if request["id"] != NONE else next(n for n in range(1024) if n not in taken)
     wanted = _tap_request(request)
     if wanted.attach and wanted.name is None:
-        raise Refused(NO_MATCHING_INTERFACE, sw_if_index=NONE)
+        raise Refused(SYSCALL_ERROR_3, sw_if_index=NONE)
     opened = vpp.devices.open_tap(wanted)
     mac = b"\x02\xfe" + os.urandom(4) if request["use_random_mac"] else request["mac_address"]
     interface = _add_interface(vpp, f"tap{number}", "virtio", mac, opened)

@@ -173,5 +173,4 @@ def create_loopback(vpp: Vpp, request: Values) -> Reply:
     if not any(mac):
         mac = b"\xde\xad\0\0" + number.to_bytes(2)
     interface = vpp.state.interfaces.add(f"loop{number}", "Loopback", mac)
-    interface.link_up = True
     return {"sw_if_index": interface.sw_if_index}

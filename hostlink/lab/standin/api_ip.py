@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hostlink.lab.standin import fib as fibs
 from hostlink.lab.standin import ip6link
 from hostlink.lab.standin.codec import Values
@@ -18,9 +20,6 @@ from hostlink.lab.standin.retvals import (
     Refused,
 )
 from hostlink.lab.standin.wire import packed_prefix, wire_path, wire_prefix
-
-FIRST_OWN_SOURCE = 23
-"""Id of the first source that a client adds: what VPP itself has comes before."""
 
 
 def _table(vpp: Vpp, version: int, table_id: int) -> Table:
@@ -97,17 +96,12 @@ def _fixed_up(table: Table, address: bytes, length: int, paths: tuple[Path, ...]
             flags |= fibs.LOCAL | fibs.CONNECTED
         elif path.type == fibs.PATH_NORMAL and path.sw_if_index != NONE:
             if not path.has_next_hop and length == table.bits:
-                path = _with_next_hop(path, address)
+                path = replace(path, next_hop=address)
+            path = replace(path, glean=not path.has_next_hop)
             if not path.has_next_hop or (path.next_hop == address and length == table.bits):
                 flags |= fibs.ATTACHED
         out.append(path)
     return tuple(out), flags
-
-
-def _with_next_hop(path: Path, address: bytes) -> Path:
-    return Path(
-        path.type, path.sw_if_index, address, path.table_id, path.weight, path.preference, path.flags, path.proto
-    )
 
 
 def _route(vpp: Vpp, table: Table, entry: Entry, *, with_source: bool) -> Values:
@@ -115,7 +109,7 @@ def _route(vpp: Vpp, table: Table, entry: Entry, *, with_source: bool) -> Values
     route: Values = {
         "table_id": table.table_id,
         "stats_index": entry.stats_index,
-        "prefix": wire_prefix(table.packed(entry), entry.length),
+        "prefix": wire_prefix(entry.shown, entry.length),
         "n_paths": len(best.paths),
         "paths": [wire_path(path) for path in best.paths],
     }
@@ -138,7 +132,7 @@ def ip_route_v2_dump(vpp: Vpp, request: Values) -> Reply:
     if table is None:
         return []
     wanted = request["src"]
-    entries = (entry for entry in table.entries() if not wanted or wanted in entry.sources)
+    entries = (e for e in table.entries() if not wanted or vpp.state.fib.best(table, e)[0] == wanted)
     return [_route(vpp, table, entry, with_source=True) for entry in entries]
 
 
@@ -171,13 +165,10 @@ def ip_table_dump(vpp: Vpp, _request: Values) -> Reply:
 
 @handles("fib_source_add")
 def fib_source_add(vpp: Vpp, request: Values) -> Reply:
-    source = request["src"]
-    number = vpp.fib_sources.get(source["name"])
-    if number is None:
-        number = FIRST_OWN_SOURCE + len(vpp.fib_sources)
-        vpp.fib_sources[source["name"]] = number
-        vpp.state.fib.priorities[number] = source["priority"]
-        vpp.state.fib.names[number] = source["name"]
+    """Each request makes another one, whatever its name: a client that restarts must look before it adds."""
+    source, fib = request["src"], vpp.state.fib
+    number = max(fib.priorities) + 1
+    fib.priorities[number], fib.names[number] = source["priority"], source["name"]
     return {"id": number}
 
 

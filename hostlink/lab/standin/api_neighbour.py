@@ -5,7 +5,7 @@ from __future__ import annotations
 from hostlink.lab.standin.codec import Values
 from hostlink.lab.standin.interfaces import NONE, Interface, RouterAdvertisements
 from hostlink.lab.standin.registry import Reply, Vpp, handles
-from hostlink.lab.standin.retvals import IP6_NOT_ENABLED, NO_SUCH_ENTRY, NO_SUCH_FIB, Refused
+from hostlink.lab.standin.retvals import INVALID_VALUE, IP6_NOT_ENABLED, NO_SUCH_ENTRY, NO_SUCH_FIB, Refused
 from hostlink.lab.standin.state import ProxyArpRange
 from hostlink.lab.standin.wire import packed_address, wire_address
 
@@ -84,31 +84,59 @@ def ip6nd_proxy_enable_disable(vpp: Vpp, request: Values) -> Reply:
 
 @handles("sw_interface_ip6nd_ra_config")
 def sw_interface_ip6nd_ra_config(vpp: Vpp, request: Values) -> Reply:
+    """Turns advertisements on, whatever it was called for, unless it suppresses them; even when it then refuses."""
     interface = vpp.state.interfaces.get(request["sw_if_index"])
     if interface.ip6 is None:
         raise Refused(IP6_NOT_ENABLED)
-    radv, on = interface.ip6.radv, not request["is_no"]
-    for field in ("suppress", "cease", "managed", "other", "send_unicast"):
-        if request[field]:
+    radv, on = interface.ip6.radv, request["is_no"] != 1
+    radv.send = True
+    lifetime_s, max_s, min_s = _wanted_times(radv, request, on)
+    _refuse_times(request, lifetime_s, max_s, min_s)
+    radv.lifetime_s, radv.max_interval_s, radv.min_interval_s = lifetime_s, max_s, min_s
+    if request["suppress"] == 1:
+        radv.send = not on
+    for field in ("managed", "other", "send_unicast", "cease"):
+        if request[field] == 1:
             setattr(radv, field, on)
-    if request["ll_option"]:
+    if request["ll_option"] == 1:
         radv.link_layer_option = not on
-    _set_intervals(radv, request, on)
+    _restart(vpp, radv, request, on)
     return {}
 
 
-def _set_intervals(radv: RouterAdvertisements, request: Values, on: bool) -> None:
+def _wanted_times(radv: RouterAdvertisements, request: Values, on: bool) -> tuple[int, float, float]:
+    """Lifetime, longest and shortest interval, in seconds: zero in the request keeps what is there."""
     fresh = RouterAdvertisements()
-    if request["max_interval"]:
-        radv.max_interval_s = float(request["max_interval"]) if on else fresh.max_interval_s
-        radv.min_interval_s = float(request["min_interval"]) if on else fresh.min_interval_s
-        radv.min_interval_s = radv.min_interval_s or 0.75 * radv.max_interval_s
-    if request["default_router"]:
-        radv.lifetime_s = request["lifetime"] if on else fresh.lifetime_s
+    max_s, min_s = float(request["max_interval"]), float(request["min_interval"])
+    if max_s and not min_s:
+        min_s = float(int(0.75 * max_s))
+    max_s = (max_s if on else fresh.max_interval_s) if max_s else radv.max_interval_s
+    min_s = (min_s if on else fresh.min_interval_s) if min_s else radv.min_interval_s
+    given: int = request["lifetime"] if on else fresh.lifetime_s
+    lifetime_s = given if request["default_router"] == 1 else radv.lifetime_s
+    return min(lifetime_s, 9000), max_s, min_s
+
+
+def _refuse_times(request: Values, lifetime_s: int, max_s: float, min_s: float) -> None:
+    if lifetime_s and lifetime_s <= max_s:
+        raise Refused(INVALID_VALUE)
+    if min_s and (min_s > 0.75 * max_s or min_s < 3):
+        raise Refused(INVALID_VALUE)
+    if request["initial_count"] > 3 or request["initial_interval"] > 16:
+        raise Refused(INVALID_VALUE)
+
+
+def _restart(vpp: Vpp, radv: RouterAdvertisements, request: Values, on: bool) -> None:
+    fresh = RouterAdvertisements()
     if request["initial_count"]:
         radv.initial_count = request["initial_count"] if on else fresh.initial_count
     if request["initial_interval"]:
         radv.initial_interval_s = float(request["initial_interval"]) if on else fresh.initial_interval_s
+    if request["cease"] == 1 and not on:
+        radv.send = True
+    radv.initial_left = radv.initial_count - 1
+    radv.next_at_s = vpp.state.clock()
+    radv.last_s = None
 
 
 @handles("sw_interface_ip6nd_ra_dump")
@@ -126,8 +154,8 @@ def _ra_details(interface: Interface) -> Values:
         "adv_managed_flag": radv.managed,
         "adv_other_flag": radv.other,
         "adv_router_lifetime": radv.lifetime_s,
-        "adv_link_mtu": interface.l3_mtu(6),
-        "send_radv": not radv.suppress,
+        "adv_link_mtu": radv.link_mtu,
+        "send_radv": radv.send,
         "cease_radv": radv.cease,
         "send_unicast": radv.send_unicast,
         "adv_link_layer_address": radv.link_layer_option,

@@ -34,18 +34,18 @@ def add_del_ip_punt_redirect_v2(vpp: Vpp, request: Values) -> Reply:
 @handles("ip_punt_redirect_v2_dump")
 def ip_punt_redirect_v2_dump(vpp: Vpp, request: Values) -> Reply:
     """~0 or 0 asks for that of any interface, another index for that one's."""
-    redirects = vpp.state.redirects[_version(request["af"])].by_interface
+    redirects, wanted = vpp.state.redirects[_version(request["af"])].by_interface, request["sw_if_index"]
     return [
         {
             "punt": {
-                "rx_sw_if_index": rx or NONE,
+                "rx_sw_if_index": (rx or NONE) if wanted == NONE else rx,
                 "af": request["af"],
                 "n_paths": len(paths),
                 "paths": [wire_path(path) for path in paths],
             }
         }
         for rx, paths in sorted(redirects.items())
-        if request["sw_if_index"] in (NONE, rx)
+        if wanted in (NONE, rx)
     ]
 
 

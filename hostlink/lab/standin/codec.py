@@ -19,7 +19,7 @@ from hostlink.lab.standin.definitions import Api, Field, MessageDef
 
 Values = dict[str, Any]
 _SCALARS = {"u8": "B", "i8": "b", "bool": "?", "u16": "H", "i16": "h", "u32": "I", "i32": "i", "u64": "Q", "i64": "q"}
-_SCALARS["f64"] = "d"
+"""Struct letters of what goes big-endian. f64 does not: VPP sends it in its machine's order, little-endian."""
 
 
 class CodecError(Exception):
@@ -44,6 +44,13 @@ class _Fixed:
 
 def _scalar(fmt: str) -> _Fixed:
     return _Fixed(fmt, 1, lambda items, i: items[i], lambda value, out: out.append(value or 0))
+
+
+def _float() -> _Fixed:
+    def flatten(value: float | None, out: list[Any]) -> None:
+        out.append(struct.pack("<d", value or 0.0))
+
+    return _Fixed("8s", 1, lambda items, i: struct.unpack("<d", items[i])[0], flatten)
 
 
 def _bytes(size: int) -> _Fixed:
@@ -77,6 +84,8 @@ class _Compiler:
         return self._types[name]
 
     def _compile(self, name: str) -> _Fixed | Layout:
+        if name == "f64":
+            return _float()
         if name in _SCALARS:
             return _scalar(_SCALARS[name])
         definition = self._api.types[name]

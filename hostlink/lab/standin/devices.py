@@ -158,7 +158,7 @@ class LinuxDevices:
 
     def open_packet_socket(self, name: str, offload: bool) -> Opened:
         if not linkctl.exists(name):
-            raise Refused(INVALID_INTERFACE, sw_if_index=0xFFFFFFFF)
+            raise Refused(INVALID_INTERFACE, sw_if_index=0)
         linkctl.set_up(name)
         sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, 0)
         if offload:
@@ -169,7 +169,7 @@ class LinuxDevices:
             sock.bind((name, ETH_P_ALL))
         except OSError:
             sock.close()
-            raise Refused(SYSCALL_ERROR_1, sw_if_index=0xFFFFFFFF) from None
+            raise Refused(SYSCALL_ERROR_1, sw_if_index=0) from None
         self._opened[name] = Port(sock.detach(), VNET_HEADER.size if offload else 0)
         checksum, gso = (_has(name, ETHTOOL_GTXCSUM), _has(name, ETHTOOL_GGSO)) if offload else (False, False)
         return Opened(name, linkctl.mtu(name), checksum or gso, gso)
@@ -177,7 +177,7 @@ class LinuxDevices:
     def open_tap(self, request: TapRequest) -> Opened:
         with inside(request.namespace):
             if request.attach and request.name is not None and not linkctl.exists(request.name):
-                raise Refused(SYSCALL_ERROR_2, sw_if_index=0xFFFFFFFF)
+                raise Refused(SYSCALL_ERROR_3, sw_if_index=0xFFFFFFFF)
             fd = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
             try:
                 name = _set_up_tap(fd, request)
@@ -219,7 +219,7 @@ def _set_up_tap(fd: int, request: TapRequest) -> str:
         fcntl.ioctl(fd, TUNSETOFFLOAD, offloads)
     except OSError:
         os.close(fd)
-        raise Refused(SYSCALL_ERROR_2, sw_if_index=0xFFFFFFFF) from None
+        raise Refused(SYSCALL_ERROR_3, sw_if_index=0xFFFFFFFF) from None
     name = made[:16].split(b"\0", 1)[0].decode()
     linkctl.set_mac(name, request.mac)
     for address, length in request.addresses:

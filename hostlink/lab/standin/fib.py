@@ -8,6 +8,7 @@ each prefix length, longest first. Prefixes are (integer network, length); addre
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
@@ -19,7 +20,7 @@ PATH_ICMP_UNREACH, PATH_ICMP_PROHIBIT = 5, 6
 CONNECTED, ATTACHED, LOCAL, DROP = 1, 2, 4, 8
 """Entry flags of a source."""
 
-SPECIAL, INTERFACE, API, CLI, PROXY_ND, ND, ADJACENCY, DEFAULT_ROUTE = 1, 4, 8, 9, 13, 14, 15, 20
+SPECIAL, INTERFACE, API, CLI, PROXY_ND, ND, ADJACENCY, RECURSIVE, DEFAULT_ROUTE = 1, 4, 8, 9, 13, 14, 15, 18, 20
 
 SOURCES: dict[int, tuple[int, str]] = {
     0: (255, "invalid"),
@@ -40,7 +41,7 @@ SOURCES: dict[int, tuple[int, str]] = {
     ADJACENCY: (208, "adjacency"),
     16: (224, "mpls"),
     17: (240, "attached_export"),
-    18: (251, "recursive-resolution"),
+    RECURSIVE: (251, "recursive-resolution"),
     19: (252, "urpf-exempt"),
     DEFAULT_ROUTE: (253, "default-route"),
     21: (254, "interpose"),
@@ -81,6 +82,8 @@ class Entry:
     network: int
     length: int
     stats_index: int
+    shown: bytes = b""
+    """The address that dumps print: VPP keeps the host bits that an IPv4 prefix was first given with."""
     sources: dict[int, Source] = field(default_factory=dict)
 
 
@@ -130,7 +133,8 @@ class Table:
             entries = self._by_length[length] = {}
             self._lengths = sorted(self._by_length, reverse=True)
         if network not in entries:
-            entries[network] = Entry(network, length, stats_index)
+            shown = address if self.version == 4 else network.to_bytes(16)
+            entries[network] = Entry(network, length, stats_index, shown)
         return entries[network]
 
     def remove(self, entry: Entry) -> None:
@@ -151,6 +155,8 @@ class Fib:
         self._interfaces = interfaces
         self._tables: dict[tuple[int, int], Table] = {}
         self._next_stats_index = 1
+        self._recursing: Counter[tuple[int, int, bytes]] = Counter()
+        """How many paths recurse through an address, by version, table and address."""
         self.priorities = {source: priority for source, (priority, _) in SOURCES.items()}
         self.names = {source: name for source, (_, name) in SOURCES.items()}
         for version in (4, 6):
@@ -192,8 +198,33 @@ class Fib:
         if entry is None:
             entry = table.add(address, length, self._next_stats_index)
             self._next_stats_index += 1
-        entry.sources[source] = what
+        self._set(entry, source, what)
         return entry
+
+    def _set(self, entry: Entry, source: int, what: Source | None) -> None:
+        """Every change of what a source says comes through here, so that what is recursed through exists."""
+        old = entry.sources.pop(source, None)
+        if what is not None:
+            entry.sources[source] = what
+        if source != RECURSIVE:
+            self._recurse(what, +1)
+            self._recurse(old, -1)
+
+    def _recurse(self, what: Source | None, change: int) -> None:
+        for path in what.paths if what else ():
+            if path.type == PATH_NORMAL and path.sw_if_index == NONE and path.has_next_hop:
+                self._count_recursion(path, change)
+
+    def _count_recursion(self, path: Path, change: int) -> None:
+        table = self._tables.get((4 if path.proto == 0 else 6, path.table_id))
+        if table is None:
+            return
+        key = (table.version, table.table_id, path.next_hop)
+        self._recursing[key] += change
+        if self._recursing[key] == 0:
+            self.delete(table, path.next_hop, table.bits, RECURSIVE)
+        elif change > 0:
+            self.update(table, path.next_hop, table.bits, RECURSIVE, Source(()))
 
     def add_paths(self, table: Table, address: bytes, length: int, source: int, what: Source) -> Entry:
         """Adds paths to those that the source has; one that it has already is not doubled."""
@@ -211,7 +242,7 @@ class Fib:
         old = entry.sources[source]
         kept = tuple(p for p in old.paths if not any(_same_path(p, gone) for gone in paths))
         if kept:
-            entry.sources[source] = replace(old, paths=kept)
+            self._set(entry, source, replace(old, paths=kept))
         else:
             self._drop_source(table, entry, source)
 
@@ -222,16 +253,32 @@ class Fib:
             self._drop_source(table, entry, source)
 
     def _drop_source(self, table: Table, entry: Entry, source: int) -> None:
-        entry.sources.pop(source, None)
+        self._set(entry, source, None)
         if not entry.sources:
             table.remove(entry)
 
     def best(self, table: Table, entry: Entry) -> tuple[int, Source]:
-        """The source that decides, and what it says. An entry with only an inactive neighbour's word drops."""
-        for source in sorted(entry.sources, key=lambda s: self.priorities.get(s, 255)):
-            if source != ADJACENCY or self._refines_cover(table, entry, entry.sources[source]):
-                return source, entry.sources[source]
-        return ADJACENCY, Source((_drop_path(table.version),), DROP)
+        """The source that decides, and what it says. A neighbour's word is used last, whether or not it counts."""
+        source = min(entry.sources, key=lambda s: self.priorities.get(s, 255))
+        what = entry.sources[source]
+        if source == RECURSIVE:
+            what = self._covered(table, entry)
+        return source, what
+
+    def forwards(self, table: Table, entry: Entry) -> bool:
+        """False for an entry that only a neighbour gave, on an interface whose prefix does not cover it: a drop."""
+        source, what = self.best(table, entry)
+        return source != ADJACENCY or self._refines_cover(table, entry, what)
+
+    def _covered(self, table: Table, entry: Entry) -> Source:
+        """An entry that exists because routes recurse through it says what covers it says, for this one address."""
+        cover = next(table.covering(table.packed(entry), entry.length - 1), None)
+        if cover is None:
+            return Source((_drop_path(table.version),), DROP)
+        _, what = self.best(table, cover)
+        address = table.packed(entry)
+        paths = tuple(replace(p, next_hop=address, glean=False) if p.glean else p for p in what.paths)
+        return Source(paths, what.flags)
 
     def _refines_cover(self, table: Table, entry: Entry, adjacency: Source) -> bool:
         cover = next(table.covering(table.packed(entry), entry.length - 1), None)

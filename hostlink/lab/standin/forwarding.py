@@ -49,6 +49,8 @@ def lookup(state: State, table: Table, address: bytes, flow: int = 0) -> Forward
 
 
 def resolve(state: State, table: Table, entry: Entry, flow: int = 0, depth: int = 0) -> Forwarding:
+    if not state.fib.forwards(table, entry):
+        return DROP
     _, source = state.fib.best(table, entry)
     choices = [found for path in source.paths if (found := _resolve_path(state, table, entry, path, depth))]
     if not choices:

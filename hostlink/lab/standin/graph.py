@@ -80,6 +80,10 @@ class Graph:
         interface.count("rx bytes", len(frame))
         return self.inject("ethernet-input", Packet(frame, sw_if_index, offload=offload))
 
+    def tick(self) -> list[Frame]:
+        """What leaves because time passed."""
+        return self.inject("ip6-ra-process", Packet(b"", 0))
+
     def inject(self, name: str, packet: Packet) -> list[Frame]:
         """A packet that starts at some node: how what VPP itself says enters the graph."""
         context = Context(self.state)

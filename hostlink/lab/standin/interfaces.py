@@ -28,9 +28,12 @@ class InterfaceAddress:
 
 @dataclass(slots=True)
 class RouterAdvertisements:
-    """What VPP would advertise on an IPv6 interface (VPP API: sw_interface_ip6nd_ra_config). Times in seconds."""
+    """What VPP would advertise on an IPv6 interface (VPP API: sw_interface_ip6nd_ra_config). Times in seconds.
 
-    suppress: bool = False
+    A fresh interface does not advertise (VPP 26.06, run); any configuration of it that does not suppress turns it on.
+    """
+
+    send: bool = False
     cease: bool = False
     managed: bool = False
     other: bool = False
@@ -41,9 +44,13 @@ class RouterAdvertisements:
     min_interval_s: float = 150.0
     initial_count: int = 3
     initial_interval_s: float = 16.0
+    link_mtu: int = 0
+    """Taken from the interface when IPv6 is enabled on it, and kept."""
     sent: int = 0
     solicitations: int = 0
-    next_at_s: float | None = None
+    initial_left: int = 2
+    next_at_s: float = 0.0
+    last_s: float | None = None
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ and each address. The link-local lives in a table of its own for each interface,
 
 from __future__ import annotations
 
-from hostlink.lab.standin.interfaces import Interface, Ip6Link
+from hostlink.lab.standin.interfaces import Interface, Ip6Link, RouterAdvertisements
 from hostlink.lab.standin.retvals import (
     ADDRESS_LENGTH_MISMATCH,
     ADDRESS_NOT_DELETABLE,
@@ -28,7 +28,8 @@ def hold(_state: State, interface: Interface, link_local: bytes | None = None) -
     if interface.ip6 is not None:
         interface.ip6.locks += 1
         return False
-    interface.ip6 = Ip6Link(link_local or from_mac(interface.mac))
+    radv = RouterAdvertisements(link_mtu=interface.l3_mtu(6))
+    interface.ip6 = Ip6Link(link_local or from_mac(interface.mac), radv)
     return True
 
 

@@ -156,15 +156,26 @@ def _next_feature(context: Context, packet: Packet, reason: str) -> None:
 
 @node("arp-proxy")
 def arp_proxy(context: Context, packet: Packet) -> None:
+    """Answers once for each range that holds the target, each time over the answer before: ranges must not overlap."""
     arp = parse(packet.data)
     assert arp is not None
     table_id = context.state.interfaces.get(packet.rx).table4
-    ranges = (r for r in context.state.proxy_arp if r.table_id == table_id)
-    if arp.operation == REQUEST and any(r.low <= arp.target <= r.high for r in ranges):
-        context.state.error("arp-proxy", "Proxy ARP replies sent")
+    held = [r for r in context.state.proxy_arp if r.table_id == table_id and r.low <= arp.target <= r.high]
+    if arp.operation != REQUEST or not held:
+        context.drop("ARP replies sent")
+    elif len(held) == 1:
         _reply(context, packet, arp)
     else:
-        context.drop("ARP replies sent")
+        _spoilt_reply(context, packet, arp, len(held))
+
+
+def _spoilt_reply(context: Context, packet: Packet, arp: Arp, times: int) -> None:
+    """What several ranges make of an answer: sender and target changed places each time, behind one more header."""
+    mac = context.state.interfaces.get(packet.rx).mac
+    for _ in range(times):
+        arp = Arp(REPLY, mac, arp.target, arp.sender_mac, arp.sender)
+    headers = ethernet_header(mac, mac, ARP) * (times - 1) + ethernet_header(packet.source_mac, mac, ARP)
+    context.send(packet.rx, headers + build(arp))
 
 
 def _reply(context: Context, packet: Packet, arp: Arp) -> None:

@@ -32,7 +32,7 @@ def icmp4_input(context: Context, packet: Packet) -> None:
 def icmp4_echo_request(context: Context, packet: Packet) -> None:
     """The reply is the request turned round, and is looked up like any packet."""
     header = parse_ip4(packet.data)
-    message = bytearray(packet.data[20:])
+    message = bytearray(packet.data[20 : header.total_bytes])
     message[0] = ECHO_REPLY
     message[2:4] = struct.pack(">H", _without(ECHO_REQUEST << 8, int.from_bytes(message[2:4])))
     field = struct.unpack_from(">H", packet.data, 6)[0]

@@ -41,7 +41,6 @@ def ip4_input(context: Context, packet: Packet) -> None:
         context.drop(reason)
         return
     header = parse_ip4(packet.data)
-    packet = replace(packet, data=packet.data[: header.total_bytes])
     if header.ttl < 1:
         icmp4_error(context, packet, TTL_EXCEEDED)
         context.drop("ip4 ttl <= 1")
@@ -137,7 +136,7 @@ def dispatch(context: Context, packet: Packet, found: Forwarding, destination: b
         context.state.error("ip4-drop", "no error")
 
 
-_ERRORS = {Kind.UNREACHABLE: (3, 0, 0), Kind.PROHIBITED: (3, 13, 0)}
+_ERRORS = {Kind.UNREACHABLE: (3, 1, 0), Kind.PROHIBITED: (3, 10, 0)}
 
 
 def rewrite(context: Context, packet: Packet, sw_if_index: int, mac: bytes) -> None:
@@ -145,7 +144,7 @@ def rewrite(context: Context, packet: Packet, sw_if_index: int, mac: bytes) -> N
     context.now = "ip4-rewrite"
     header = parse_ip4(packet.data)
     if not packet.locally_originated and header.ttl <= 1:
-        icmp4_error(context, packet, TTL_EXCEEDED)
+        icmp4_error(context, _aged(packet), TTL_EXCEEDED)
         context.state.error("ip4-input", "ip4 ttl <= 1")
         return
     interface = context.state.interfaces.find(sw_if_index)
@@ -176,12 +175,15 @@ def _wire_bytes(packet: Packet, header: Ip4) -> int:
 
 
 def fragments(packet: Packet, mtu: int) -> list[Packet]:
-    """RFC 791 fragments, each no larger than the MTU; the checksum that a NIC was to complete is completed first."""
+    """RFC 791 fragments, each no larger than the MTU; the checksum that a NIC was to complete is completed first.
+
+    That VPP originated or punted the packet is forgotten: its pieces lose one of their TTL (VPP 26.06, run).
+    """
     data = packet.data
     if packet.offload is not None:
         data = complete_checksum(bytes(ETHERNET_BYTES) + data, packet.offload)[ETHERNET_BYTES:]
     header = parse_ip4(data)
-    payload, step = data[header.header_bytes :], (mtu - 20) & ~7
+    payload, step = data[header.header_bytes : header.total_bytes], (mtu - 20) & ~7
     identification = header.identification if header.fragment else _next_identification()
     pieces = []
     for start in range(0, len(payload), step):
@@ -189,7 +191,7 @@ def fragments(packet: Packet, mtu: int) -> list[Packet]:
         more = header.more_fragments or start + step < len(payload)
         field = (0x2000 if more else 0) | (header.fragment_offset + start // 8)
         cut = build_ip4(header.source, header.destination, header.protocol, piece, header.ttl, identification, field)
-        pieces.append(replace(packet, data=_with_tos(cut, data[1]), offload=None))
+        pieces.append(replace(packet, data=_with_tos(cut, data[1]), offload=None, locally_originated=False))
     return pieces
 
 
@@ -243,7 +245,8 @@ def _refused(context: Context, packet: Packet, header: Ip4) -> str | None:
 
 
 def _l4_valid(packet: Packet, header: Ip4) -> bool:
-    return l4_checksum_valid(packet.data, header.header_bytes, header.source, header.destination, header.protocol)
+    data = packet.data[: header.total_bytes]
+    return l4_checksum_valid(data, header.header_bytes, header.source, header.destination, header.protocol)
 
 
 def _partial(offload: Offload | None) -> bool:

@@ -40,7 +40,9 @@ class Frame:
 
 @dataclass(slots=True)
 class Packet:
-    """An IP packet. `data` begins at its IP header and ends where the header says; padding is gone."""
+    """An IP packet. `data` begins at its IP header and ends where the frame did: VPP forwards the padding of short
+    frames.
+    """
 
     data: bytes
     rx: int

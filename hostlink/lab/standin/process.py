@@ -14,13 +14,7 @@ import socket
 import sys
 from collections.abc import Iterable
 
-from hostlink.lab.standin import (  # noqa: F401  (importing them registers their nodes)
-    node_arp,
-    node_ethernet,
-    node_icmp4,
-    node_ip4,
-    node_punt,
-)
+from hostlink.lab.standin import node_nd, nodes  # noqa: F401  (nodes: importing it registers them)
 from hostlink.lab.standin.apijson import definitions_json
 from hostlink.lab.standin.apiserver import ApiServer, Connection
 from hostlink.lab.standin.definitions import api
@@ -35,6 +29,8 @@ from hostlink.lab.standin.state import State
 FRAMES_AT_ONCE = 64
 """Frames of one device before the others get their turn."""
 READ_BYTES = 1 << 18
+TICK_S = 1.0
+"""How often VPP looks whether a router advertisement is due."""
 
 
 class _Client:
@@ -97,7 +93,7 @@ class Process:
         """Until something can be read from stop_fd."""
         self._selector.register(stop_fd, selectors.EVENT_READ, None)
         while True:
-            for key, events in self._selector.select():
+            for key, events in self._selector.select(self._tick()):
                 if key.data is None:
                     return
                 if callable(key.data):
@@ -107,6 +103,13 @@ class Process:
                 else:
                     self._serve(key.data, events)
             self._flush_clients()
+
+    def _tick(self) -> float | None:
+        """Sends the advertisements that are due. Seconds until to look again; None while no interface advertises."""
+        if not any(node_nd.advertising(interface) for interface in self.state.interfaces):
+            return None
+        self._transmit(self.graph.tick())
+        return TICK_S
 
     def close(self) -> None:
         self._listener.close()

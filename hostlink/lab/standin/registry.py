@@ -95,5 +95,4 @@ class Vpp:
     packet_sockets: dict[str, int] = field(default_factory=dict)
     """sw_if_index by the device's name."""
     taps: dict[int, TapDetails] = field(default_factory=dict)
-    fib_sources: dict[str, int] = field(default_factory=dict)
     stop: Callable[[], None] = lambda: None

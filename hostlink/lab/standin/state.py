@@ -8,12 +8,13 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hostlink.lab.standin.classify import Classifier
 from hostlink.lab.standin.fib import Fib
 from hostlink.lab.standin.interfaces import Interface, Interfaces
 from hostlink.lab.standin.neighbours import Neighbours
+from hostlink.lab.standin.packet import Packet
 from hostlink.lab.standin.punt import PuntedPorts, Redirects
 
 
@@ -22,6 +23,29 @@ class ProxyArpRange:
     table_id: int
     low: bytes
     high: bytes
+
+
+@dataclass(slots=True)
+class Datagram:
+    """A datagram that is being put together: pieces by their offset in bytes, and the whole length once the last one
+    is there.
+    """
+
+    started_at_s: float
+    pieces: dict[int, bytes] = field(default_factory=dict)
+    length: int | None = None
+    first: Packet | None = None
+
+    def whole(self) -> bytes | None:
+        if self.length is None or self.first is None:
+            return None
+        data = bytearray()
+        while len(data) < self.length:
+            piece = self.pieces.get(len(data))
+            if not piece:
+                return None
+            data += piece
+        return bytes(data)
 
 
 class State:
@@ -34,6 +58,7 @@ class State:
         self.punted_ports = PuntedPorts()
         self.classifier = Classifier()
         self.proxy_arp: list[ProxyArpRange] = []
+        self.fragments: dict[bytes, Datagram] = {}
         self.errors: Counter[tuple[str, str]] = Counter()
         """Packets by (node, reason), as `show errors` prints them."""
         self.on_interface_event: Callable[[Interface, bool], None] = lambda _interface, _deleted: None
