@@ -249,6 +249,16 @@ async def test_mac_is_set_on_a_link_that_goes_down(wired):
     assert (link.up, link.mac) == (False, "02:00:00:00:00:aa")
 
 
+async def test_sysctl_waits_for_what_was_to_be_done_before_it(wired):
+    """A new MTU resets the IPv6 MTU, so the sysctl must not overtake it."""
+    async with open_netlink(wired) as nl:
+        index = await index_of(nl, "eth1")
+        plan = [op.SetHostLink(index, mtu_bytes=1400), op.SetSysctl("ipv6/conf/eth1/mtu", "1300")]
+        assert await apply_host(nl, plan) == []
+        view = await read_view(nl, "eth1")
+    assert (view.link.mtu_bytes, dict(view.sysctls)["ipv6/conf/{link}/mtu"]) == (1400, "1300")
+
+
 async def test_alias_is_taken_away_by_an_empty_one(wired):
     wired.ip("link set eth1 alias something")
     async with open_netlink(wired) as nl:

@@ -12,7 +12,7 @@ import trio
 from hostlink.kernel import uapi
 from hostlink.kernel.errors import AnswersLost, KernelRefused, NoSuchNamespace, ReadUnsteady
 from hostlink.kernel.link import link_body, set_request
-from hostlink.kernel.netlink import Netlink, Request, open_netlink
+from hostlink.kernel.netlink import Netlink, Request, _batches, open_netlink
 from hostlink.kernel.routes import read_routes
 from hostlink.kernel.snapshot import read_link, read_links
 
@@ -46,6 +46,16 @@ async def test_many_requests_keep_their_order_and_each_its_answer(host):
     assert words == ["", "EEXIST", ""] * 2000
     assert answers[4].operation == "blackhole 1"
     assert not read_routes(left)
+
+
+def test_batches_are_bounded_by_answers_and_by_bytes():
+    small, large = Request("x", uapi.RTM_GETLINK, bytes(16)), Request("y", uapi.RTM_GETLINK, bytes(20_000))
+    requests = [small] * 600 + [large] * 5
+    batches = list(_batches(requests))
+    assert [request for batch in batches for request in batch] == requests
+    assert max(len(batch) for batch in batches) == 256
+    assert max(sum(16 + len(request.body) for request in batch) for batch in batches) <= 1 << 16
+    assert [len(batch) for batch in _batches([Request("z", uapi.RTM_GETLINK, bytes(100_000))])] == [1]
 
 
 async def test_nothing_to_send_is_nothing(host):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from ipaddress import ip_address
 
 import pytest
+import trio
 
 from hostlink.kernel.errors import KernelRefused
 from hostlink.kernel.netlink import open_netlink
-from hostlink.kernel.probe import echo, neighbour_answers
+from hostlink.kernel.probe import _is_reply, echo, neighbour_answers
 
 PRESENT = ("192.0.2.2", "fd00::2", "fe80::2")
 ABSENT = ("192.0.2.3", "fd00::3", "fe80::3")
@@ -65,6 +67,27 @@ async def test_absent_neighbour_leaves_no_failed_entry(talking, address):
     async with open_netlink(talking) as nl:
         assert not await neighbour_answers(nl, ip_address(address), "eth1", 0.4)
     assert talking.ip("neigh show dev eth1") == ""
+
+
+async def test_arp_of_others_is_no_answer(talking, wire):
+    """The wire asks for somebody ten times a second meanwhile; nobody answers for the one that we ask about."""
+    wire.sysctl("ipv4/neigh/wire0/retrans_time_ms", "100")
+    wire.sysctl("ipv4/neigh/wire0/mcast_solicit", "20")
+    async with open_netlink(talking) as nl, trio.open_nursery() as nursery:
+        nursery.start_soon(partial(echo, ip_address("192.0.2.77"), "wire0", 1, namespace=wire))
+        assert not await neighbour_answers(nl, ip_address("192.0.2.3"), "eth1", 0.6)
+        nursery.cancel_scope.cancel()
+
+
+def test_reply_to_another_ping_is_no_answer():
+    """A raw socket hears the replies to everybody's pings."""
+    token, other = b"0123456789abcdef", b"fedcba9876543210"
+    header4, icmp4, icmp6 = b"\x45" + bytes(19), b"\0" * 8, b"\x81" + bytes(7)
+    assert _is_reply(header4 + icmp4 + token, 4, token)
+    assert not _is_reply(header4 + icmp4 + other, 4, token)
+    assert not _is_reply(header4 + b"\x03" + icmp4[1:] + token, 4, token), "an unreachable quotes what we sent"
+    assert _is_reply(icmp6 + token, 6, token)
+    assert not _is_reply(icmp6 + other, 6, token)
 
 
 async def test_arp_is_answered_to_a_device_without_address(wired, wire):

@@ -145,8 +145,9 @@ async def test_pouring_in_routes_does_not_stop_a_view(wired):
 
         async def pour() -> None:
             while True:
-                await apply_host(other, [op.AddHostRoute(index, index, route) for route in moving])
-                await apply_host(other, [op.DeleteHostRoute(index, route) for route in moving])
+                for route in moving:
+                    await apply_host(other, [op.AddHostRoute(index, index, route)])
+                    await apply_host(other, [op.DeleteHostRoute(index, route)])
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(pour)

@@ -149,6 +149,16 @@ async def test_adopting_what_is_no_tap_of_ours_is_refused(host):
         assert [link.name for link in await read_links(nl)] == ["lo", "eth1", "plain0"]
 
 
+async def test_adopting_a_tap_that_would_go_with_its_user_is_refused(host, user):
+    process = user()
+    with pytest.raises(KernelRefused, match="no persistent tap"):
+        adopt_tap("hl-tap0", host)
+    assert "hl-tap0" in host.ip("link")
+    process.kill()
+    process.wait()
+    assert "hl-tap0" not in host.ip("link")
+
+
 @pytest.mark.parametrize("name", ["tap.adopt", "tap.detach"])
 async def test_failed_adoption_leaves_the_tap(host, name):
     make_tap("hl-tap0", MAC, 1400, host).close()
