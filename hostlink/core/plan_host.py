@@ -3,14 +3,15 @@
 Used to fill the host interface from the journal, and the NIC when it is given back; the two links have different
 indices, and what the snapshot says of its own link is said of the other one here. In order, dependencies first:
 
- 1. down, if that is wanted; MAC, MTU and the like (a new MTU resets IPv6's own); sysctls; altnames
+ 1. MAC, MTU and the like (a new MTU resets IPv6's own); sysctls; altnames
  2. addresses, in their order, so that a primary one stays primary; before up, so that the kernel makes no link-local of
     its own beside ours and no DHCP client starts on the wrong one
  3. up; routes without a gateway, then those by a gateway; neighbours; rules
- 4. with `exact`: what the snapshot lacks is deleted, routes by a gateway first, addresses last
 
-What the kernel makes by itself (the routes of an address, table `local`, multicast) is only added when all else is
-there and it is still missing: one look after the rest has been done.
+Some things wait for another look, because what comes before them changes more than itself. A link that should be down
+goes down alone: the kernel takes its routes and IPv6 addresses away with it. With `exact`, what the snapshot lacks is
+deleted when all that it has is there: routes by a gateway first, addresses last. And what the kernel makes by itself
+(the routes of an address, table `local`, multicast) is only added when it is the only thing that is still missing.
 
 Of addresses: host_addresses.py.
 (kernel: include/uapi/linux/rtnetlink.h, include/uapi/linux/fib_rules.h)
@@ -51,6 +52,8 @@ def plan_host(desired: HostView, actual: HostView, *, exact: bool = False) -> tu
     What the link cannot have (a sysctl that it lacks) is left out.
     """
     index = actual.link.index
+    if actual.link.up and not desired.link.up:
+        return (SetHostLink(index, up=False),)
     plan: list[HostOperation] = [
         *_link(desired.link, actual.link),
         *_sysctls(desired, actual),
@@ -61,9 +64,8 @@ def plan_host(desired: HostView, actual: HostView, *, exact: bool = False) -> tu
         *(AddHostNeighbour(index, one) for one in desired.neighbours if one not in actual.neighbours),
         *_rules(desired.rules, actual.rules),
     ]
-    if exact:
-        plan += _routes_gone(desired, actual)
-        plan += addresses_to_delete(desired, actual)
+    if exact and not plan:
+        plan += [*_routes_gone(desired, actual), *addresses_to_delete(desired, actual)]
     return tuple(plan or _routes(desired, actual, kernel_made=True))
 
 
@@ -71,8 +73,6 @@ def plan_host(desired: HostView, actual: HostView, *, exact: bool = False) -> tu
 
 
 def _link(wanted: Link, there: Link) -> Iterator[HostOperation]:
-    if there.up and not wanted.up:
-        yield SetHostLink(there.index, up=False)
     change = SetHostLink(
         there.index,
         mac=wanted.mac if wanted.mac != there.mac else None,
