@@ -129,7 +129,8 @@ def _on_link(operation: op.HostOperation) -> str:
         case op.AddHostRoute(route=route) | op.DeleteHostRoute(route=route):
             return f"{_verb(operation)} route {route_text(route)}"
         case op.AddHostNeighbour(_, neighbour):
-            return f"add neighbour {neighbour.address} at {neighbour.mac or 'proxy'}"
+            at = f" at {neighbour.mac}" if neighbour.mac else ""
+            return f"add {'' if at else 'proxy '}neighbour {neighbour.address}{at}"
         case _:
             raise TypeError(f"not an operation on a link: {operation!r}")
 

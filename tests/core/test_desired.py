@@ -1,0 +1,313 @@
+"""What VPP should have, read off what the host has: each case of an address or route that VPP takes in its own way."""
+
+from dataclasses import replace
+from ipaddress import ip_address, ip_interface, ip_network
+
+import pytest
+from hypothesis import given, settings
+from wishes import ADDRESSES, HOST, UPLINK, address
+
+from hostlink.core.desired import punt_target, shared_desired, vpp_desired, vpp_interfaces
+from hostlink.core.model import (
+    NO_INDEX,
+    Address,
+    Family,
+    HostView,
+    Link,
+    NextHop,
+    PathType,
+    ProxyRange,
+    Redirect,
+    Route,
+    VppNeighbour,
+    VppPath,
+    VppPort,
+    VppRoute,
+    VppShared,
+)
+from hostlink.core.plan import clash
+
+MAC = "52:54:00:00:00:01"
+LINK = Link("eth1", 7, MAC, 1450, up=True)
+TENTATIVE, OPTIMISTIC, DADFAILED, PERMANENT = 0x40, 0x04, 0x08, 0x80
+GATEWAY = NextHop(7, ip_address("10.0.0.254"))
+OWN = (address("10.0.0.1/24"), address("fd00::1/64"), address("fe80::1/64"))
+
+
+def route(text: str, *hops: NextHop, **more: object) -> Route:
+    return replace(Route(ip_network(text), 254, hops or (GATEWAY,), 1, 4), **more)  # type: ignore[arg-type]
+
+
+def wanted_routes(*routes: Route, addresses: tuple[Address, ...] = OWN) -> frozenset[VppRoute]:
+    desired, problems = vpp_desired(HostView(LINK, addresses, routes), uplink_sw=UPLINK, host_sw=HOST)
+    assert problems == ()
+    return desired.routes
+
+
+def told(*routes: Route, addresses: tuple[Address, ...] = OWN) -> list[str]:
+    """The problems, which must all be HL-301, and leave no route for VPP."""
+    desired, problems = vpp_desired(HostView(LINK, addresses, routes), uplink_sw=UPLINK, host_sw=HOST)
+    assert {problem.code for problem in problems} == {"HL-301"}
+    assert desired.routes == frozenset()
+    return [problem.detail for problem in problems]
+
+
+def via(text: str, weight: int = 1, preference: int = 0) -> VppPath:
+    return VppPath(UPLINK, ip_address(text), weight, preference)
+
+
+# --------------------------------------------------------------------------------------------------------------- ports
+
+
+def test_both_ports_and_the_neighbours() -> None:
+    desired, problems = vpp_desired(HostView(LINK, OWN), uplink_sw=UPLINK, host_sw=HOST)
+    interfaces = frozenset({ip_interface("10.0.0.1/24"), ip_interface("fd00::1/64")})
+    assert desired.uplink == VppPort(UPLINK, True, 1450, True, True, ip_address("fe80::1"), interfaces)  # type: ignore[arg-type]
+    assert desired.host == VppPort(HOST, True, 1450, True, True, None, frozenset(), UPLINK, True, True, True)
+    assert desired.neighbours == {VppNeighbour(HOST, one.interface.ip, MAC) for one in OWN}
+    assert problems == ()
+
+
+def test_a_host_without_an_address() -> None:
+    desired, problems = vpp_desired(HostView(LINK), uplink_sw=UPLINK, host_sw=HOST)
+    assert (desired.uplink.addresses, desired.uplink.link_local) == (frozenset(), None)
+    assert (desired.neighbours, desired.routes, problems) == (frozenset(), frozenset(), ())
+
+
+def test_an_address_that_is_probed_or_failed_its_probe_is_not_the_hosts_yet() -> None:
+    addresses = (
+        address("fd00::1/64", PERMANENT | TENTATIVE),
+        address("fd00::2/64", PERMANENT | TENTATIVE | OPTIMISTIC),
+        address("fd00::3/64", PERMANENT | DADFAILED),
+        address("fe80::1/64", PERMANENT | TENTATIVE),
+    )
+    desired, _ = vpp_desired(HostView(LINK, addresses), uplink_sw=UPLINK, host_sw=HOST)
+    assert desired.uplink.addresses == {ip_interface("fd00::2/64")}
+    assert desired.uplink.link_local is None
+    assert {one.address for one in desired.neighbours} == {ip_address("fd00::2")}
+
+
+def test_the_link_local_is_the_first_permanent_one() -> None:
+    addresses = (address("fe80::a/64", 0), address("fe80::b/64"), address("fe80::c/64"))
+    desired, _ = vpp_desired(HostView(LINK, addresses), uplink_sw=UPLINK, host_sw=HOST)
+    assert desired.uplink.link_local == ip_address("fe80::b")
+
+
+@pytest.mark.parametrize(
+    ("host", "vpp"),
+    [
+        (["10.0.0.1/24", "10.0.0.5/32"], ["10.0.0.1/24", "10.0.0.5/24"]),
+        (["fd00::1/64", "fd00::2/128"], ["fd00::1/64", "fd00::2/64"]),
+        (["10.0.0.1/32", "10.0.0.1/24"], ["10.0.0.1/24"]),
+        (["10.0.0.1/24", "10.0.5.1/16"], ["10.0.0.1/16", "10.0.5.1/16"]),
+        (["10.0.0.1/24", "10.0.0.5/28", "10.0.9.9/16"], ["10.0.0.1/16", "10.0.0.5/16", "10.0.9.9/16"]),
+        (["10.0.0.1/24", "10.1.0.5/32"], ["10.0.0.1/24", "10.1.0.5/32"]),
+        (["fd00::1/128"], ["fd00::1/128"]),
+        (["169.254.7.7/16"], ["169.254.7.7/16"]),
+    ],
+)
+def test_overlapping_addresses_take_the_wider_length(host: list[str], vpp: list[str]) -> None:
+    assert vpp_interfaces(tuple(map(address, host))) == set(map(ip_interface, vpp))
+
+
+@settings(max_examples=100, deadline=None)
+@given(ADDRESSES)
+def test_no_two_addresses_for_vpp_clash_and_none_is_lost(addresses: tuple[Address, ...]) -> None:
+    interfaces = vpp_interfaces(addresses)
+    assert {one.ip for one in interfaces} == {
+        a.interface.ip for a in addresses if not (a.family == 6 and a.interface.is_link_local)
+    }
+    assert not any(clash(one, other) for one in interfaces for other in interfaces if one != other)
+
+
+def test_a_point_to_point_address_is_alone_and_the_way_to_its_peer_a_route() -> None:
+    own = (Address(ip_interface("10.0.0.1/24"), peer=ip_address("10.7.0.1")),)
+    peer = route("10.7.0.0/24", NextHop(7), protocol=2, scope=253)
+    desired, problems = vpp_desired(HostView(LINK, own, (peer,)), uplink_sw=UPLINK, host_sw=HOST)
+    assert desired.uplink.addresses == {ip_interface("10.0.0.1/32")}
+    assert desired.routes == {VppRoute(0, ip_network("10.7.0.0/24"), (VppPath(UPLINK),))}
+    assert problems == ()
+
+
+# -------------------------------------------------------------------------------------------------------------- routes
+
+
+def test_a_default_route() -> None:
+    assert wanted_routes(route("0.0.0.0/0", metric=100, protocol=16)) == {
+        VppRoute(0, ip_network("0.0.0.0/0"), (via("10.0.0.254"),))
+    }
+
+
+def test_what_vpp_makes_itself_or_has_its_own_way_for_is_left_out() -> None:
+    hop = NextHop(7)
+    assert not wanted_routes(
+        route("10.0.0.0/24", hop, protocol=2, scope=253),
+        route("10.0.0.0/24", hop, protocol=2, scope=253, metric=100),
+        route("fd00::/64", hop, protocol=9, metric=256),
+        route("fe80::/64", hop, protocol=2, metric=256),
+        route("ff00::/8", hop, table=255, type=5, protocol=2),
+        route("10.0.0.1/32", hop, table=255, type=2, protocol=2),
+        route("10.0.0.255/32", hop, table=255, type=3, protocol=2),
+        route("fd00::/128", hop, table=255, type=4, protocol=2),
+        route("224.0.0.0/4", hop),
+        route("255.255.255.255/32", hop),
+        route("10.0.0.1/32", hop),
+    )
+
+
+def test_the_on_link_prefix_of_an_advertisement_beside_a_128() -> None:
+    """F17: with a /128 by DHCPv6 alone, VPP's address brings no prefix, so the host's route must."""
+    addresses = (address("fd00::1/128"),)
+    advertised = route("fd00::/64", NextHop(7), protocol=9, metric=256)
+    assert wanted_routes(advertised, addresses=addresses) == {VppRoute(0, ip_network("fd00::/64"), (VppPath(UPLINK),))}
+
+
+def test_a_route_for_a_nested_network_is_in_the_wider_one() -> None:
+    addresses = (address("10.0.0.1/16"), address("10.0.5.1/24"))
+    assert not wanted_routes(route("10.0.5.0/24", NextHop(7), protocol=2, scope=253), addresses=addresses)
+
+
+def test_the_order_of_metrics_survives_and_not_the_numbers() -> None:
+    """F32: 600 and 1024 would be 88 and 0 in 8 bits."""
+    hops = [NextHop(7, ip_address(f"10.0.0.{last}")) for last in (252, 253, 254)]
+    made = wanted_routes(
+        route("0.0.0.0/0", hops[0], metric=1024),
+        route("0.0.0.0/0", hops[1], metric=600),
+        route("0.0.0.0/0", hops[2], metric=0),
+    )
+    paths = (via("10.0.0.254"), via("10.0.0.253", preference=1), via("10.0.0.252", preference=2))
+    assert made == {VppRoute(0, ip_network("0.0.0.0/0"), paths)}
+
+
+def test_metric_0_of_ipv6_is_1024() -> None:
+    """F31."""
+    made = wanted_routes(
+        route("::/0", NextHop(7, ip_address("fe80::a")), metric=0),
+        route("::/0", NextHop(7, ip_address("fe80::b")), metric=512),
+    )
+    assert made == {VppRoute(0, ip_network("::/0"), (via("fe80::b"), via("fe80::a", preference=1)))}
+
+
+def test_256_metrics_have_their_preference_and_one_more_is_told() -> None:
+    many = [route("10.9.0.0/16", metric=metric) for metric in range(256)]
+    (made,) = wanted_routes(*many)
+    assert [path.preference for path in made.paths] == list(range(256))
+    view = HostView(LINK, OWN, (*many, route("10.9.0.0/16", metric=999)))
+    desired, (problem,) = vpp_desired(view, uplink_sw=UPLINK, host_sw=HOST)
+    assert problem.detail == (
+        "eth1: 10.9.0.0/16 via 10.0.0.254 metric 999: VPP has 256 preferences for a prefix, and this is one more"
+    )
+    assert desired.routes == {made}
+
+
+def test_multipath_keeps_its_weights() -> None:
+    hops = (
+        NextHop(7, ip_address("10.0.0.253"), 3),
+        NextHop(7, ip_address("10.0.0.254"), 300),
+        NextHop(7, ip_address("10.0.0.253"), 2),
+    )
+    assert wanted_routes(route("10.9.0.0/16", *hops)) == {
+        VppRoute(0, ip_network("10.9.0.0/16"), (via("10.0.0.253", 5), via("10.0.0.254", 255)))
+    }
+
+
+def test_ipv4_by_an_ipv6_neighbour_and_onlink_gateways() -> None:
+    made = wanted_routes(
+        route("10.9.0.0/16", NextHop(7, ip_address("fe80::ff"))),
+        route("10.8.0.0/16", NextHop(7, ip_address("203.0.113.1"), onlink=True)),
+        route("10.7.0.0/16", NextHop(7)),
+    )
+    assert made == {
+        VppRoute(0, ip_network("10.9.0.0/16"), (via("fe80::ff"),)),
+        VppRoute(0, ip_network("10.8.0.0/16"), (via("203.0.113.1"),)),
+        VppRoute(0, ip_network("10.7.0.0/16"), (VppPath(UPLINK),)),
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "path_type"), [(6, PathType.DROP), (7, PathType.ICMP_UNREACH), (8, PathType.ICMP_PROHIBIT)]
+)
+def test_routes_that_lead_nowhere(kind: int, path_type: PathType) -> None:
+    dead = replace(route("10.9.0.0/16"), type=kind, next_hops=(), metric=200)
+    alive = route("10.9.0.0/16", metric=100)
+    assert wanted_routes(dead) == {VppRoute(0, dead.prefix, (VppPath(type=path_type),))}
+    (both,) = wanted_routes(dead, alive)
+    assert set(both.paths) == {via("10.0.0.254"), VppPath(preference=1, type=path_type)}
+
+
+@pytest.mark.parametrize(
+    ("lacking", "word"),
+    [
+        (
+            route("10.9.0.0/16", table=100),
+            "10.9.0.0/16 via 10.0.0.254 table 100: table 100 is not mirrored, only table main",
+        ),
+        (route("10.9.0.0/16", tos=16), "VPP's routes do not look at the TOS (0x10)"),
+        (
+            route("fd09::/48", NextHop(7, ip_address("fe80::a")), source_prefix=ip_network("fd00::/64")),
+            "fd09::/48 via fe80::a: VPP's routes do not look at the source (fd00::/64)",
+        ),
+        (replace(route("10.9.0.0/16"), next_hops=(), nexthop_id=12), "nexthop object 12, which was not resolved"),
+        (route("10.9.0.0/16", NextHop(3, ip_address("10.3.0.1"))), "it leaves by another interface"),
+        (replace(route("10.9.0.0/16"), type=9), "routes of type 9 do not exist in VPP"),
+        (route("10.0.0.0/24"), "in VPP the uplink's own address has that prefix, and wins"),
+        (replace(route("10.0.0.0/24"), type=6, next_hops=()), "blackhole 10.0.0.0/24: in VPP the uplink's own"),
+    ],
+)
+def test_what_vpp_cannot_express_is_told(lacking: Route, word: str) -> None:
+    (detail,) = told(lacking)
+    assert detail.startswith("eth1: ")
+    assert word in detail
+
+
+def test_of_a_route_by_two_links_this_links_way_is_mirrored_and_the_rest_told() -> None:
+    both = route("10.9.0.0/16", GATEWAY, NextHop(3, ip_address("10.3.0.1")))
+    desired, (problem,) = vpp_desired(HostView(LINK, OWN, (both,)), uplink_sw=UPLINK, host_sw=HOST)
+    assert desired.routes == {VppRoute(0, both.prefix, (via("10.0.0.254"),))}
+    assert problem.detail == ("eth1: 10.9.0.0/16 with 2 next hops: its next hops by other interfaces are left out")
+
+
+def test_cluster_routes_are_never_mirrored() -> None:
+    cluster, other = route("10.96.0.0/12"), route("10.96.0.0/12", metric=50)
+    desired, problems = vpp_desired(
+        HostView(LINK, OWN, (cluster, other)), uplink_sw=UPLINK, host_sw=HOST, cluster=frozenset({cluster})
+    )
+    assert desired.routes == {VppRoute(0, cluster.prefix, (via("10.0.0.254"),))}
+    assert problems == ()
+    desired, _ = vpp_desired(HostView(LINK, OWN, (cluster,)), uplink_sw=UPLINK, host_sw=HOST, cluster={cluster})
+    assert desired.routes == frozenset()
+
+
+# -------------------------------------------------------------------------------------------------------------- shared
+
+
+def test_what_the_primary_uplink_needs_of_the_node() -> None:
+    assert shared_desired(HostView(LINK, OWN), uplink_sw=UPLINK, host_sw=HOST) == VppShared(
+        redirects=frozenset(
+            {
+                Redirect(Family.IPV4, NO_INDEX, VppPath(HOST, ip_address("10.0.0.1"))),
+                Redirect(Family.IPV6, NO_INDEX, VppPath(HOST, ip_address("fd00::1"))),
+            }
+        ),
+        proxy_ranges=frozenset({ProxyRange(0, ip_address("0.0.0.1"), ip_address("255.255.255.254"))}),  # type: ignore[arg-type]
+        punted_l4=frozenset({(Family.IPV4, 6), (Family.IPV4, 17), (Family.IPV6, 6), (Family.IPV6, 17)}),
+    )
+
+
+def test_another_uplink_has_a_redirect_for_its_own_interface() -> None:
+    made = shared_desired(HostView(LINK, OWN), uplink_sw=UPLINK, host_sw=HOST, primary=False)
+    assert {redirect.rx_sw_if_index for redirect in made.redirects} == {UPLINK}
+
+
+def test_punted_packets_go_to_a_global_address_where_there_is_one() -> None:
+    link_local, unusable = address("fe80::1/64"), address("fd00::9/64", DADFAILED)
+    narrow, wide = replace(address("10.0.0.9/24"), scope=253), address("10.0.0.1/24")
+    assert punt_target((link_local, unusable), Family.IPV6) == ip_address("fe80::1")
+    assert punt_target((link_local, address("fd00::1/64")), Family.IPV6) == ip_address("fd00::1")
+    assert punt_target((narrow, wide), Family.IPV4) == ip_address("10.0.0.1")
+    assert punt_target((link_local,), Family.IPV4) is None
+
+
+def test_a_family_without_an_address_has_no_redirect() -> None:
+    made = shared_desired(HostView(LINK, OWN[2:]), uplink_sw=UPLINK, host_sw=HOST)
+    assert [redirect.path.next_hop for redirect in made.redirects] == [ip_address("fe80::1")]
