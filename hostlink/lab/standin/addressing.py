@@ -29,7 +29,7 @@ from hostlink.lab.standin.retvals import (
     UNSUPPORTED,
     Refused,
 )
-from hostlink.lab.standin.state import State
+from hostlink.lab.standin.state import InterfaceEvent, State
 
 
 def add(state: State, interface: Interface, address: bytes, length: int) -> None:
@@ -94,14 +94,17 @@ def set_admin(state: State, interface: Interface, up: bool) -> None:
     """Up or down, and the link with it, as VPP's drivers do. What was learnt on the interface is forgotten."""
     if interface.admin_up == up:
         return
-    interface.admin_up = interface.link_up = up
+    interface.admin_up = up
+    state.happened(interface, InterfaceEvent.ADMIN_UP if up else InterfaceEvent.ADMIN_DOWN)
+    if interface.link_up != up:
+        interface.link_up = up
+        state.happened(interface, InterfaceEvent.LINK_UP if up else InterfaceEvent.LINK_DOWN)
     change = _add_routes if up else _remove_routes
     for version in (4, 6):
         for held in interface.addresses(version):
             change(state, interface, held.address, held.length)
     if not up:
         state.neighbours.remove_all(interface.sw_if_index, learnt_only=True)
-    state.on_interface_event(interface, False)
 
 
 def _add_routes(state: State, interface: Interface, address: bytes, length: int) -> None:

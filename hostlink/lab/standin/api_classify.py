@@ -6,9 +6,9 @@ from hostlink.lab.standin.classify import (
     ACTION_SET_IP4_TABLE,
     ACTION_SET_IP6_TABLE,
     VECTOR_BYTES,
+    AclSlots,
     ClassifyTable,
     Session,
-    set_acl,
 )
 from hostlink.lab.standin.codec import Values
 from hostlink.lab.standin.interfaces import NONE
@@ -89,27 +89,31 @@ def classify_table_info(vpp: Vpp, request: Values) -> Reply:
 
 @handles("classify_table_by_interface")
 def classify_table_by_interface(vpp: Vpp, request: Values) -> Reply:
-    """Only input slots: for output ones VPP has no dump."""
-    interface = vpp.state.interfaces.find(request["sw_if_index"])
-    slots = interface.input_acl if interface else {}
-    fields: Values = {f"{name}_table_id": slots.get(name, NONE) for name in ("l2", "ip4", "ip6")}
-    fields["sw_if_index"] = request["sw_if_index"]
-    if interface is None:
+    """What is noted for input: for output VPP has no dump, and of a deleted interface's slots it still tells."""
+    index, noted = request["sw_if_index"], vpp.state.acl_slots["input"]
+    known = vpp.state.interfaces.find(index) is not None
+    fields: Values = {
+        f"{name}_table_id": noted.get((index, name), NONE) if known else NONE for name in ("l2", "ip4", "ip6")
+    }
+    fields["sw_if_index"] = index
+    if not known:
         raise Refused(INVALID_SW_IF_INDEX, **fields)
     return fields
 
 
 @handles("input_acl_set_interface")
 def input_acl_set_interface(vpp: Vpp, request: Values) -> Reply:
-    slots = vpp.state.interfaces.get(request["sw_if_index"]).input_acl
-    set_acl(slots, vpp.state.classifier, _wanted(request), request["is_add"])
+    interface = vpp.state.interfaces.get(request["sw_if_index"])
+    slots = AclSlots(interface.sw_if_index, vpp.state.acl_slots["input"], interface.input_acl)
+    slots.set(vpp.state.classifier, _wanted(request), request["is_add"])
     return {}
 
 
 @handles("output_acl_set_interface")
 def output_acl_set_interface(vpp: Vpp, request: Values) -> Reply:
-    slots = vpp.state.interfaces.get(request["sw_if_index"]).output_acl
-    set_acl(slots, vpp.state.classifier, _wanted(request), request["is_add"])
+    interface = vpp.state.interfaces.get(request["sw_if_index"])
+    slots = AclSlots(interface.sw_if_index, vpp.state.acl_slots["output"], interface.output_acl)
+    slots.set(vpp.state.classifier, _wanted(request), request["is_add"])
     return {}
 
 

@@ -16,6 +16,7 @@ from hostlink.lab.standin.retvals import (
     UNEXPECTED_INTF_STATE,
     Refused,
 )
+from hostlink.lab.standin.state import InterfaceEvent
 from hostlink.lab.standin.wire import packed_prefix, wire_prefix
 
 ADMIN_UP, LINK_UP = 1, 2
@@ -173,4 +174,5 @@ def create_loopback(vpp: Vpp, request: Values) -> Reply:
     if not any(mac):
         mac = b"\xde\xad\0\0" + number.to_bytes(2)
     interface = vpp.state.interfaces.add(f"loop{number}", "Loopback", mac)
+    vpp.state.happened(interface, InterfaceEvent.ADDED)
     return {"sw_if_index": interface.sw_if_index}

@@ -67,13 +67,18 @@ def proxy_arp_dump(vpp: Vpp, _request: Values) -> Reply:
 
 @handles("proxy_arp_intfc_enable_disable")
 def proxy_arp_intfc_enable_disable(vpp: Vpp, request: Values) -> Reply:
-    vpp.state.interfaces.get(request["sw_if_index"]).proxy_arp = request["enable"]
+    """The wish is kept by number, for ever: asked again for a new interface of that number, nothing happens."""
+    interface, wanted = vpp.state.interfaces.get(request["sw_if_index"]), vpp.state.proxy_arp_enabled
+    if request["enable"] == (interface.sw_if_index in wanted):
+        return {}
+    interface.proxy_arp = request["enable"]
+    wanted ^= {interface.sw_if_index}
     return {}
 
 
 @handles("proxy_arp_intfc_dump")
 def proxy_arp_intfc_dump(vpp: Vpp, _request: Values) -> Reply:
-    return [{"sw_if_index": i.sw_if_index} for i in vpp.state.interfaces if i.proxy_arp]
+    return [{"sw_if_index": index} for index in sorted(vpp.state.proxy_arp_enabled)]
 
 
 @handles("ip6nd_proxy_enable_disable")

@@ -20,13 +20,13 @@ from hostlink.lab.standin import (  # noqa: F401  (importing them registers thei
     api_neighbour,
     api_punt,
 )
-from hostlink.lab.standin.api_interface import status_flags
+from hostlink.lab.standin.api_interface import ADMIN_UP, LINK_UP
 from hostlink.lab.standin.codec import Codec, CodecError, Values
 from hostlink.lab.standin.definitions import MessageDef, api
 from hostlink.lab.standin.faults import Fault, Faults
-from hostlink.lab.standin.interfaces import Interface
 from hostlink.lab.standin.registry import HANDLERS, Vpp
 from hostlink.lab.standin.retvals import Refused
+from hostlink.lab.standin.state import InterfaceEvent
 
 HEADER = struct.Struct(">QII")
 SOCKCLNT_CREATE = 15
@@ -54,7 +54,6 @@ class ApiServer:
         self._numbers = _numbered(faults.without)
         self._by_number = {number: api().messages[name] for name, number in self._numbers.items()}
         self._clients: dict[int, Connection] = {}
-        vpp.state.on_interface_event = self._interface_event
 
     def receive(self, connection: Connection, data: bytes) -> None:
         """Carries out every whole message in what has come."""
@@ -69,6 +68,7 @@ class ApiServer:
             self._request(connection, bytes(buffer[offset + HEADER.size : end]))
             offset = end
         del buffer[:offset]
+        self._tell_interface_events()
 
     def disconnect(self, connection: Connection) -> None:
         self._clients.pop(connection.index, None)
@@ -137,16 +137,16 @@ class ApiServer:
         body = self._codec.pack(name, {**values, "_vl_msg_id": number})
         connection.send(HEADER.pack(0, len(body), 0) + body)
 
-    def _interface_event(self, interface: Interface, deleted: bool) -> None:
-        for index, pid in self._vpp.event_clients.items():
-            event = {
-                "client_index": index,
-                "pid": pid,
-                "sw_if_index": interface.sw_if_index,
-                "flags": 0 if deleted else status_flags(interface),
-                "deleted": deleted,
-            }
-            self._send(self._clients[index], "sw_interface_event", event)
+    def _tell_interface_events(self) -> None:
+        """One for each interface, as VPP batches them: `added`, `down` and `deleted` all have flags 0."""
+        events, self._vpp.state.interface_events = self._vpp.state.interface_events, {}
+        for sw_if_index, happened in sorted(events.items()):
+            up = (ADMIN_UP if InterfaceEvent.ADMIN_UP in happened else 0) | (
+                LINK_UP if InterfaceEvent.LINK_UP in happened else 0
+            )
+            event = {"sw_if_index": sw_if_index, "flags": up, "deleted": InterfaceEvent.DELETED in happened}
+            for index, pid in self._vpp.event_clients.items():
+                self._send(self._clients[index], "sw_interface_event", {**event, "client_index": index, "pid": pid})
 
 
 def _numbered(without: frozenset[str]) -> dict[str, int]:

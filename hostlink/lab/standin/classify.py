@@ -2,7 +2,8 @@
 
 A table looks at `match` vectors of 16 bytes after `skip` of them, under a mask; a session is what those bytes must
 be. The tables of an ACL count from the IP header (`current_data_flag=1`) or from the Ethernet header. A second
-`input_acl_set_interface` on a taken slot answers 0 and changes nothing: VPP's silent clash, kept.
+`input_acl_set_interface` on a taken slot answers 0 and changes nothing: VPP's silent clash, kept. A slot is noted
+by the interface's number, and stays noted when the interface is deleted.
 """
 
 from __future__ import annotations
@@ -104,17 +105,27 @@ class Classifier:
             table = self.tables[table.next_table_index]
 
 
-def set_acl(slots: dict[str, int], classifier: Classifier, wanted: dict[str, int], is_add: bool) -> None:
-    """One interface's input or output slots. The first slot that is taken ends the request, with success."""
-    for name, index in wanted.items():
-        if index == NONE:
-            continue
-        classifier.get(index)
-        if not is_add and slots.get(name) != index:
-            raise Refused(NO_SUCH_TABLE)
-        if is_add and name in slots:
-            return
-        if is_add:
-            slots[name] = index
-        else:
-            del slots[name]
+@dataclass(slots=True)
+class AclSlots:
+    """One interface's input or output slots: what VPP has noted by the interface's number, and what really happens."""
+
+    sw_if_index: int
+    noted: dict[tuple[int, str], int]
+    active: dict[str, int]
+
+    def set(self, classifier: Classifier, wanted: dict[str, int], is_add: bool) -> None:
+        """The first slot that is noted as taken ends the request, with success."""
+        for name, index in wanted.items():
+            if index == NONE:
+                continue
+            classifier.get(index)
+            key = (self.sw_if_index, name)
+            if not is_add and self.noted.get(key) != index:
+                raise Refused(NO_SUCH_TABLE)
+            if is_add and key in self.noted:
+                return
+            if is_add:
+                self.noted[key] = self.active[name] = index
+            else:
+                del self.noted[key]
+                self.active.pop(name, None)

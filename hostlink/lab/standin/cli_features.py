@@ -29,7 +29,9 @@ def show_output_acl(vpp: Vpp, kind: str) -> str:
     """Which classifier table is bound to which interface's output."""
     if kind not in ACL_TYPES:
         return "show outacl: Invalid output ACL table type.\n"
-    rows = [(one.sw_if_index, one.output_acl[kind], one.name) for one in vpp.state.interfaces if kind in one.output_acl]
+    names = {one.sw_if_index: one.name for one in vpp.state.interfaces}
+    noted = vpp.state.acl_slots["output"]
+    rows = [(sw, table, names.get(sw, "DELETED")) for (sw, slot), table in sorted(noted.items()) if slot == kind]
     if not rows:
         return "No output ACL tables configured\n"
     head = f"{'Intfc idx':>10}{'Classify table':>20}\t\tInterface name\n"

@@ -65,6 +65,8 @@ class Path:
     proto: int = 0
     """0 IPv4, 1 IPv6."""
     glean: bool = False
+    dead: bool = False
+    """Its interface was deleted: it never forwards again, not even when the number is given to another."""
 
     @property
     def has_next_hop(self) -> bool:
@@ -185,9 +187,7 @@ class Fib:
         return table
 
     def delete_table(self, table: Table) -> None:
-        """It lives on while something else than the API's own routes is in it, as VPP's locks make it."""
-        for entry in list(table.entries()):
-            self._drop_source(table, entry, API)
+        """It lives on, routes and all, while an interface is bound to it."""
         held = any(i.table(table.version) == table.table_id for i in self._interfaces)
         if not held:
             del self._tables[(table.version, table.table_id)]
@@ -252,6 +252,14 @@ class Fib:
         if entry is not None:
             self._drop_source(table, entry, source)
 
+    def forget_interface(self, sw_if_index: int) -> None:
+        """Kills every path by an interface that goes."""
+        for table in self._tables.values():
+            for entry in table.entries():
+                for source, what in entry.sources.items():
+                    if any(path.sw_if_index == sw_if_index for path in what.paths):
+                        entry.sources[source] = replace(what, paths=without(what.paths, sw_if_index))
+
     def _drop_source(self, table: Table, entry: Entry, source: int) -> None:
         self._set(entry, source, None)
         if not entry.sources:
@@ -296,6 +304,11 @@ class Fib:
             return True
         interface = self._interfaces.find(sw_if_index)
         return interface is not None and interface.unnumbered == cover_interface
+
+
+def without(paths: tuple[Path, ...], sw_if_index: int) -> tuple[Path, ...]:
+    """The same paths, those by that interface dead."""
+    return tuple(replace(p, dead=True) if p.sw_if_index == sw_if_index else p for p in paths)
 
 
 def _same_path(one: Path, other: Path) -> bool:

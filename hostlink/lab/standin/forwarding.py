@@ -71,6 +71,8 @@ def _resolve_path(
 
 
 def _forwarding_of(state: State, table: Table, entry: Entry, path: Path, depth: int) -> Forwarding | None:
+    if path.dead:
+        return None
     special = _SPECIAL.get(path.type)
     if special is not None:
         return Forwarding(special, path.sw_if_index)

@@ -234,6 +234,8 @@ _LOCAL = {ICMP: "ip4-icmp-input", UDP: "ip4-udp-lookup"}
 def _refused(context: Context, packet: Packet, header: Ip4) -> str | None:
     if header.protocol in (TCP, UDP) and not _partial(packet.offload) and not _l4_valid(packet, header):
         return "bad tcp checksum" if header.protocol == TCP else "bad udp checksum"
+    if header.protocol == UDP and udp_bytes(packet.data, header.header_bytes) > header.total_bytes:
+        return "inconsistent udp/ip lengths"
     state = context.state
     table = state.fib.of_interface(4, packet.rx)
     back = forwarding.lookup(state, table, header.source)
@@ -242,6 +244,11 @@ def _refused(context: Context, packet: Packet, header: Ip4) -> str | None:
     if back.kind is Kind.DROP and header.destination != LIMITED_BROADCAST:
         return "ip4 source lookup miss"
     return None
+
+
+def udp_bytes(data: bytes, header_bytes: int) -> int:
+    """What the UDP header says of its length."""
+    return int.from_bytes(data[header_bytes + 4 : header_bytes + 6])
 
 
 def _l4_valid(packet: Packet, header: Ip4) -> bool:

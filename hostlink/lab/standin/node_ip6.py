@@ -227,6 +227,8 @@ def _refused(context: Context, packet: Packet, header: Ip6) -> str | None:
         valid = partial or no_checksum
         if not valid and not l4_checksum_valid(data, 40, header.source, header.destination, header.next_header):
             return "bad udp checksum" if header.next_header == UDP else "bad icmp checksum"
+    if header.next_header == UDP and int.from_bytes(packet.data[44:46]) > header.payload_bytes:
+        return "inconsistent udp/ip lengths"
     if header.next_header == ICMP6 or is_link_local(header.source):
         return None
     state = context.state

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from hostlink.lab.standin.fib import Path
+from hostlink.lab.standin.fib import Path, without
 from hostlink.lab.standin.interfaces import NONE
 from hostlink.lab.standin.retvals import UNSPECIFIED, Refused
 
@@ -39,6 +39,11 @@ class Redirects:
         if self.count == 0:
             self.enabled = False
         self.by_interface.pop(_slot(rx_sw_if_index), None)
+
+    def forget_interface(self, sw_if_index: int) -> None:
+        """Redirects to an interface that goes stay, and drop."""
+        for rx, paths in self.by_interface.items():
+            self.by_interface[rx] = without(paths, sw_if_index)
 
     def find(self, rx_sw_if_index: int) -> tuple[Path, ...] | None:
         """Paths for a punted packet, or None when it is dropped."""

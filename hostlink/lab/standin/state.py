@@ -5,6 +5,7 @@ Nothing here opens a socket; the clock is given, so that a test can be at any ti
 
 from __future__ import annotations
 
+import enum
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -48,6 +49,15 @@ class Datagram:
         return bytes(data)
 
 
+class InterfaceEvent(enum.Flag):
+    ADMIN_UP = enum.auto()
+    ADMIN_DOWN = enum.auto()
+    LINK_UP = enum.auto()
+    LINK_DOWN = enum.auto()
+    ADDED = enum.auto()
+    DELETED = enum.auto()
+
+
 class State:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
@@ -61,8 +71,17 @@ class State:
         self.fragments: dict[bytes, Datagram] = {}
         self.errors: Counter[tuple[str, str]] = Counter()
         """Packets by (node, reason), as `show errors` prints them."""
-        self.on_interface_event: Callable[[Interface, bool], None] = lambda _interface, _deleted: None
-        """Called when an interface's state changed; deleted: it is gone."""
+        self.proxy_arp_enabled: set[int] = set()
+        """Interfaces by number for which the proxy was asked for. VPP forgets none when the interface goes."""
+        self.acl_slots: dict[str, dict[tuple[int, str], int]] = {"input": {}, "output": {}}
+        """Classifier tables by (sw_if_index, slot). VPP forgets none when the interface goes."""
+        self.interface_events: dict[int, InterfaceEvent] = {}
+        """What happened to interfaces and was not yet told; several changes at once become one."""
+
+    def happened(self, interface: Interface, event: InterfaceEvent) -> None:
+        """To be told to those who want interface events, when the requests at hand are done."""
+        index = interface.sw_if_index
+        self.interface_events[index] = self.interface_events.get(index, InterfaceEvent(0)) | event
 
     def error(self, node: str, reason: str) -> None:
         self.errors[(node, reason)] += 1

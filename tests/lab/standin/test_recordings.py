@@ -1,21 +1,19 @@
-"""Replays on the stand-in what was recorded from a real VPP 26.06: same requests, same replies; same frames, same frames.
+"""Replays on the stand-in what was recorded from a real VPP 26.06: same requests, same replies; same frames, same
+frames.
 
-What cannot be the same is left out of the comparison, and nothing else: numbers that VPP gives to its own objects, ages,
-random identifications of packets, made-up MACs, and the process id.
+What cannot be the same is left out of the comparison, and nothing else: numbers that VPP gives to its own objects,
+ages, random identifications of packets, made-up MACs, and the process id.
 """
 
 from __future__ import annotations
 
 import json
-import struct
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hostlink.lab.standin.bench import Bench
-from hostlink.lab.standin.codec import Codec
-from hostlink.lab.standin.definitions import api
 from hostlink.lab.standin.packet import IPV4, IPV6, Offload
 
 RECORDINGS = Path(__file__).parent.parent / "recordings"
@@ -43,7 +41,7 @@ def comparable(value: Any) -> Any:
 
 
 def answers_of(name: str, answers: list[tuple[str, Any]]) -> list[Any]:
-    """Details of a dump may come in any order of VPP's hashes; events and replies keep theirs."""
+    """Details of a dump may come in any order of VPP's hashes."""
     found = [(answer, comparable(fields)) for answer, fields in answers]
     return sorted(found, key=repr) if name.endswith("_dump") else found
 
@@ -63,13 +61,18 @@ def canonical(frame: bytes) -> bytes:
 class Replay:
     def __init__(self) -> None:
         self.bench = Bench({"up0": 1500, "in0": 1500, "pod0": 1500})
-        self._codec = Codec(api())
+        self.events: tuple[list[Any], list[Any]] = [], []
+        """Recorded and replayed. They come by themselves: with VPP after the reply, or with a later one."""
 
     def request(self, step: dict[str, Any]) -> tuple[list[Any], list[Any]]:
         name = step["request"]
         recorded = [(answer["name"], unplain(answer["fields"])) for answer in step["answers"]]
         replayed = self.bench.send(name, unplain(step["fields"]))
-        return answers_of(name, recorded), answers_of(name, replayed)
+        return self._without_events(0, name, recorded), self._without_events(1, name, replayed)
+
+    def _without_events(self, side: int, name: str, answers: list[tuple[str, Any]]) -> list[Any]:
+        self.events[side].extend(comparable(fields) for answer, fields in answers if answer.endswith("_event"))
+        return answers_of(name, [answer for answer in answers if not answer[0].endswith("_event")])
 
     def send(self, step: dict[str, Any]) -> tuple[list[Any], list[Any]]:
         offload = Offload(**step["offload"]) if step["offload"] else None
@@ -101,8 +104,9 @@ def test_the_stand_in_does_what_was_recorded(name: str) -> None:
         recorded, replayed = replay.request(step) if "request" in step else replay.send(step)
         what = step.get("request") or f"frame into {step['port']}: {step['send']}"
         assert replayed == recorded, f"step {number}, {what} {step.get('fields', '')}"
+    recorded, replayed = replay.events
+    assert replayed == recorded, "interface events"
 
 
 def test_there_are_recordings() -> None:
     assert len(NAMES) > 20
-    assert struct.calcsize(">Q") == 8
