@@ -80,10 +80,12 @@ async def find_link(
     wanted_index = await _default_route_link(nl) if default_route else None
     if default_route and wanted_index is None:
         return None
+    named = await read_link(nl, name) if name is not None else None
+    links = await read_links(nl) if name is None else (named,)
     found = [
         link
-        for link in await read_links(nl)
-        if (name is None or name in (link.name, *link.altnames))
+        for link in links
+        if link is not None
         and (mac is None or link.mac == mac.lower())
         and (wanted_index is None or link.index == wanted_index)
         and (pci is None or read_driver(nl.namespace_fd, link.name).pci_address == pci.lower())

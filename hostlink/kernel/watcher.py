@@ -40,6 +40,8 @@ WITH_NEIGHBOURS = (*ALL_BUT_NEIGHBOURS, uapi.RTNLGRP_NEIGH)
 
 _AT_ONCE = 500
 """Datagrams that are read before what they say is handed on: bounds the delay, and the time other tasks wait."""
+_MOST = 20_000
+"""More than fit in the receive buffer: who finds that many waiting reads slower than they come."""
 
 
 class Changed(NamedTuple):
@@ -79,10 +81,14 @@ class Watcher:
         return self._pending.pop(0)
 
     def pending(self) -> list[Changed]:
-        """What is there now, without waiting; it is taken out."""
-        found = _distinct(self._pending, self._queued())
-        self._pending = []
-        return found
+        """All that is there now, without waiting; it is taken out. Said as an overflow if it does not end."""
+        found, self._pending = self._pending, []
+        for _ in range(_MOST // _AT_ONCE):
+            more = self._queued()
+            if not more:
+                return found
+            found = _distinct(found, more)
+        return _distinct(found, [Changed("overflow")])
 
     async def _receive(self) -> list[Changed]:
         try:
@@ -91,7 +97,7 @@ class Watcher:
             return _overflow(error)
 
     def _queued(self) -> list[Changed]:
-        """Up to _AT_ONCE datagrams that wait already (trio's sockets do not block beneath)."""
+        """What up to _AT_ONCE datagrams say that wait already (trio's sockets do not block beneath)."""
         found: dict[Changed, None] = {}
         for _ in range(_AT_ONCE):
             try:

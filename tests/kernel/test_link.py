@@ -47,6 +47,18 @@ async def test_move_is_refused_with_its_reason(wired, away):
             await link.move_to_namespace(nl, 1, "hl-kt-nowhere")
 
 
+async def test_moved_link_comes_back_under_its_number(wired, away):
+    """Programs that know it by its ifindex go on (F56); where the number is taken, that is said."""
+    async with open_netlink(wired) as nl, open_netlink(away) as there:
+        index = await index_of(nl, "eth1")
+        await link.move_to_namespace(nl, index, away, 77)
+        assert (await read_link(there, "eth1")).index == 77
+        with pytest.raises(KernelRefused, match="EBUSY"):
+            await link.move_to_namespace(there, 77, f"/run/netns/{wired}", 1)
+        await link.move_to_namespace(there, 77, f"/run/netns/{wired}", index)
+        assert await index_of(nl, "eth1") == index
+
+
 async def test_attributes_one_by_one(wired):
     async with open_netlink(wired) as nl:
         index = await index_of(nl, "eth1")

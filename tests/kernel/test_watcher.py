@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address, ip_network
+
 import trio
 import trio.testing
 
+from hostlink.core.model import NextHop, Route
+from hostlink.core.operations import AddHostRoute
+from hostlink.kernel.apply import apply_host
 from hostlink.kernel.netlink import Changed, open_netlink, open_watcher
 from hostlink.kernel.snapshot import read_link
 from hostlink.kernel.watcher import WITH_NEIGHBOURS
@@ -46,6 +51,19 @@ async def test_what_is_queued_is_said_once(wired):
     async with open_watcher(wired) as watcher:
         wired.ip("link set eth1 mtu 1400\n link set eth1 mtu 1401\n link set eth1 mtu 1402")
         assert watcher.pending() == [Changed("link", index)]
+        assert watcher.pending() == []
+
+
+async def test_nothing_is_left_behind_others_noise(wired):
+    """Thousands of routes of another link queue up before the one change that matters."""
+    wired.ip("link add br7 type bridge\n link set br7 up\n addr add 198.51.100.1/24 dev br7")
+    async with open_netlink(wired) as nl, open_watcher(wired) as watcher:
+        index = (await read_link(nl, "br7")).index
+        hops = (NextHop(index, ip_address("198.51.100.2")),)
+        routes = [Route(ip_network((0x0A000000 + (n << 8), 24)), 254, hops) for n in range(2000)]
+        assert await apply_host(nl, [AddHostRoute(index, index, route) for route in routes]) == []
+        wired.ip("rule add pref 9 iif eth1 lookup 100")
+        assert watcher.pending()[-1] == Changed("rule", None)
         assert watcher.pending() == []
 
 
