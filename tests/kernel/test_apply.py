@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import IPv4Address, ip_address, ip_interface, ip_network
 
 import pytest
@@ -225,6 +226,19 @@ async def test_f16_expiring_default_keeps_its_expiry(two_links):
     shown = two_links.ip("-6 route show default")
     assert "proto ra" in shown
     assert "expires 1" in shown
+
+
+async def test_route_comes_back_with_another_metric_if_the_plan_says_so(two_links):
+    """A default by router advertisement must not have the metric of the one that the kernel makes itself."""
+    two_links.ip("-6 route add default via fe80::1 dev eth1 proto ra expires 1800 pref high")
+    async with open_netlink(two_links) as nl:
+        view = await read_view(nl, "eth1")
+        (default,) = [route for route in view.routes if str(route.prefix) == "::/0"]
+        worse = replace(default, metric=default.metric + 1)
+        assert await apply_host(nl, [op.AddHostRoute(view.link.index, view.link.index, worse)]) == []
+    shown = two_links.ip("-6 route show default")
+    assert shown.count("via fe80::1 dev eth1 proto ra metric 1025 expires") == 1
+    assert shown.count("pref high") == 2
 
 
 async def test_f13_lifetimes_of_an_address_go_on(wired):
