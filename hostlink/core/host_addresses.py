@@ -11,7 +11,7 @@ subnet along with its primary one (F14), so it is set to 1 while an IPv4 address
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from hostlink.core.model import Address, Family, HostView, IPAddress, Prefix
@@ -56,9 +56,9 @@ def usable(address: Address) -> bool:
 
 
 def addresses_to_add(desired: HostView, actual: HostView) -> Iterator[HostOperation]:
-    """In the wanted order. One that is there and differs is deleted right before it is added."""
+    """So that they end in the wanted order. One that is there and differs is deleted right before it is added."""
     index, there = actual.link.index, {_identity(address): address for address in actual.addresses}
-    for address in desired.addresses:
+    for address in _in_order_of_adding(desired.addresses):
         if address.valid_lifetime_s == 0:
             continue  # it has run out, and the kernel refuses it
         old = there.get(_identity(address))
@@ -67,6 +67,13 @@ def addresses_to_add(desired: HostView, actual: HostView) -> Iterator[HostOperat
         if old is not None:
             yield from _delete(old, desired, actual)
         yield AddHostAddress(index, _to_add(address))
+
+
+def _in_order_of_adding(addresses: Sequence[Address]) -> list[Address]:
+    """IPv4 keeps the order of adding, its first one is the primary; IPv6 puts the newest first, and prefers it."""
+    ipv4 = [address for address in addresses if address.family is Family.IPV4]
+    ipv6 = [address for address in addresses if address.family is Family.IPV6]
+    return [*ipv4, *reversed(ipv6)]
 
 
 def _delete(old: Address, desired: HostView, actual: HostView) -> Iterator[HostOperation]:

@@ -60,13 +60,13 @@ def plan_host(desired: HostView, actual: HostView, *, exact: bool = False) -> tu
         *(AddAltname(index, name) for name in desired.link.altnames if name not in actual.link.altnames),
         *addresses_to_add(desired, actual),
         *([SetHostLink(index, up=True)] if desired.link.up and not actual.link.up else []),
-        *_routes(desired, actual, kernel_made=False),
+        *_routes(desired, actual),
         *(AddHostNeighbour(index, one) for one in desired.neighbours if one not in actual.neighbours),
         *_rules(desired.rules, actual.rules),
     ]
     if exact and not plan:
         plan += [*_routes_gone(desired, actual), *addresses_to_delete(desired, actual)]
-    return tuple(plan or _routes(desired, actual, kernel_made=True))
+    return tuple(plan or _kernels_routes(desired, actual))
 
 
 # ---------------------------------------------------------------------------------------------------- link and sysctls
@@ -108,17 +108,21 @@ class KernelMakes:
         return route.table == RT_TABLE_LOCAL or route.prefix.is_multicast or route.prefix in self._networks
 
 
-def _routes(desired: HostView, actual: HostView, *, kernel_made: bool) -> Iterator[HostOperation]:
+def _routes(desired: HostView, actual: HostView) -> Iterator[HostOperation]:
     there = {_comparable(route, {}) for route in actual.routes}
-    index = {desired.link.index: actual.link.index}
-    kernel = KernelMakes(desired.addresses)
-    missing = [
-        route
-        for route in desired.routes
-        if kernel.made(route) is kernel_made and _comparable(route, index) not in there
-    ]
+    index, kernel = {desired.link.index: actual.link.index}, KernelMakes(desired.addresses)
+    missing = [r for r in desired.routes if not kernel.made(r) and _comparable(r, index) not in there]
     for route in sorted(missing, key=_by_gateway):
         yield AddHostRoute(actual.link.index, desired.link.index, route)
+
+
+def _kernels_routes(desired: HostView, actual: HostView) -> Iterator[HostOperation]:
+    """By what they lead to: the source that the kernel gives them depends on which address came first."""
+    there = {(route.table, route.prefix, route.type, route.metric) for route in actual.routes}
+    kernel = KernelMakes(desired.addresses)
+    for route in desired.routes:
+        if kernel.made(route) and (route.table, route.prefix, route.type, route.metric) not in there:
+            yield AddHostRoute(actual.link.index, desired.link.index, route)
 
 
 def _routes_gone(desired: HostView, actual: HostView) -> Iterator[HostOperation]:

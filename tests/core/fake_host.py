@@ -85,7 +85,7 @@ class FakeHost:
         if wanted.up is True and not self.link.up:
             self.link = replace(self.link, up=True)
             if not any(one.interface.is_link_local for one in self.addresses if one.family == 6):
-                self.addresses.append(Address(AUTOMATIC, scope=253, flags=IFA_F_PERMANENT, protocol=3))
+                self._put(Address(AUTOMATIC, scope=253, flags=IFA_F_PERMANENT, protocol=3))
             self._add_made()
         if wanted.up is False and self.link.up:
             self.link = replace(self.link, up=False)
@@ -107,8 +107,23 @@ class FakeHost:
         flags |= IFA_F_PERMANENT if address.valid_lifetime_s is None else 0
         if address.family == 4 and any(one.interface.network == address.interface.network for one in self._four()):
             flags |= SECONDARY
-        self.addresses.append(replace(address, flags=flags))
+        self._put(replace(address, flags=flags))
         self._add_made()
+
+    def _put(self, address: Address) -> None:
+        """net/ipv6/addrconf.c, ipv6_link_dev_addr: before the first of its scope; link-local ones last."""
+        at = len(self.addresses)
+        if address.family == 6:
+            narrow = address.interface.is_link_local
+            at = next(
+                (
+                    n
+                    for n, one in enumerate(self.addresses)
+                    if one.family == 6 and one.interface.is_link_local >= narrow
+                ),
+                at,
+            )
+        self.addresses.insert(at, address)
 
     def _four(self) -> list[Address]:
         return [one for one in self.addresses if one.family == 4]
