@@ -148,7 +148,13 @@ def lab_faults() -> Faults:
 def _runner(node: Node, number: int, notices: Notices) -> Runner:
     config = node.config.uplinks[number]
     earlier = next((one for one in _takeovers(node.config) if _configured(node.config, one) == config), None)
-    uplink = Uplink(node, config, number, earlier.capture.uplink if earlier else config.match.name or str(config.match), takeover=earlier)
+    uplink = Uplink(
+        node,
+        config,
+        number,
+        earlier.capture.uplink if earlier else config.match.name or str(config.match),
+        takeover=earlier,
+    )
     factor = node.config.timing.deadline_factor
     deadlines = {state: text.deadline_s * factor for state, text in STATES.items() if text.deadline_s is not None}
     return Runner(uplink, UplinkMachine(uplink.name, deadlines, {State.STEADY: node.config.timing.audit_s}), notices)

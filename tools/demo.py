@@ -16,7 +16,7 @@ from hostlink.lab import layout
 from hostlink.lab.flows import FlowError
 from hostlink.lab.layout import Names
 from hostlink.lab.network import Lab, LabError, down, remove_stale_labs
-from hostlink.lab.pod import pod_attach
+from hostlink.lab.pod import attach_pod
 from hostlink.lab.proofs import every_proof, servers
 from hostlink.lab.real_vpp import VppDidNotStart
 from hostlink.lab.stage import Dataplane, Stage, StageError, best, open_stage, why_missing
@@ -99,7 +99,7 @@ async def demo(lab: Lab | None, hold: bool) -> None:
         print(await stage.on_host("ip", "-details", "address", "show", "dev", layout.NIC))
         await take_over(stage)
         async with servers(stage.lab):
-            await pod_attach(stage.lab, stage.api_socket)
+            await attach_pod(stage.api_socket)
             await prove(stage)
         await views(stage)
         if hold:

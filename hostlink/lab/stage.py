@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -72,6 +73,7 @@ class Stage:
     api_socket: Path
     config: Path
     daemon: subprocess.Popen[bytes] | None = None
+    vpp: subprocess.Popen[bytes] | None = None
     environment: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -95,6 +97,10 @@ class Stage:
         assert self.daemon is not None, "no daemon was started"
         self.daemon.send_signal(number)
         return await self.wait_daemon(within_s)
+
+    def kill_vpp(self) -> None:
+        """SIGKILL to VPP; returns when it is gone. Start another by `running`."""
+        _kill(self.vpp)
 
     async def wait_daemon(self, within_s: float = 30.0) -> int:
         """Wait until the daemon has ended by itself."""
@@ -183,19 +189,20 @@ def _kill(process: subprocess.Popen[bytes] | None) -> None:
 
 
 @asynccontextmanager
-async def running(stage: Stage, environment: Mapping[str, str]) -> AsyncIterator[subprocess.Popen[bytes]]:
+async def running(stage: Stage, environment: Mapping[str, str]) -> AsyncIterator[None]:
     """The stage's VPP, real or not, for the length of the block."""
     if stage.dataplane.real:
         binary = find_vpp()
         assert binary is not None, "the dataplane was chosen although there is no VPP"
         async with running_vpp(binary, stage.lab.vpp, stage.directory) as vpp:
-            yield vpp.process
+            stage.vpp = vpp.process
+            yield
         return
     argv = [sys.executable, "-m", "hostlink.lab.standin", "--api-socket", str(stage.api_socket)]
-    process = _start(stage.lab.vpp, argv, stage.directory / "vpp.log", environment)
+    stage.vpp = process = _start(stage.lab.vpp, argv, stage.directory / "vpp.log", environment)
     try:
         await _wait_socket(stage, process)
-        yield process
+        yield
     finally:
         _kill(process)
 
@@ -203,11 +210,16 @@ async def running(stage: Stage, environment: Mapping[str, str]) -> AsyncIterator
 async def _wait_socket(stage: Stage, process: subprocess.Popen[bytes], within_s: float = 10.0) -> None:
     with trio.move_on_after(within_s):
         while process.poll() is None:
-            if stage.api_socket.exists():
+            if _answers(stage.api_socket):
                 return
             await trio.sleep(_POLL_S)
     text = (stage.directory / "vpp.log").read_text(errors="replace")
     raise StageError(f"the stand-in VPP did not come up:\n{text}")
+
+
+def _answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        return probe.connect_ex(os.fspath(path)) == 0
 
 
 def _configuration(stage: Stage, settings: str) -> str:

@@ -89,7 +89,7 @@ async def _bring_home(host: Netlink, takeover: Takeover) -> Link:
             link = await find_link(there, name=parking.name)
             if link is not None and link.mac == nic.mac:
                 await kernel_link.set_promiscuous(there, link.index, takeover.last_good.link.promiscuous)
-                await kernel_link.move_to_namespace(there, link.index, None)
+                await _move_home(host, there, link, nic)
     link = await _at_home(host, nic)
     if link is None:
         raise fail(
@@ -100,6 +100,12 @@ async def _bring_home(host: Netlink, takeover: Takeover) -> Link:
     if link.name != nic.name:
         await kernel_link.rename(host, link.index, nic.name)
     return link
+
+
+async def _move_home(host: Netlink, there: Netlink, link: Link, nic: Link) -> None:
+    """With the ifindex that it had, where nobody has taken it meanwhile: some programs know links by number (F56)."""
+    taken = any(other.index == nic.index for other in await read_links(host))
+    await kernel_link.move_to_namespace(there, link.index, None, None if taken else nic.index)
 
 
 async def _at_home(host: Netlink, nic: Link) -> Link | None:

@@ -100,11 +100,11 @@ async def _attach_host_link(uplink: Uplink) -> None:
         mac=nic.mac,
         mtu_bytes=nic.mtu_bytes,
         namespace=uplink.node.host_namespace,
+        tag=host_tag(uplink.name),
         number=uplink.number,
     )
     attach = attach_tap if takeover.host_link == "tap" else attach_veth
     sw_if_index = await attach(dataplane.session, end)
-    await dataplane.tag(sw_if_index, host_tag(uplink.name))
     await dataplane.ensure_filter()
     made = await dataplane.interface(sw_if_index)
     foreign = None if made is None else await dataplane.free_output_slot(made)
@@ -137,10 +137,10 @@ async def _park(uplink: Uplink) -> None:
 async def _attach_nic(uplink: Uplink) -> None:
     takeover, dataplane = uplink.taken(), uplink.node.dataplane()
     nic = takeover.capture.view.link
-    sw_if_index = await DRIVERS[takeover.driver].attach(dataplane.session, takeover.parking.name, nic.mac)
+    driver, tag = DRIVERS[takeover.driver], uplink_tag(uplink.name)
+    sw_if_index = await driver.attach(dataplane.session, takeover.parking.name, nic.mac, tag)
     # The MTU first: VPP's default is 9000, and one packet above the device's wedges its transmit ring for good.
     await dataplane.apply([SetMtu(sw_if_index, nic.mtu_bytes)])
-    await dataplane.tag(sw_if_index, uplink_tag(uplink.name))
 
 
 async def _show(uplink: Uplink) -> None:

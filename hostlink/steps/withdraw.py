@@ -34,8 +34,7 @@ async def withdraw(uplink: Uplink) -> list[VppRefused]:
     ports = await dataplane.find(uplink.name)
     if ports.uplink is not None and ports.host is not None:
         refusals += await _empty(dataplane, ports.uplink, ports.host)
-    if ports.host is not None:
-        refusals += await _detach_host_link(uplink, ports.host)
+    refusals += await _detach_host_link(uplink, ports.host)
     refusals += await _detach_nic(uplink)
     if not uplink.node.contributions:
         await dataplane.drop_filter()
@@ -81,13 +80,15 @@ async def _ask(dataplane: Dataplane, requests: list[Request]) -> list[VppRefused
     return refusals
 
 
-async def _detach_host_link(uplink: Uplink, host: VppInterface) -> list[VppRefused]:
+async def _detach_host_link(uplink: Uplink, host: VppInterface | None) -> list[VppRefused]:
+    """A tap is born with its tag. A veth's inner end is known by name, so one that never got its tag is found too."""
     dataplane, takeover = uplink.node.dataplane(), uplink.takeover
     try:
-        await dataplane.unbind_filter(host.sw_if_index)
+        if host is not None:
+            await dataplane.unbind_filter(host.sw_if_index)
         if takeover is not None and takeover.inner_name is not None:
             await detach_veth(dataplane.session, takeover.inner_name)
-        else:
+        elif host is not None:
             await detach_tap(dataplane.session, host.sw_if_index)
     except VppRefused as refusal:
         return [refusal]

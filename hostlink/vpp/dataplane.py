@@ -18,7 +18,7 @@ from hostlink.vpp import read
 from hostlink.vpp.filter import bound_tables, delete_filter_table, ensure_filter_table, find_filter_table
 from hostlink.vpp.messages import messages_for, output_filter
 from hostlink.vpp.routes import apply_routes, own_source
-from hostlink.vpp.session import Request, Session, raise_first
+from hostlink.vpp.session import Session, raise_first
 from hostlink.vpp.tags import Ports, find_ports, is_host_tag
 
 _ROUTES = (op.AddVppRoute, op.DeleteVppRoute)
@@ -46,10 +46,6 @@ class Dataplane:
         """One interface as it is now."""
         every = await read.read_interfaces(self.session)
         return next((one for one in every if one.sw_if_index == sw_if_index), None)
-
-    async def tag(self, sw_if_index: int, tag: str) -> None:
-        """Name an interface as ours."""
-        await self.session.request("sw_interface_tag_add_del", is_add=True, sw_if_index=sw_if_index, tag=tag)
 
     async def read_uplink(self, uplink: VppInterface, host: VppInterface) -> VppUplink:
         """Everything set for one uplink."""

@@ -16,8 +16,12 @@ from dataclasses import dataclass
 from hostlink.vpp.drivers.af_packet import AfPacket
 from hostlink.vpp.session import Session
 
-TAP_ATTACH_PERSIST = 4 | 8
-"""tap_flags of vnet/devices/tap/tapv2.api: TAP_API_FLAG_PERSIST | TAP_API_FLAG_ATTACH."""
+TAP_FLAGS = 1 | 4 | 8
+"""tap_flags of vnet/devices/tap/tapv2.api: GSO | PERSIST | ATTACH.
+
+GSO, because what the uplink's af_packet takes in may be a merged segment of several (veth and virtio peers, and GRO of
+any NIC), and VPP drops these at a tap without it ("gso disabled on itf", read: plugins/tap/tx_node.c, 26.06).
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,7 @@ class HostEnd:
     mtu_bytes: int
     namespace: str
     """The host's network namespace as VPP understands it: `pid:<pid>` or a path below /proc or /run/netns."""
+    tag: str
     number: int = 0
     """Which uplink this is, from 0: the tap's id, and the last byte of VPP's own MAC."""
 
@@ -58,14 +63,15 @@ async def attach_tap(session: Session, end: HostEnd) -> int:
         host_mtu_size=end.mtu_bytes,
         host_namespace_set=True,
         host_namespace=end.namespace,
-        tap_flags=TAP_ATTACH_PERSIST,
+        tap_flags=TAP_FLAGS,
+        tag=end.tag,
     )
     return int(reply.sw_if_index)
 
 
 async def attach_veth(session: Session, end: HostEnd) -> int:
     """VPP opens the inner end of the veth. Returns the sw_if_index. Raises VppError."""
-    return await AfPacket().attach(session, end.name, vpp_side_mac(end.number))
+    return await AfPacket().attach(session, end.name, vpp_side_mac(end.number), end.tag)
 
 
 async def detach_tap(session: Session, sw_if_index: int) -> None:
@@ -74,5 +80,5 @@ async def detach_tap(session: Session, sw_if_index: int) -> None:
 
 
 async def detach_veth(session: Session, name: str) -> None:
-    """VPP closes the inner end."""
+    """VPP closes the inner end, where it has it, under whatever tag."""
     await AfPacket().detach(session, name)

@@ -163,7 +163,7 @@ async def read_shared(session: Session, punted_l4: frozenset[tuple[Family, int]]
     redirects: set[Redirect] = set()
     for af, family in enumerate(FAMILIES):
         details = await session.dump("ip_punt_redirect_v2_dump", sw_if_index=NO_INDEX, af=af)
-        redirects |= {_redirect(item.punt, family) for item in details}
+        redirects |= {_redirect(item.punt, family) for item in details if item.punt.n_paths}
     ranges = {_proxy_range(item.proxy) for item in await session.dump("proxy_arp_dump")}
     return VppShared(frozenset(redirects), frozenset(ranges), punted_l4)
 

@@ -116,7 +116,7 @@ class ApiServer:
     def _answer(self, message: MessageDef, request: Values, fault: Fault | None) -> None:
         if fault is not None and fault.action == "drop":
             return
-        replies = self._carry_out(message, request) if fault is None else [{"retval": fault.retval}]
+        replies = self._carry_out(message, request) if fault is None else _refusal(message, fault)
         client = self._clients.get(request["client_index"])
         if client is None or message.reply is None:
             return
@@ -156,3 +156,9 @@ def _numbered(without: frozenset[str]) -> dict[str, int]:
     for number, name in enumerate((n for n in names if n not in numbers), FIRST_OTHER):
         numbers[name] = number
     return numbers
+
+
+def _refusal(message: MessageDef, fault: Fault) -> list[Mapping[str, Any]]:
+    """A dump has no retval: what VPP cannot dump is just not there."""
+    is_dump = message.reply is not None and message.reply.endswith("_details")
+    return [] if is_dump else [{"retval": fault.retval}]

@@ -15,11 +15,11 @@ from hostlink.vpp.session import Session
 class Driver(Protocol):
     """What every driver module offers."""
 
-    async def attach(self, session: Session, name: str, mac: str) -> int:
-        """VPP opens the NIC `name` of its own namespace. Returns the sw_if_index. Raises VppError."""
+    async def attach(self, session: Session, name: str, mac: str, tag: str) -> int:
+        """VPP opens the NIC `name` of its own namespace and tags it. Returns the sw_if_index. Raises VppError."""
 
     async def detach(self, session: Session, name: str) -> bool:
-        """VPP lets go of the NIC. Returns False where VPP did not have it. Raises VppError."""
+        """VPP lets go of the NIC, tagged or not. Returns False where VPP did not have it. Raises VppError."""
 
 
 DRIVERS: dict[str, Driver] = {"af_packet": af_packet.AfPacket()}

@@ -19,8 +19,8 @@ CHECKSUM_GSO_OFFLOAD = 2
 class AfPacket:
     """The af_packet driver (VPP: plugins/af_packet/af_packet.api)."""
 
-    async def attach(self, session: Session, name: str, mac: str) -> int:
-        """Open the device `name` of VPP's namespace with that MAC. Returns the sw_if_index."""
+    async def attach(self, session: Session, name: str, mac: str, tag: str) -> int:
+        """Open the device `name` of VPP's namespace with that MAC, and tag it. Returns the sw_if_index."""
         reply = await session.request(
             "af_packet_create_v3",
             mode=ETHERNET_MODE,
@@ -31,7 +31,9 @@ class AfPacket:
             num_rx_queues=1,
             num_tx_queues=1,
         )
-        return int(reply.sw_if_index)
+        sw_if_index = int(reply.sw_if_index)
+        await session.request("sw_interface_tag_add_del", is_add=True, sw_if_index=sw_if_index, tag=tag)
+        return sw_if_index
 
     async def detach(self, session: Session, name: str) -> bool:
         """Close the device; False where VPP has none of that name."""
