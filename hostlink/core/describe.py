@@ -124,6 +124,8 @@ def _on_link(operation: op.HostOperation) -> str:
             return f"set {', '.join(_attributes(operation)) or 'nothing'}"
         case op.AddAltname(_, name):
             return f"add altname {name}"
+        case op.ChangeHostAddress(_, address):
+            return f"settle address {_address(address)}"
         case op.AddHostAddress(_, address) | op.DeleteHostAddress(_, address):
             return f"{_verb(operation)} address {_address(address)}"
         case op.AddHostRoute(route=route) | op.DeleteHostRoute(route=route):

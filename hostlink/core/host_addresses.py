@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from hostlink.core.model import Address, Family, HostView, IPAddress, Prefix
-from hostlink.core.operations import AddHostAddress, DeleteHostAddress, HostOperation, SetSysctl
+from hostlink.core.operations import AddHostAddress, ChangeHostAddress, DeleteHostAddress, HostOperation, SetSysctl
 
 # include/uapi/linux/if_addr.h
 IFA_F_NODAD = 0x02
@@ -67,6 +67,19 @@ def addresses_to_add(desired: HostView, actual: HostView) -> Iterator[HostOperat
         if old is not None:
             yield from _delete(old, desired, actual)
         yield AddHostAddress(index, _to_add(address))
+
+
+def addresses_to_settle(desired: HostView, actual: HostView) -> Iterator[HostOperation]:
+    """IPv6 addresses that were added without a probe, and not by whoever first added them: NODAD is taken off again.
+
+    The kernel changes flags in place and probes nothing for it (net/ipv6/addrconf.c, inet6_addr_modify; run on 6.18).
+    """
+    there = {_identity(address): address for address in actual.addresses}
+    for address in desired.addresses:
+        old = there.get(_identity(address))
+        if address.family is Family.IPV6 and old is not None and old.flags & ~address.flags & IFA_F_NODAD:
+            flags = address.flags & (SETTABLE_FLAGS | IFA_F_OPTIMISTIC)
+            yield ChangeHostAddress(actual.link.index, replace(old, flags=flags))
 
 
 def _in_order_of_adding(addresses: Sequence[Address]) -> list[Address]:

@@ -208,6 +208,14 @@ class AddHostAddress:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangeHostAddress:
+    """Gives an address that is there the flags and lifetimes that `address` says; nothing is probed again."""
+
+    link_index: int
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
 class DeleteHostAddress:
     link_index: int
     address: Address
@@ -244,6 +252,7 @@ HostOperation = (
     | AddAltname
     | SetSysctl
     | AddHostAddress
+    | ChangeHostAddress
     | DeleteHostAddress
     | AddHostRoute
     | DeleteHostRoute

@@ -13,6 +13,10 @@ goes down alone: the kernel takes its routes and IPv6 addresses away with it. Wi
 deleted when all that it has is there: routes by a gateway first, addresses last. And what the kernel makes by itself
 (the routes of an address, table `local`, multicast) is only added when it is the only thing that is still missing.
 
+A default route by router advertisement comes back one metric worse where the kernel reads advertisements: with the
+metric of the kernel's own, the kernel would drop the rest of each later advertisement, prefixes included (measured,
+Linux 6.18). It bridges the time to the next one, and expires.
+
 Of addresses: host_addresses.py.
 (kernel: include/uapi/linux/rtnetlink.h, include/uapi/linux/fib_rules.h)
 """
@@ -23,7 +27,13 @@ import struct
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from hostlink.core.host_addresses import IFA_F_NOPREFIXROUTE, addresses_to_add, addresses_to_delete, on_link
+from hostlink.core.host_addresses import (
+    IFA_F_NOPREFIXROUTE,
+    addresses_to_add,
+    addresses_to_delete,
+    addresses_to_settle,
+    on_link,
+)
 from hostlink.core.model import Address, HostView, Link, Route, Rule
 from hostlink.core.operations import (
     AddAltname,
@@ -38,6 +48,7 @@ from hostlink.core.operations import (
 
 # include/uapi/linux/rtnetlink.h
 RTPROT_KERNEL = 2
+RTPROT_RA = 9
 RT_TABLE_LOCAL = 255
 
 # include/uapi/linux/fib_rules.h: struct fib_rule_hdr ends with its flags.
@@ -66,7 +77,7 @@ def plan_host(desired: HostView, actual: HostView, *, exact: bool = False) -> tu
     ]
     if exact and not plan:
         plan += [*_routes_gone(desired, actual), *addresses_to_delete(desired, actual)]
-    return tuple(plan or _kernels_routes(desired, actual))
+    return tuple(plan or [*addresses_to_settle(desired, actual), *_kernels_routes(desired, actual)])
 
 
 # ---------------------------------------------------------------------------------------------------- link and sysctls
@@ -112,8 +123,22 @@ def _routes(desired: HostView, actual: HostView) -> Iterator[HostOperation]:
     there = {_comparable(route, {}) for route in actual.routes}
     index, kernel = {desired.link.index: actual.link.index}, KernelMakes(desired.addresses)
     missing = [r for r in desired.routes if not kernel.made(r) and _comparable(r, index) not in there]
+    beside = _reads_advertisements(desired)
     for route in sorted(missing, key=_by_gateway):
-        yield AddHostRoute(actual.link.index, desired.link.index, route)
+        back = replace(route, metric=route.metric + 1) if beside and _advertised_default(route) else route
+        if back is route or _comparable(back, index) not in there:
+            yield AddHostRoute(actual.link.index, desired.link.index, back)
+
+
+def _reads_advertisements(view: HostView) -> bool:
+    """Whether the kernel itself acts on router advertisements there (ip-sysctl: accept_ra, forwarding)."""
+    said = dict(view.sysctls)
+    accept, forwarding = (said.get(f"ipv6/conf/{{link}}/{name}", "0") for name in ("accept_ra", "forwarding"))
+    return accept == "2" or (accept == "1" and forwarding == "0")
+
+
+def _advertised_default(route: Route) -> bool:
+    return route.protocol == RTPROT_RA and route.prefix.prefixlen == 0 and route.prefix.version == 6
 
 
 def _kernels_routes(desired: HostView, actual: HostView) -> Iterator[HostOperation]:
@@ -121,6 +146,8 @@ def _kernels_routes(desired: HostView, actual: HostView) -> Iterator[HostOperati
     there = {(route.table, route.prefix, route.type, route.metric) for route in actual.routes}
     kernel = KernelMakes(desired.addresses)
     for route in desired.routes:
+        if route.family is Family.IPV6 and route.table == RT_TABLE_LOCAL:
+            continue  # metric 0, which cannot be asked for: it would come as a second one with 1024
         if kernel.made(route) and (route.table, route.prefix, route.type, route.metric) not in there:
             yield AddHostRoute(actual.link.index, desired.link.index, route)
 

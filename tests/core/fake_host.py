@@ -62,6 +62,8 @@ class FakeHost:
                 self.link = replace(self.link, altnames=(*self.link.altnames, name))
             case op.AddHostAddress(_, address):
                 self._add_address(address)
+            case op.ChangeHostAddress(_, address):
+                self._change_address(address)
             case op.DeleteHostAddress(_, address):
                 self._delete_address(address)
             case op.AddHostRoute(_, from_index, route):

@@ -294,6 +294,24 @@ def test_a_route_on_a_nexthop_object_is_there_when_its_hops_are() -> None:
     assert plan_host(HostView(NIC, routes=(by_object,)), HostView(replace(NIC, index=NEW), routes=(there,))) == ()
 
 
+@pytest.mark.parametrize(
+    ("accept_ra", "forwarding", "metric"), [("1", "0", 1025), ("1", "1", 1024), ("2", "1", 1025), ("0", "0", 1024)]
+)
+def test_an_advertised_default_leaves_its_metric_to_the_kernels_own(
+    accept_ra: str, forwarding: str, metric: int
+) -> None:
+    sysctls = (("ipv6/conf/{link}/accept_ra", accept_ra), ("ipv6/conf/{link}/forwarding", forwarding))
+    desired = HostView(NIC, routes=(ROUTES[8],), sysctls=sysctls)
+    there = HostView(replace(NIC, index=NEW), sysctls=sysctls)
+    (add,) = plan_host(desired, there)
+    assert isinstance(add, op.AddHostRoute)
+    assert add.route == replace(ROUTES[8], metric=metric)
+    assert add.route.expires_s == 1800
+    for routes in ((add.route,), (ROUTES[8],)):
+        hop = (NextHop(NEW, ip_address("fe80::ff")),)
+        assert plan_host(desired, replace(there, routes=(replace(routes[0], next_hops=hop),))) == ()
+
+
 def test_next_hops_on_another_link_stay_on_it() -> None:
     both = replace(ROUTES[2], next_hops=(NextHop(OLD, ip_address("10.0.0.254")), NextHop(3, ip_address("10.3.0.1"))))
     there = replace(both, next_hops=(NextHop(3, ip_address("10.3.0.1")), NextHop(NEW, ip_address("10.0.0.254"))))
