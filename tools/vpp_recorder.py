@@ -216,7 +216,7 @@ def record(scenario: Scenario, program: str, plugins: str) -> list[dict[str, Any
             if isinstance(step, Request):
                 answers = [{"name": name, "fields": plain(values)} for name, values in vpp.ask(step)]
                 described: dict[str, Any] = {"request": step.name, "fields": plain(step.fields), "answers": answers}
-                wire.caught()
+                described["out"] = wire.caught()
             else:
                 wire.caught()
                 wire.send(step)

@@ -124,6 +124,7 @@ def _add_routes(state: State, interface: Interface, address: bytes, length: int)
         other = _flipped(address)
         peer = Path(sw_if_index=index, next_hop=other)
         state.fib.update(table, other, 32, INTERFACE, Source((peer,), ATTACHED))
+        state.uses_next_hop(index, other)
 
 
 def _remove_routes(state: State, interface: Interface, address: bytes, length: int) -> None:

@@ -29,4 +29,5 @@ def get_api_json(vpp: Vpp, _request: Values) -> Reply:
 
 @handles("cli_inband")
 def cli_inband(vpp: Vpp, request: Values) -> Reply:
-    return {"reply": run_command(vpp, request["cmd"])}
+    retval, text = run_command(vpp, request["cmd"])
+    return {"retval": retval, "reply": text}

@@ -8,6 +8,7 @@ from hostlink.lab.standin import fib as fibs
 from hostlink.lab.standin import ip6link
 from hostlink.lab.standin.codec import Values
 from hostlink.lab.standin.fib import Entry, Path, Source, Table
+from hostlink.lab.standin.forwarding import ALL_ONES6
 from hostlink.lab.standin.interfaces import NONE
 from hostlink.lab.standin.registry import Reply, Vpp, handles
 from hostlink.lab.standin.retvals import (
@@ -54,6 +55,7 @@ def _change(vpp: Vpp, request: Values, table: Table, prefix: tuple[bytes, int], 
     address, length = prefix
     fib = vpp.state.fib
     if request["is_add"]:
+        _note_next_hops(vpp, what.paths)
         add = fib.add_paths if request["is_multipath"] else fib.update
         return add(table, address, length, source, what).stats_index
     if request["is_multipath"]:
@@ -61,6 +63,13 @@ def _change(vpp: Vpp, request: Values, table: Table, prefix: tuple[bytes, int], 
     else:
         fib.delete(table, address, length, source)
     return NONE
+
+
+def _note_next_hops(vpp: Vpp, paths: tuple[Path, ...]) -> None:
+    for path in paths:
+        by_interface = path.type == fibs.PATH_NORMAL and path.sw_if_index != NONE
+        if by_interface and path.has_next_hop and path.next_hop != ALL_ONES6:
+            vpp.state.uses_next_hop(path.sw_if_index, path.next_hop)
 
 
 def decode_path(vpp: Vpp, path: Values, stats_index: int | None = None) -> Path:

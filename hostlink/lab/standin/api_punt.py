@@ -25,6 +25,8 @@ def add_del_ip_punt_redirect_v2(vpp: Vpp, request: Values) -> Reply:
     redirects = vpp.state.redirects[_version(punt["af"])]
     paths = tuple(decode_path(vpp, path) for path in punt["paths"])
     if request["is_add"]:
+        for path in paths:
+            vpp.state.uses_next_hop(path.sw_if_index, path.next_hop)
         redirects.add(punt["rx_sw_if_index"], paths)
     else:
         redirects.delete(punt["rx_sw_if_index"])

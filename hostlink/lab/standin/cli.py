@@ -23,16 +23,17 @@ def centre(text: str, width: int) -> str:
     return " " * ((blanks + 1) // 2) + text + " " * (blanks // 2)
 
 
-def run_command(vpp: Vpp, command: str) -> str:
-    """What VPP prints for it; VPP's own complaint when it is not one of the commands below."""
+def run_command(vpp: Vpp, command: str) -> tuple[int, str]:
+    """The retval and what VPP prints; VPP's own complaint when it is not one of the commands below."""
     words = command.split()
     for spelled, show in WITH_A_NAME.items():
         if words[:-1] == spelled.split():
             return show(vpp, words[-1])
     found = _find(words)
     if found is None:
-        return f"{words[0] if words else ''}: unknown input `{command.strip()}'\n"
-    return found(vpp)
+        unknown = " ".join(words[1:] or words)
+        return -1, f"{words[0] if words else ''}: unknown input `{unknown}'\n"
+    return 0, found(vpp)
 
 
 def _find(words: list[str]) -> _Command | None:
@@ -84,13 +85,14 @@ def show_neighbours(vpp: Vpp) -> str:
     now = vpp.state.clock()
     for version in (4, 6):
         for neighbour in vpp.state.neighbours.all(version):
-            age = f"{now - neighbour.updated_at_s:.4f}".removeprefix("0")
+            age_s = f"{now - neighbour.updated_at_s:.4f}"
+            age = age_s.removeprefix("0") if age_s.startswith("0.") else age_s
             address = str(ipaddress.ip_address(neighbour.address))
             flags, mac = NEIGHBOUR_FLAGS[neighbour.flags & 3], neighbour.mac.hex(":")
             interface = vpp.state.interfaces.find(neighbour.sw_if_index)
             name = interface.name if interface else "DELETED"
             lines.append(f"{age:>12}{centre(address, 40)}{centre(flags, 6)}{centre(mac, 20)}{name}")
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines) + "\n" if len(lines) > 1 else ""
 
 
 def show_errors(vpp: Vpp) -> str:
@@ -114,7 +116,7 @@ COMMANDS: dict[str, _Command] = {
     "show errors": show_errors,
 }
 
-WITH_A_NAME: dict[str, Callable[[Vpp, str], str]] = {
+WITH_A_NAME: dict[str, Callable[[Vpp, str], tuple[int, str]]] = {
     "show interface features": show_features,
     "show outacl type": show_output_acl,
 }

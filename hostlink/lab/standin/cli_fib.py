@@ -79,7 +79,7 @@ def show_punt_redirect(vpp: Vpp, version: int) -> str:
     lines: list[str] = []
     for rx, paths in sorted(vpp.state.redirects[version].by_interface.items()):
         lines += [f" rx {_name(vpp, rx)} via:", *_path_list(vpp, version, rx, paths)]
-    return "\n".join(lines) + "\n"
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _path_list(vpp: Vpp, version: int, rx: int, paths: tuple[Path, ...]) -> list[str]:
@@ -89,11 +89,14 @@ def _path_list(vpp: Vpp, version: int, rx: int, paths: tuple[Path, ...]) -> list
     lines = [f"   path-list:[{number}] locks:1 {flags}"]
     for offset, path in enumerate(paths):
         resolved = vpp.state.interfaces.find(path.sw_if_index)
-        state = "resolved," if resolved and resolved.up else "drop,"
+        state = "drop," if path.dead or not (resolved and resolved.up) else "resolved,"
         weight = f"weight={path.weight} pref={path.preference}"
         lines.append(f"    path:[{number + 10 + offset}] pl-index:{number} ip{version} {weight} attached-nexthop:")
         lines[-1] += f"  oper-flags:{state}"
-        lines.append(f"      {ipaddress.ip_address(path.next_hop)} {_name(vpp, path.sw_if_index)}")
+        if path.dead:
+            lines.append(f"      {ipaddress.ip_address(path.next_hop)} if_index:{path.sw_if_index}\n      unresolved")
+        else:
+            lines.append(f"      {ipaddress.ip_address(path.next_hop)} {_name(vpp, path.sw_if_index)}")
     forwarding = node_punt.redirect_of(vpp.state, version, paths)
     if forwarding.kind is not Kind.ADJACENCY:
         return [*lines, " forwarding", f"  [@0]: dpo-drop ip{version}"]

@@ -17,6 +17,7 @@ from hostlink.lab.standin.state import State
 
 MAX_RECURSION = 8
 ALL_ONES6 = b"\xff" * 16
+"""As the next hop of an IPv4 route: VPP's broadcast adjacency."""
 
 
 class Kind(enum.Enum):

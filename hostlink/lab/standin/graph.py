@@ -80,6 +80,15 @@ class Graph:
         interface.count("rx bytes", len(frame))
         return self.inject("ethernet-input", Packet(frame, sw_if_index, offload=offload))
 
+    def ask_for_next_hops(self) -> list[Frame]:
+        """What VPP asks because routes were added."""
+        context = Context(self.state)
+        wanted, self.state.unresolved = self.state.unresolved, []
+        for sw_if_index, address in wanted:
+            context.enqueue("ip4-arp-probe" if len(address) == 4 else "ip6-nd-probe", Packet(address, sw_if_index))
+        context.run()
+        return context.frames
+
     def tick(self) -> list[Frame]:
         """What leaves because time passed."""
         return self.inject("ip6-ra-process", Packet(b"", 0))

@@ -13,7 +13,7 @@ import struct
 from dataclasses import replace
 
 from hostlink.lab.standin import fib as fibs
-from hostlink.lab.standin.forwarding import Kind, lookup
+from hostlink.lab.standin.forwarding import Kind, lookup, source_address
 from hostlink.lab.standin.graph import Context, node
 from hostlink.lab.standin.interfaces import Interface
 from hostlink.lab.standin.neighbours import NO_FIB_ENTRY, is_link_local
@@ -53,8 +53,8 @@ def _message(packet: Packet) -> bytes:
 # -------------------------------------------------------------------------------------------------------- asking
 
 
-def solicit(context: Context, sw_if_index: int, target: bytes) -> None:
-    """Asks for a neighbour with the interface's link-local; the packet that wanted it is dropped."""
+def solicit(context: Context, sw_if_index: int, target: bytes, source: bytes | None = None) -> None:
+    """Asks for a neighbour, with the interface's link-local unless told otherwise."""
     interface = context.state.interfaces.find(sw_if_index)
     if interface is None or interface.ip6 is None:
         context.drop("address overflow drops" if interface is None else "no source address for ND solicitation")
@@ -63,8 +63,16 @@ def solicit(context: Context, sw_if_index: int, target: bytes) -> None:
     body = struct.pack(">BBHI16s", NEIGHBOUR_SOLICITATION, 0, 0, 0, target)
     message = body + bytes([SOURCE_LINK_LAYER, 1]) + interface.mac
     context.drop("neighbor solicitations sent")
-    request = build_icmp6(interface.ip6.link_local, group, message)
+    request = build_icmp6(source or interface.ip6.link_local, group, message)
     context.send(sw_if_index, ethernet_header(multicast_mac(group), interface.mac, IPV6) + request)
+
+
+@node("ip6-nd-probe")
+def nd_probe(context: Context, wanted: Packet) -> None:
+    """Asks for a next hop without a packet; `wanted` carries the address. It asks with what fits it best."""
+    source = source_address(context.state, wanted.rx, wanted.data)
+    if source is not None:
+        solicit(context, wanted.rx, wanted.data, source)
 
 
 # ----------------------------------------------------------------------------------------------------- answering

@@ -135,6 +135,8 @@ class Process:
             data = b""
         if data:
             self._server.receive(client.connection, data)
+            if self.state.unresolved:
+                self._transmit(self.graph.ask_for_next_hops())
         else:
             self._drop_client(client)
 

@@ -69,6 +69,10 @@ class State:
         self.classifier = Classifier()
         self.proxy_arp: list[ProxyArpRange] = []
         self.fragments: dict[bytes, Datagram] = {}
+        self.adjacencies: set[tuple[int, bytes]] = set()
+        """Next hops that a route has used, by (sw_if_index, address)."""
+        self.unresolved: list[tuple[int, bytes]] = []
+        """Those of them that VPP asks for once, without a packet, because a route was added."""
         self.errors: Counter[tuple[str, str]] = Counter()
         """Packets by (node, reason), as `show errors` prints them."""
         self.proxy_arp_enabled: set[int] = set()
@@ -82,6 +86,14 @@ class State:
         """To be told to those who want interface events, when the requests at hand are done."""
         index = interface.sw_if_index
         self.interface_events[index] = self.interface_events.get(index, InterfaceEvent(0)) | event
+
+    def uses_next_hop(self, sw_if_index: int, address: bytes) -> None:
+        """A route goes by that next hop. When it is the first, and nobody knows the MAC, VPP asks at once."""
+        if (sw_if_index, address) in self.adjacencies:
+            return
+        self.adjacencies.add((sw_if_index, address))
+        if self.neighbours.find(sw_if_index, address) is None:
+            self.unresolved.append((sw_if_index, address))
 
     def error(self, node: str, reason: str) -> None:
         self.errors[(node, reason)] += 1

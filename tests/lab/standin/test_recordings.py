@@ -8,13 +8,14 @@ ages, random identifications of packets, made-up MACs, and the process id.
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hostlink.lab.standin.bench import Bench
-from hostlink.lab.standin.packet import IPV4, IPV6, Offload
+from hostlink.lab.standin.packet import IPV4, IPV6, Frame, Offload
 
 RECORDINGS = Path(__file__).parent.parent / "recordings"
 PORTS = {"up": "up0", "tap": "in0", "pod": "pod0"}
@@ -32,7 +33,18 @@ def unplain(value: Any) -> Any:
     return value
 
 
+def as_printed(text: str) -> str:
+    """What the command line prints, without the numbers of VPP's insides, ages and counters."""
+    text = re.sub(r"(index:|uRPF:|uPRF-list:|pl-index:|path-list:\[|path:\[|next:|locks:)(\d+|\[[^]]*\])", r"\1", text)
+    text = re.sub(r"(?m)^( *)[\d.]+( +[0-9a-f.:]+ +[DSN]+ )", r"\2", text)
+    text = re.sub(r"(?m)(^ {68}|(?<=/0)) *(rx|tx) .*", "", text)
+    lines = [line.rstrip() for line in text.split("\n") if line.strip()]
+    return "\n".join(sorted(lines) if "Ethernet" in text else lines)
+
+
 def comparable(value: Any) -> Any:
+    if isinstance(value, dict) and "reply" in value:
+        return value["retval"], as_printed(value["reply"])
     if isinstance(value, dict):
         return {key: comparable(inner) for key, inner in value.items() if key not in VOLATILE}
     if isinstance(value, list):
@@ -68,7 +80,11 @@ class Replay:
         name = step["request"]
         recorded = [(answer["name"], unplain(answer["fields"])) for answer in step["answers"]]
         replayed = self.bench.send(name, unplain(step["fields"]))
-        return self._without_events(0, name, recorded), self._without_events(1, name, replayed)
+        asked = self._frames(self.bench.graph.ask_for_next_hops())
+        return (
+            [*self._without_events(0, name, recorded), *self._recorded_frames(step)],
+            [*self._without_events(1, name, replayed), *asked],
+        )
 
     def _without_events(self, side: int, name: str, answers: list[tuple[str, Any]]) -> list[Any]:
         self.events[side].extend(comparable(fields) for answer, fields in answers if answer.endswith("_event"))
@@ -78,9 +94,15 @@ class Replay:
         offload = Offload(**step["offload"]) if step["offload"] else None
         interface = self.bench.state.interfaces.named(f"host-{PORTS[step['port']]}")
         frames = self.bench.feed(interface.sw_if_index if interface else 0, unplain(step["send"]), offload)
-        recorded = [(out["port"], *self._seen(unplain(out["frame"]), out["offload"])) for out in step["out"]]
-        replayed = [(self._port(out.sw_if_index), *self._seen(out.data, out.offload)) for out in frames]
-        return sorted(recorded, key=repr), sorted(replayed, key=repr)
+        return self._recorded_frames(step), self._frames(frames)
+
+    def _recorded_frames(self, step: dict[str, Any]) -> list[Any]:
+        seen = [(out["port"], *self._seen(unplain(out["frame"]), out["offload"])) for out in step["out"]]
+        return sorted(seen, key=repr)
+
+    def _frames(self, frames: list[Frame]) -> list[Any]:
+        seen = [(self._port(out.sw_if_index), *self._seen(out.data, out.offload)) for out in frames]
+        return sorted(seen, key=repr)
 
     def _port(self, sw_if_index: int) -> str:
         name = self.bench.state.interfaces.get(sw_if_index).name.removeprefix("host-")
