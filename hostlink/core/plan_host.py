@@ -34,7 +34,7 @@ from hostlink.core.host_addresses import (
     addresses_to_settle,
     on_link,
 )
-from hostlink.core.model import Address, HostView, Link, Route, Rule
+from hostlink.core.model import Address, Family, HostView, Link, Route, Rule
 from hostlink.core.operations import (
     AddAltname,
     AddHostNeighbour,

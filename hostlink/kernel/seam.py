@@ -18,6 +18,7 @@ from hostlink.kernel.errors import KernelRefused
 NAMES = frozenset(
     {
         "address.add",
+        "address.change",
         "address.delete",
         "link.altname",
         "link.delete",

@@ -91,6 +91,13 @@ def _add_address(wanted: op.AddHostAddress) -> Step:
     return Step("address.add", [Request(operation, uapi.RTM_NEWADDR, body, _NEW)])
 
 
+def _change_address(wanted: op.ChangeHostAddress) -> Step:
+    """The one exception to adding only: the same address of the same link, with other flags and lifetimes."""
+    operation = f"change the address {wanted.address.interface} on interface {wanted.link_index}"
+    body = _address_head(wanted.address, wanted.link_index) + _address_details(wanted.address)
+    return Step("address.change", [Request(operation, uapi.RTM_NEWADDR, body, uapi.NLM_F_REPLACE)])
+
+
 def _delete_address(wanted: op.DeleteHostAddress) -> Step:
     operation = f"delete the address {wanted.address.interface} from interface {wanted.link_index}"
     body = _address_head(wanted.address, wanted.link_index)
@@ -166,6 +173,7 @@ _TRANSLATION: dict[type, Callable[[Any], Step]] = {
     op.SetHostLink: _set_link,
     op.AddAltname: _add_altname,
     op.AddHostAddress: _add_address,
+    op.ChangeHostAddress: _change_address,
     op.DeleteHostAddress: _delete_address,
     op.AddHostRoute: _add_route,
     op.DeleteHostRoute: _delete_route,

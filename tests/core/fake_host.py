@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_interface, ip_network
 
 from hostlink.core import operations as op
-from hostlink.core.host_addresses import IFA_F_NOPREFIXROUTE, IFA_F_PERMANENT, SETTABLE_FLAGS
+from hostlink.core.host_addresses import IFA_F_NODAD, IFA_F_NOPREFIXROUTE, IFA_F_PERMANENT, SETTABLE_FLAGS
 from hostlink.core.model import Address, HostView, IPAddress, Link, Neighbour, NextHop, Prefix, Route, Rule
 
 SECONDARY = 0x01
@@ -105,12 +105,19 @@ class FakeHost:
     def _add_address(self, address: Address) -> None:
         _needs(not self._same(address), "EEXIST")
         _needs(address.valid_lifetime_s != 0, "EINVAL")
-        flags = address.flags & SETTABLE_FLAGS
+        flags = address.flags & (SETTABLE_FLAGS | IFA_F_NODAD)
         flags |= IFA_F_PERMANENT if address.valid_lifetime_s is None else 0
         if address.family == 4 and any(one.interface.network == address.interface.network for one in self._four()):
             flags |= SECONDARY
         self._put(replace(address, flags=flags))
         self._add_made()
+
+    def _change_address(self, address: Address) -> None:
+        """net/ipv6/addrconf.c, inet6_addr_modify: flags in place."""
+        (old,) = self._same(address) or (None,)
+        _needs(old is not None and address.family == 6, "ENOENT")
+        flags = address.flags & (SETTABLE_FLAGS | IFA_F_NODAD) | (old.flags & IFA_F_PERMANENT)
+        self.addresses[self.addresses.index(old)] = replace(old, flags=flags)
 
     def _put(self, address: Address) -> None:
         """net/ipv6/addrconf.c, ipv6_link_dev_addr: before the first of its scope; link-local ones last."""

@@ -70,6 +70,7 @@ LINES: list[tuple[op.VppOperation | op.HostOperation, str]] = [
     (op.AddAltname(8, "enp1s0"), "host: link 8: add altname enp1s0"),
     (op.SetSysctl("ipv4/conf/eth1/rp_filter", "1"), "host: set sysctl net/ipv4/conf/eth1/rp_filter = 1"),
     (op.AddHostAddress(7, ADDRESS), "host: eth1: add address 10.0.0.1/24 valid for 600 s"),
+    (op.ChangeHostAddress(7, ADDRESS), "host: eth1: settle address 10.0.0.1/24 valid for 600 s"),
     (
         op.DeleteHostAddress(7, replace(ADDRESS, peer=ip_address("10.7.0.1"), valid_lifetime_s=None)),
         "host: eth1: delete address 10.0.0.1/24 peer 10.7.0.1",
