@@ -138,7 +138,9 @@ def _reads_advertisements(view: HostView) -> bool:
 
 
 def _advertised_default(route: Route) -> bool:
-    return route.protocol == RTPROT_RA and route.prefix.prefixlen == 0 and route.prefix.version == 6
+    """The kernel's own has a lifetime; one that somebody added by hand, as `proto ra` or not, is no rival to it."""
+    is_default = route.prefix.prefixlen == 0 and route.prefix.version == 6
+    return is_default and route.protocol == RTPROT_RA and route.expires_s is not None
 
 
 def _kernels_routes(desired: HostView, actual: HostView) -> Iterator[HostOperation]:
