@@ -129,6 +129,13 @@ def test_a_point_to_point_address_is_alone_and_the_way_to_its_peer_a_route() -> 
     assert problems == ()
 
 
+def test_a_peer_in_the_own_network_is_reached_by_a_route_too() -> None:
+    """VPP has the address alone, so nothing brings that network along."""
+    own = (Address(ip_interface("10.0.0.1/24"), peer=ip_address("10.0.0.2")),)
+    peer = route("10.0.0.0/24", NextHop(7), protocol=2, scope=253)
+    assert wanted_routes(peer, addresses=own) == {VppRoute(0, peer.prefix, (VppPath(UPLINK),))}
+
+
 # -------------------------------------------------------------------------------------------------------------- routes
 
 

@@ -253,6 +253,17 @@ def test_a_change_during_mirroring_mirrors_again_but_not_for_ever() -> None:
     assert not driver.machine.dirty
 
 
+def test_each_round_of_mirroring_has_its_own_tries() -> None:
+    driver = Driver().to(State.MIRRORING)
+    for _ in range(5):
+        driver.send(HostChanged("a route"))
+        assert started(driver.send(Mirrored(driver.step))) is Step.MIRROR
+        driver.send(Mirrored(driver.step))
+        driver.send(PathProved(driver.step))
+        assert driver.state is State.STEADY
+        driver.send(HostChanged("a route"))
+
+
 def test_a_change_while_the_path_is_proved_goes_through_mirroring_first() -> None:
     driver = Driver().to(State.PUNTING)
     driver.send(VppChanged("an interface went down"))
