@@ -198,7 +198,7 @@ def ask(context: Context, sw_if_index: int, target: bytes, connected: bytes = b"
 
 @node("ip4-arp-probe")
 def arp_probe(context: Context, wanted: Packet) -> None:
-    """Asks for a next hop without a packet; `wanted` carries the address. Only where the interface has its own prefix."""
+    """Asks for a next hop without a packet; `wanted` carries the address. Only where the interface has a prefix."""
     interface = context.state.interfaces.find(wanted.rx)
     if interface is not None and interface.up and interface.unnumbered is None and interface.addresses4:
         ask(context, wanted.rx, wanted.data)

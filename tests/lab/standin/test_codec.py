@@ -78,14 +78,14 @@ def same(ours: Any, theirs: Any) -> bool:
     """Whether a value read by vpp_papi is the one that was packed. Unions are looked at through their discriminator."""
     if isinstance(ours, dict):
         if "un" in ours:
-            return theirs.packed == ours["un"][: len(theirs.packed)]
+            return bool(theirs.packed == ours["un"][: len(theirs.packed)])
         return all(same(value, getattr(theirs, name)) for name, value in ours.items() if name not in OPAQUE)
     if isinstance(ours, list):
         return len(ours) == len(theirs) and all(map(same, ours, theirs))
     if isinstance(ours, bytes):
         packed = getattr(theirs, "packed", theirs)
         return bytes(packed) == ours
-    return ours == theirs
+    return bool(ours == theirs)
 
 
 OPAQUE = {"label_stack", "nh", "punt", "prefix", "host_ip4_prefix", "host_ip6_prefix"}
