@@ -17,6 +17,7 @@ from ipaddress import IPv4Network, IPv6Network
 from hostlink.core.model import (
     Family,
     HostView,
+    IPAddress,
     IPInterface,
     NextHop,
     PathType,
@@ -157,19 +158,25 @@ def _paths(routes: list[Route], link_index: int, uplink_sw: int) -> tuple[VppPat
         if route.type in SPECIAL_PATHS:
             paths.append(VppPath(preference=rank, type=SPECIAL_PATHS[route.type]))
         else:
-            paths += _hops([hop for hop in route.next_hops if hop.link_index == link_index], rank, uplink_sw)
+            hops = [hop for hop in route.next_hops if hop.link_index == link_index]
+            paths += _hops(hops, _itself(route.prefix), rank, uplink_sw)
     return tuple(sorted(paths, key=path_order))
 
 
-def _hops(hops: list[NextHop], rank: int, uplink_sw: int) -> Iterator[VppPath]:
+def _itself(prefix: Prefix) -> IPAddress | None:
+    """The next hop that VPP gives a /32 or /128 on the link: the host itself (vnet/fib/fib_table.c)."""
+    return prefix.network_address if prefix.prefixlen == prefix.max_prefixlen else None
+
+
+def _hops(hops: list[NextHop], attached: IPAddress | None, rank: int, uplink_sw: int) -> Iterator[VppPath]:
     """A next hop that is said twice weighs as much as both. (Nearly all routes have one: it goes the short way.)"""
     if len(hops) == 1:
-        yield VppPath(uplink_sw, hops[0].gateway, 1, rank)
+        yield VppPath(uplink_sw, hops[0].gateway or attached, 1, rank)
         return
     weights: Counter[object] = Counter()
     for hop in hops:
-        weights[hop.gateway] += max(hop.weight, 1)
-    for gateway in {hop.gateway: None for hop in hops}:
+        weights[hop.gateway or attached] += max(hop.weight, 1)
+    for gateway in {hop.gateway or attached: None for hop in hops}:
         yield VppPath(uplink_sw, gateway, min(weights[gateway], LARGEST_WEIGHT), rank)
 
 

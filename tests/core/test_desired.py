@@ -218,6 +218,20 @@ def test_multipath_keeps_its_weights() -> None:
     }
 
 
+def test_a_host_on_the_link_is_its_own_next_hop() -> None:
+    """VPP shows such a path so, and a route that reads back otherwise would be put in again for ever. Seen on 26.06."""
+    made = wanted_routes(
+        route("203.0.113.1/32", NextHop(7), scope=253),
+        route("fd09::1/128", NextHop(7), metric=100),
+        route("fd09::1/128", NextHop(7), NextHop(7, ip_address("fe80::a")), metric=200),
+    )
+    paths = (via("fd09::1"), via("fd09::1", preference=1), via("fe80::a", preference=1))
+    assert {one.prefix: set(one.paths) for one in made} == {
+        ip_network("203.0.113.1/32"): {via("203.0.113.1")},
+        ip_network("fd09::1/128"): set(paths),
+    }
+
+
 def test_ipv4_by_an_ipv6_neighbour_and_onlink_gateways() -> None:
     made = wanted_routes(
         route("10.9.0.0/16", NextHop(7, ip_address("fe80::ff"))),
