@@ -39,11 +39,13 @@ async def keep_vpp(node: Node, tell: Tell, interface_changed: Callable[[int], No
         try:
             async with open_session(os.fspath(node.config.vpp.api_socket)) as session:
                 node.vpp = await _introduce(node, session)
+                node.vpp_known.set()
                 tell(VppFound())
                 reason = await _until_lost(node, session, interface_changed)
         except VppError as error:
             reason = error
         was_usable, node.vpp = node.vpp.dataplane is not None, VppLife(last_error=str(reason))
+        node.vpp_known.set()
         node.contributions.clear()
         if was_usable:
             tell(VppLost(str(reason)))

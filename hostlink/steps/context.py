@@ -55,6 +55,8 @@ class Node:
     faults: Faults = NO_FAULTS
     """Planned by the lab's failure matrix; none on a node."""
     vpp: VppLife = field(default_factory=VppLife)
+    vpp_known: trio.Event = field(default_factory=trio.Event)
+    """Set once the first try to reach VPP has ended, well or not."""
     contributions: dict[str, VppShared] = field(default_factory=dict)
     """What each uplink that is taken over needs of the shared objects."""
     shared_lock: trio.Lock = field(default_factory=trio.Lock)

@@ -39,9 +39,9 @@ ROUNDS = 4
 async def give_back(uplink: Uplink, step: int) -> GivenBack:
     """Give the NIC back. Raises StepError, KernelError, JournalError."""
     takeover = uplink.takeover or uplink.journal.read()
-    if takeover is None:
-        return GivenBack(step, ())
     residue = await _leave_vpp(uplink)
+    if takeover is None:
+        return GivenBack(step, tuple(residue))
     await _remove_host_link(uplink, takeover)
     link = await _bring_home(uplink.node.host, takeover)
     residue += await _refill(uplink.node.host, takeover, link)

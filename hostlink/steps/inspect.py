@@ -5,6 +5,8 @@ It finds everything at once, so that an operator who clears one obstacle does no
 
 from __future__ import annotations
 
+import trio
+
 from hostlink.core.events import Inspected
 from hostlink.core.model import NO_INDEX, Facts, Link, Problem
 from hostlink.journal import JournalError, Phase, Takeover
@@ -12,12 +14,18 @@ from hostlink.kernel.snapshot import find_link, read_links, read_view
 from hostlink.problems import problem
 from hostlink.steps.context import Uplink
 from hostlink.steps.names import is_mark, mark
+from hostlink.vpp.tags import OURS
 
+VPP_KNOWN_WITHIN_S = 6.0
+"""Longer than a session takes to open, or to fail to (vpp/session.py: 5 s)."""
 _REFUSED_KINDS = {"bridge": "a bridge", "bond": "a bond", "tun": "a tap or tun device"}
 
 
 async def inspect(uplink: Uplink, step: int) -> Inspected:
     """Look at everything. Raises KernelError, VppError."""
+    # A daemon that has just started knows nothing of VPP yet: taking that for "gone" would end a living takeover.
+    with trio.move_on_after(VPP_KNOWN_WITHIN_S):
+        await uplink.node.vpp_known.wait()
     if uplink.takeover is None and (link := await find_uplink(uplink)) is not None:
         uplink.name, uplink.link_index = link.name, link.index
     try:
@@ -68,9 +76,19 @@ async def _fresh(uplink: Uplink) -> Facts:
     return Facts(
         uplink_found=link is not None,
         vpp_reachable=uplink.node.vpp.dataplane is not None,
+        leftovers=await _left_in_vpp(uplink),
         obstacles=tuple(obstacles),
         notes=tuple(notes),
     )
+
+
+async def _left_in_vpp(uplink: Uplink) -> bool:
+    """Whether VPP still has ports with our tag although nothing is taken: it was out of reach at a give-back."""
+    dataplane = uplink.node.vpp.dataplane
+    if dataplane is None:
+        return False
+    ports = await dataplane.find(uplink.name)
+    return ports.uplink is not None or ports.host is not None
 
 
 async def find_uplink(uplink: Uplink) -> Link | None:
@@ -114,11 +132,9 @@ async def _vpp_obstacles(uplink: Uplink) -> list[Problem]:
         silent = problem("HL-201", f"nothing answers at {node.config.vpp.api_socket}; waiting for VPP")
         return list(node.vpp.obstacles) or [silent]
     found = []
-    ports = await dataplane.find(uplink.name)
-    for port in (ports.uplink, ports.host):
-        if port is not None:
-            text = f"VPP's interface {port.name} carries the tag {port.tag!r}, and there is no journal of a takeover"
-            found.append(problem("HL-207", text))
+    for interface in await dataplane.interfaces():
+        if interface.name == f"host-{uplink.name}" and not interface.tag.startswith(OURS):
+            found.append(problem("HL-207", f"VPP has an interface {interface.name} that hostlink did not make"))
     ours = node.contributions.values()
     for redirect in (await dataplane.read_shared()).redirects:
         if redirect.rx_sw_if_index == NO_INDEX and not any(redirect in part.redirects for part in ours):

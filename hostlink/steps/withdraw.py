@@ -14,19 +14,19 @@ from hostlink.core.plan import plan_uplink
 from hostlink.steps.context import Uplink
 from hostlink.steps.punt import settle_shared
 from hostlink.vpp.dataplane import Dataplane
-from hostlink.vpp.drivers import DRIVERS
+from hostlink.vpp.drivers.af_packet import opened_devices
 from hostlink.vpp.errors import VppRefused
-from hostlink.vpp.host_link import detach_tap, detach_veth
+from hostlink.vpp.host_link import detach_tap
 from hostlink.vpp.session import Request
+from hostlink.vpp.tags import Ports
 
 
 async def withdraw(uplink: Uplink) -> list[VppRefused]:
     """Withdraw the uplink from VPP. Returns what VPP refused. Raises VppError when VPP is lost meanwhile."""
     dataplane = uplink.node.dataplane()
     refusals: list[VppRefused] = []
-    if uplink.takeover is not None:
-        # An earlier life of ours has set these, whatever this one remembers: VPP does not tell.
-        dataplane.punted_l4 |= {(family, protocol) for family in Family for protocol in (TCP, UDP)}
+    # An earlier life of ours may have set these, whatever this one remembers: VPP does not tell.
+    dataplane.punted_l4 |= {(family, protocol) for family in Family for protocol in (TCP, UDP)}
     try:
         await settle_shared(uplink.node)
     except VppRefused as refusal:
@@ -34,8 +34,7 @@ async def withdraw(uplink: Uplink) -> list[VppRefused]:
     ports = await dataplane.find(uplink.name)
     if ports.uplink is not None and ports.host is not None:
         refusals += await _empty(dataplane, ports.uplink, ports.host)
-    refusals += await _detach_host_link(uplink, ports.host)
-    refusals += await _detach_nic(uplink)
+    refusals += await _detach(uplink, ports)
     if not uplink.node.contributions:
         await dataplane.drop_filter()
     return refusals
@@ -80,27 +79,21 @@ async def _ask(dataplane: Dataplane, requests: list[Request]) -> list[VppRefused
     return refusals
 
 
-async def _detach_host_link(uplink: Uplink, host: VppInterface | None) -> list[VppRefused]:
-    """A tap is born with its tag. A veth's inner end is known by name, so one that never got its tag is found too."""
+async def _detach(uplink: Uplink, ports: Ports) -> list[VppRefused]:
+    """By tag, and by the journal's device names too: an af_packet interface may have died before it got its tag."""
     dataplane, takeover = uplink.node.dataplane(), uplink.takeover
+    refusals: list[VppRefused] = []
+    names = await opened_devices(dataplane.session)
+    ours = [port for port in (ports.host, ports.uplink) if port is not None]
+    devices = {names[port.sw_if_index] for port in ours if port.sw_if_index in names}
+    if takeover is not None:
+        devices |= {takeover.parking.name, takeover.inner_name or takeover.parking.name} & set(names.values())
     try:
-        if host is not None:
-            await dataplane.unbind_filter(host.sw_if_index)
-        if takeover is not None and takeover.inner_name is not None:
-            await detach_veth(dataplane.session, takeover.inner_name)
-        elif host is not None:
-            await detach_tap(dataplane.session, host.sw_if_index)
+        if ports.host is not None:
+            await dataplane.unbind_filter(ports.host.sw_if_index)
+            if ports.host.sw_if_index not in names:
+                await detach_tap(dataplane.session, ports.host.sw_if_index)
     except VppRefused as refusal:
-        return [refusal]
-    return []
-
-
-async def _detach_nic(uplink: Uplink) -> list[VppRefused]:
-    takeover = uplink.takeover
-    if takeover is None:
-        return []
-    try:
-        await DRIVERS[takeover.driver].detach(uplink.node.dataplane().session, takeover.parking.name)
-    except VppRefused as refusal:
-        return [refusal]
-    return []
+        refusals.append(refusal)
+    requests = [Request("af_packet_delete", {"host_if_name": name}) for name in sorted(devices)]
+    return refusals + await _ask(dataplane, requests)

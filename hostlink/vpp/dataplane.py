@@ -38,6 +38,10 @@ class Dataplane:
         """The interfaces of a takeover of `uplink`, by tag."""
         return find_ports(await read.read_interfaces(self.session), uplink)
 
+    async def interfaces(self) -> tuple[VppInterface, ...]:
+        """Every interface of VPP, whoever made it."""
+        return await read.read_interfaces(self.session)
+
     async def host_ports(self) -> set[int]:
         """The sw_if_index of every interface towards the host, of all uplinks."""
         return {one.sw_if_index for one in await read.read_interfaces(self.session) if is_host_tag(one.tag)}

@@ -77,8 +77,3 @@ async def attach_veth(session: Session, end: HostEnd) -> int:
 async def detach_tap(session: Session, sw_if_index: int) -> None:
     """VPP lets go of the tap. Its persistence goes with it (vpp-facts.md §4): the tap dies with its last queue."""
     await session.request("tap_delete_v2", sw_if_index=sw_if_index)
-
-
-async def detach_veth(session: Session, name: str) -> None:
-    """VPP closes the inner end, where it has it, under whatever tag."""
-    await AfPacket().detach(session, name)

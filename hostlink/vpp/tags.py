@@ -14,7 +14,9 @@ TAG_BYTES = 63
 """The tag field is 64 bytes with its NUL (vnet/interface.api)."""
 
 
-_HOST = "hostlink-host-"
+OURS = "hostlink-"
+"""What every tag of ours begins with."""
+_HOST = f"{OURS}host-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,7 @@ class Ports:
 
 def uplink_tag(uplink: str) -> str:
     """The tag of the NIC in VPP. `uplink` is the NIC's name on the host (at most 15 bytes)."""
-    return f"hostlink-uplink-{uplink}"
+    return f"{OURS}uplink-{uplink}"
 
 
 def host_tag(uplink: str) -> str:

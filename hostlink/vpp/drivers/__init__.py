@@ -18,8 +18,5 @@ class Driver(Protocol):
     async def attach(self, session: Session, name: str, mac: str, tag: str) -> int:
         """VPP opens the NIC `name` of its own namespace and tags it. Returns the sw_if_index. Raises VppError."""
 
-    async def detach(self, session: Session, name: str) -> bool:
-        """VPP lets go of the NIC, tagged or not. Returns False where VPP did not have it. Raises VppError."""
-
 
 DRIVERS: dict[str, Driver] = {"af_packet": af_packet.AfPacket()}

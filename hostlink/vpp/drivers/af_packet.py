@@ -35,10 +35,7 @@ class AfPacket:
         await session.request("sw_interface_tag_add_del", is_add=True, sw_if_index=sw_if_index, tag=tag)
         return sw_if_index
 
-    async def detach(self, session: Session, name: str) -> bool:
-        """Close the device; False where VPP has none of that name."""
-        opened = {str(details.host_if_name) for details in await session.dump("af_packet_dump")}
-        if name not in opened:
-            return False
-        await session.request("af_packet_delete", host_if_name=name)
-        return True
+
+async def opened_devices(session: Session) -> dict[int, str]:
+    """sw_if_index → name of the Linux device, for every af_packet interface of this VPP."""
+    return {int(details.sw_if_index): str(details.host_if_name) for details in await session.dump("af_packet_dump")}
