@@ -2,12 +2,14 @@
 
 Environment of the stand-in's process (a lab's, never a node's):
 
-    HOSTLINK_STANDIN_FAIL     "message_name[:n]=what", several separated by commas: the n-th request of that name
-    since the
-                              start (default 1) is not carried out; `what` is the retval to answer with, `drop` for no
-                              answer, or `die`: the process ends at it, as by SIGKILL
+    HOSTLINK_STANDIN_FAIL     "message_name[:n]=what", several separated by commas: the n-th request of that name since
+                              the start (default 1) is not carried out; `what` is the retval to answer with, `drop` for
+                              no answer, or `die`: the process ends at it, as by SIGKILL
     HOSTLINK_STANDIN_WITHOUT  "name,name": these messages (and their replies) are not in the message table or the JSON
     HOSTLINK_STANDIN_TRACE    a file to which the name of each request is appended, one a line
+    HOSTLINK_STANDIN_NEIGHBOUR_AGE_S
+                              seconds after which a learnt neighbour that was not confirmed is forgotten; as in a VPP
+                              that nobody told otherwise, the default is never
 """
 
 from __future__ import annotations
@@ -47,10 +49,21 @@ def _parse(text: str) -> dict[tuple[str, int], Fault]:
     return faults
 
 
+def _seconds(text: str | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise BadFaultError(f"HOSTLINK_STANDIN_NEIGHBOUR_AGE_S: {text!r} is not a number of seconds") from None
+
+
 class Faults:
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._faults = _parse(environment.get("HOSTLINK_STANDIN_FAIL", ""))
         self._trace = environment.get("HOSTLINK_STANDIN_TRACE")
+        self.neighbour_age_s = _seconds(environment.get("HOSTLINK_STANDIN_NEIGHBOUR_AGE_S"))
+        """None for never."""
         self._seen: Counter[str] = Counter()
         left_out = filter(None, environment.get("HOSTLINK_STANDIN_WITHOUT", "").split(","))
         self.without = frozenset(name for left in left_out for name in (left, f"{left}_reply"))

@@ -30,7 +30,7 @@ FRAMES_AT_ONCE = 64
 """Frames of one device before the others get their turn."""
 READ_BYTES = 1 << 18
 TICK_S = 1.0
-"""How often VPP looks whether a router advertisement is due."""
+"""How often VPP looks whether a router advertisement is due, or a neighbour too old."""
 
 
 class _Client:
@@ -73,6 +73,7 @@ class Process:
         self._selector = selectors.DefaultSelector()
         self._devices = LinuxDevices()
         self._devices.changed = self._follow_devices
+        self._neighbour_age_s = faults.neighbour_age_s
         self.state = State()
         self.graph = Graph(self.state)
         vpp = Vpp(self.state, self._devices, definitions_json(api(), faults.without))
@@ -105,11 +106,13 @@ class Process:
             self._flush_clients()
 
     def _tick(self) -> float | None:
-        """Sends the advertisements that are due. Seconds until to look again; None while no interface advertises."""
-        if not any(node_nd.advertising(interface) for interface in self.state.interfaces):
-            return None
-        self._transmit(self.graph.tick())
-        return TICK_S
+        """Does what is due. Seconds until to look again; None while there is nothing that time alone would change."""
+        advertises = any(node_nd.advertising(interface) for interface in self.state.interfaces)
+        if advertises:
+            self._transmit(self.graph.tick())
+        if self._neighbour_age_s is not None:
+            self.state.neighbours.age(self._neighbour_age_s)
+        return TICK_S if advertises or self._neighbour_age_s is not None else None
 
     def close(self) -> None:
         self._listener.close()

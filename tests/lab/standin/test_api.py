@@ -142,3 +142,10 @@ def test_every_request_is_traced_by_name(tmp_path: Path) -> None:
 def test_a_fault_that_is_not_understood_is_said(text: str) -> None:
     with pytest.raises(BadFaultError, match="HOSTLINK_STANDIN_FAIL"):
         Faults({"HOSTLINK_STANDIN_FAIL": text})
+
+
+def test_neighbours_never_age_unless_told_to() -> None:
+    assert Faults({}).neighbour_age_s is None
+    assert Faults({"HOSTLINK_STANDIN_NEIGHBOUR_AGE_S": "0.5"}).neighbour_age_s == 0.5
+    with pytest.raises(BadFaultError, match="soon"):
+        Faults({"HOSTLINK_STANDIN_NEIGHBOUR_AGE_S": "soon"})
