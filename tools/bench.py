@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from benches import session
-from benches.report import Report, Unavailable
+from tools.benches import session
+from tools.benches.report import Report, Unavailable
 
 BENCHES = {"session": session}
 """Name → module with `HELP`, `add_arguments(parser)` and `run(options) -> Report`."""

@@ -111,7 +111,12 @@ class RouteReader:
             self._codec.unpack(DETAILS, details)  # says what is wrong
         table_id, family, address, length, _source = self._head.unpack_from(details)
         try:
-            prefix = IPv6Network((address, length)) if family == _IP6 else IPv4Network((address[:4], length))
+            # Not strict: a connected entry keeps the host bits of the address that made it, and goes on being dumped
+            # so when only hostlink's route is left of it (ip4_forward.c, 26.06).
+            if family == _IP6:
+                prefix: Prefix = IPv6Network((address, length), strict=False)
+            else:
+                prefix = IPv4Network((address[:4], length), strict=False)
         except ValueError as fault:
             raise VppProtocolError(f"{DETAILS} has what is no prefix: {fault}") from fault
         packed_paths = details[self._head.size :]

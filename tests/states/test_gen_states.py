@@ -6,9 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from gen_states.faults import faults
-from gen_states.main import main, render
-from gen_states.spec import ShapeError, read
+
+from tools.gen_states.faults import faults
+from tools.gen_states.main import main, render
+from tools.gen_states.spec import ShapeError, read
 
 ROOT = Path(__file__).parents[2]
 SOURCE = (ROOT / "states/uplink.toml").read_text()
@@ -209,8 +210,7 @@ def test_what_is_committed_is_what_the_file_says() -> None:
 
 def test_the_same_file_makes_the_same() -> None:
     script = (
-        "import sys; sys.path.insert(0, 'tools')\n"
-        "from gen_states.main import ROOT, SOURCE, render\nfrom gen_states.spec import read\n"
+        "from tools.gen_states.main import ROOT, SOURCE, render\nfrom tools.gen_states.spec import read\n"
         "print([text for text in render(read((ROOT / SOURCE).read_text())).values()])"
     )
 

@@ -7,20 +7,20 @@ from pathlib import Path
 
 import pytest
 
+from tools.benches.report import Report
+
 TOOLS = Path(__file__).resolve().parents[2] / "tools"
 
 
 @pytest.fixture
-def report(monkeypatch):
-    monkeypatch.syspath_prepend(str(TOOLS))
-    from benches.report import Report
-
+def report():
     return Report
 
 
 def bench(*arguments, **environment):
     return subprocess.run(
-        [sys.executable, str(TOOLS / "bench.py"), *arguments],
+        [sys.executable, "-m", "tools.bench", *arguments],
+        cwd=TOOLS.parent,
         env={"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", **environment},
         capture_output=True,
         text=True,

@@ -27,13 +27,13 @@ from pathlib import Path
 import trio
 from vpp_papi import VPPApiClient
 
-from benches.report import Report, Unavailable
 from hostlink.core.model import Family, VppPath, VppRoute
 from hostlink.lab.real_vpp import find_vpp, running_vpp
 from hostlink.vpp.frames import frame
 from hostlink.vpp.route_packer import ADD_DEL, RoutePacker, route_fields
 from hostlink.vpp.routes import apply_routes, own_source, read_routes
 from hostlink.vpp.session import Request, Session, open_session, raise_first
+from tools.benches.report import Report, Unavailable
 
 HELP = "adding and deleting routes over a real VPP's API socket"
 LIMIT_S = 2.0

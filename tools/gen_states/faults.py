@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from string import Formatter
 
-from gen_states.spec import STAY, Rest, Row, Spec
+from tools.gen_states.spec import STAY, Rest, Row, Spec
 
 SEVEN = ("detecting", "capturing", "handover", "mirroring", "punting", "steady", "recovering")
 WAIT = "wait"

@@ -11,10 +11,10 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from gen_states.faults import faults
-from gen_states.module import names_module, table_module
-from gen_states.page import page
-from gen_states.spec import ShapeError, Spec, read
+from tools.gen_states.faults import faults
+from tools.gen_states.module import names_module, table_module
+from tools.gen_states.page import page
+from tools.gen_states.spec import ShapeError, Spec, read
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = Path("states/uplink.toml")

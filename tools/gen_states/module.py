@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from gen_states.spec import STAY, Hold, Rest, Row, Spec, State
+from tools.gen_states.spec import STAY, Hold, Rest, Row, Spec, State
 
 NOTICE = "Made from states/uplink.toml by tools/gen-states. Do not edit: edit that file and run it again."
 

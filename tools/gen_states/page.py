@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from gen_states.spec import STAY, Row, Spec, State
+from tools.gen_states.spec import STAY, Row, Spec, State
 
 INTRODUCTION = """\
 # How an uplink moves
