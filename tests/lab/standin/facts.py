@@ -5,8 +5,8 @@ from __future__ import annotations
 from hostlink.lab.standin.bench import Bench
 from hostlink.lab.standin.codec import Values
 from hostlink.lab.standin.packet import Frame
-from tools import vpp_steps as steps
-from tools.vpp_steps import POD, TAP, UP, Request, Scenario, Send
+from tools.vpp_records import steps
+from tools.vpp_records.steps import POD, TAP, UP, Request, Scenario, Send
 
 SHARED, SHARED6, SHARED_LL = "192.168.0.1", "fd00::1", "fe80::aa"
 ROUTER, ROUTER6, ROUTER_LL = "192.168.0.254", "fd00::fe", "fe80::fe"

@@ -23,7 +23,7 @@ from hostlink.lab.standin.apiserver import HEADER
 from hostlink.lab.standin.codec import Codec, Values
 from hostlink.lab.standin.definitions import api
 from hostlink.lab.standin.devices import inside
-from tools import vpp_steps as steps
+from tools.vpp_records import steps
 
 HOST_MAC = "02:00:00:00:00:01"
 GSO, PERSIST, ATTACH = 1, 4, 8

@@ -8,8 +8,8 @@ import pytest
 
 from hostlink.lab.standin import packet
 from tests.lab.standin.facts import FAR, FAR6, POD_IP, SHARED, SHARED6, Node, taken_over
-from tools import vpp_steps as steps
-from tools.vpp_steps import HOST_MAC, POD, POD_MAC, ROUTER_MAC, UP, Send, ask
+from tools.vpp_records import steps
+from tools.vpp_records.steps import HOST_MAC, POD, POD_MAC, ROUTER_MAC, UP, Send, ask
 
 IP = packet.ETHERNET_BYTES
 TTL, HOP_LIMIT = IP + 8, IP + 7

@@ -20,9 +20,9 @@ from tests.lab.standin.facts import (
     Node,
     taken_over,
 )
-from tools import vpp_steps as steps
-from tools.vpp_scenarios import acl, at, session, table
-from tools.vpp_steps import HOST_MAC, MAC, POD, POD_MAC, ROUTER_MAC, TAP, UP, Request, Send, ask
+from tools.vpp_records import steps
+from tools.vpp_records.scenario import acl, at, session, table
+from tools.vpp_records.steps import HOST_MAC, MAC, POD, POD_MAC, ROUTER_MAC, TAP, UP, Request, Send, ask
 
 IP = packet.ETHERNET_BYTES
 TTL, HOP_LIMIT = IP + 8, IP + 7

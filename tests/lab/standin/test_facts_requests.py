@@ -7,9 +7,9 @@ import pytest
 from hostlink.lab.standin.bench import Bench
 from hostlink.lab.standin.interfaces import NONE
 from tests.lab.standin.facts import FAR, POD_IP, SHARED, Node, taken_over
-from tools import vpp_steps as steps
-from tools.vpp_scenarios import acl, at, session, table
-from tools.vpp_steps import HOST_MAC, MAC, POD, POD_MAC, ROUTER_MAC, TAP, UP, Request, ask, packed
+from tools.vpp_records import steps
+from tools.vpp_records.scenario import acl, at, session, table
+from tools.vpp_records.steps import HOST_MAC, MAC, POD, POD_MAC, ROUTER_MAC, TAP, UP, Request, ask, packed
 
 CREATE = "af_packet_create_v3"
 ABSENT = 99

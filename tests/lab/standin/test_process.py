@@ -15,7 +15,7 @@ import pytest
 
 from hostlink.lab.standin.devices import IFF_MULTI_QUEUE, IFF_NO_PI, IFF_TAP, IFF_VNET_HDR, TUNSETIFF, inside
 from tests.lab.standin.living import ATTACH, PERSIST, WITHIN_S, Lab, cpu_s, eventually, run
-from tools import vpp_steps as steps
+from tools.vpp_records import steps
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="makes network namespaces, which needs root")
 

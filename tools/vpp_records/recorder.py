@@ -38,8 +38,8 @@ from hostlink.lab.standin.devices import (
     inside,
 )
 from hostlink.lab.standin.packet import Offload
-from tools.vpp_scenarios import SCENARIOS
-from tools.vpp_steps import DEVICES, Request, Scenario, Send
+from tools.vpp_records.catalogue import SCENARIOS
+from tools.vpp_records.steps import DEVICES, Request, Scenario, Send
 
 PLUGINS = ("af_packet_plugin.so", "tap_plugin.so", "ping_plugin.so")
 QUIET_S = 0.06
