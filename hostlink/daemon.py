@@ -37,7 +37,7 @@ from hostlink.report import state_report
 from hostlink.runner import Runner
 from hostlink.steps.context import Node, StepError, Uplink, VppLife
 from hostlink.steps.giveback import give_back
-from hostlink.steps.mirror import difference
+from hostlink.steps.mirror import difference, host_view
 from hostlink.varlink import CallError
 from hostlink.vpp.dataplane import open_dataplane
 from hostlink.vpp.errors import VppError
@@ -239,7 +239,7 @@ async def _plan(runner: Runner) -> list[str]:
     if runner.uplink.takeover is None or runner.uplink.ports.host is None:
         return []
     try:
-        plan, _ = await difference(runner.uplink)
+        plan, _ = await difference(runner.uplink, await host_view(runner.uplink))
     except StepError as error:
         raise CallError(REFUSED, {"message": error.problem.detail}) from error
     except (KernelError, VppError) as error:

@@ -153,9 +153,9 @@ class Runner:
                 case effects.CancelStep(step):
                     await self._cancel_step(step)
                 case effects.ArmTimer(timer, after_s):
-                    self._timers[timer] = trio.CancelScope()
+                    self._timers[timer] = scope = trio.CancelScope()
                     self.deadline_at = time.monotonic() + after_s
-                    nursery.start_soon(self._time, timer, after_s)
+                    nursery.start_soon(self._time, timer, after_s, scope)
                 case effects.DisarmTimer(timer):
                     self.deadline_at = None
                     if timer in self._timers:
@@ -201,8 +201,8 @@ class Runner:
         except VppError as error:
             return events.StepFailed(step, problem("HL-402", f"{name}: {error}"))
 
-    async def _time(self, timer: int, after_s: float) -> None:
-        with self._timers[timer]:
+    async def _time(self, timer: int, after_s: float, scope: trio.CancelScope) -> None:
+        with scope:  # which may have been cancelled before this task had its first turn
             await trio.sleep(after_s)
             self._timers.pop(timer, None)
             self.post(events.DeadlinePassed(timer))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import trio
 
 from hostlink.core.events import Captured
@@ -31,7 +29,10 @@ async def capture(uplink: Uplink, step: int) -> Captured:
         parking=Parking(uplink.node.config.vpp.namespace, view.link.name),
         inner_name=inner_name(view) if uplink.config.host_link == "veth" else None,
     )
-    uplink.remember(replace(takeover, generation=0))
+    if uplink.takeover is not None:
+        # The host changed during the snapshot and it is taken again. Nothing has moved, so the first one may go.
+        uplink.journal.discard()
+    uplink.remember(takeover)
     return Captured(step)
 
 

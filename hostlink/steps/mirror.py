@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
+import trio
+
 from hostlink.core.cluster import cluster_gaps, desired_cluster, plan_cluster
 from hostlink.core.describe import describe
 from hostlink.core.desired import vpp_desired
@@ -21,6 +23,7 @@ from hostlink.core.plan import plan_uplink
 from hostlink.core.plan_host import plan_host
 from hostlink.journal import Phase
 from hostlink.kernel.apply import apply_host
+from hostlink.kernel.errors import ReadUnsteady
 from hostlink.kernel.snapshot import read_view
 from hostlink.kernel.tap import adopt_tap
 from hostlink.steps.context import Uplink, fail
@@ -44,12 +47,21 @@ async def mirror(uplink: Uplink, step: int) -> Mirrored:
 
 async def host_view(uplink: Uplink) -> HostView:
     """The host link as it is, without hostlink's own mark. Raises StepError when it is not there."""
-    view = await read_view(uplink.node.host, uplink.name)
+    view = await _steady_view(uplink)
     if view is None:
         raise fail("HL-405", f"{uplink.name} is gone from the host: its host link was deleted")
     uplink.link_index = view.link.index
     altnames = tuple(name for name in view.link.altnames if not is_mark(name))
     return replace(view, link=replace(view.link, altnames=altnames))
+
+
+async def _steady_view(uplink: Uplink) -> HostView | None:
+    """A whole view, however long the host changes too fast for one: only the step's own deadline ends the waiting."""
+    while True:
+        try:
+            return await read_view(uplink.node.host, uplink.name)
+        except ReadUnsteady:
+            await trio.lowlevel.checkpoint()
 
 
 async def fill_host(uplink: Uplink) -> list[str]:
@@ -96,10 +108,11 @@ async def _cluster_routes(uplink: Uplink) -> list[str]:
 
 
 async def _vpp(uplink: Uplink) -> list[str]:
-    dataplane = uplink.node.dataplane()
+    """One view is brought over and read back. What the host does meanwhile is the machine's next round, no failure."""
+    dataplane, view = uplink.node.dataplane(), await host_view(uplink)
     done: list[str] = []
     for _ in range(ROUNDS):
-        plan, desired = await difference(uplink)
+        plan, desired = await difference(uplink, view)
         if not plan:
             uplink.mirrored = _counts(desired)
             return done
@@ -109,13 +122,12 @@ async def _vpp(uplink: Uplink) -> list[str]:
     raise fail("HL-410", f"{uplink.name}: VPP still differs after {ROUNDS} rounds: {left}")
 
 
-async def difference(uplink: Uplink) -> tuple[tuple[VppOperation, ...], VppUplink]:
-    """What would be done to VPP now, and what it should have. Changes nothing."""
+async def difference(uplink: Uplink, view: HostView) -> tuple[tuple[VppOperation, ...], VppUplink]:
+    """What would be done to VPP for that view, and what VPP should have. Changes nothing."""
     ports = uplink.ports
     if ports.uplink is None or ports.host is None:
         lost = "the NIC" if ports.uplink is None else "the interface towards the host"
         raise fail("HL-411", f"{uplink.name}: VPP has no interface with hostlink's tag any more for {lost}")
-    view = await host_view(uplink)
     desired, problems = vpp_desired(
         view,
         uplink_sw=ports.uplink.sw_if_index,

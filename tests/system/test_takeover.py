@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 from typing import Any
@@ -11,6 +12,7 @@ import trio
 
 from hostlink.lab.flows import ping, tcp_roundtrip
 from hostlink.lab.layout import HOST4, NIC, NIC_MAC, ROUTER4
+from hostlink.lab.network import LabError
 from hostlink.lab.proofs import servers
 from hostlink.lab.stage import Dataplane, Stage, open_stage
 from tests.system.picture import picture
@@ -44,6 +46,7 @@ async def test_vpp_and_linux_show_what_the_seeds_show(dataplane: Dataplane) -> N
         addresses = await stage.vppctl("show interface address")
         redirects = [await stage.vppctl(f"show {family} punt redirect") for family in ("ip", "ip6")]
         routes = await stage.on_host("ip", "route")
+        fib = await stage.vppctl("show ip fib")
         (link,) = json.loads(await stage.on_host("ip", "-json", "link", "show", "dev", NIC))
     host = "tap0" if dataplane.host_link == "tap" else f"host-hlv{link_index_of_nic(state)}"
     assert f"host-{NIC} (up):\n  L3 192.168.0.1/24\n  L3 fd00::1/64" in addresses
@@ -51,6 +54,7 @@ async def test_vpp_and_linux_show_what_the_seeds_show(dataplane: Dataplane) -> N
     for redirect, address in zip(redirects, ("192.168.0.1", "fd00::1"), strict=True):
         assert "rx local0 via:" in redirect
         assert f"{address} {host}" in redirect
+    assert "10.96.0.0/12" not in fib
     assert f"10.96.0.0/12 via 192.168.0.254 dev {NIC} proto static mtu 1440" in routes
     assert f"default via 192.168.0.254 dev {NIC} proto dhcp src 192.168.0.1 metric 100" in routes
     assert link["address"] == NIC_MAC
@@ -207,3 +211,24 @@ async def wait_mirrored(stage: Stage, wanted: dict[str, int], within_s: float = 
             state = await stage.wait_state("Steady")
             if state["mirrored"] == wanted:
                 return
+
+
+async def test_a_host_that_never_rests_is_taken_over_all_the_same(standin: Dataplane) -> None:
+    """Snapshots are taken again, rounds of mirroring repeated, and what is there in the end is what VPP has."""
+    async with open_stage(standin) as stage, trio.open_nursery() as nursery:
+        nursery.start_soon(unrest, stage)
+        stage.start_daemon()
+        await stage.wait_state("Steady", 30)
+        nursery.cancel_scope.cancel()
+        with trio.CancelScope(shield=True):
+            await stage.on_host("ip", "address", "replace", "192.168.0.99/24", "dev", NIC)
+            await wait_mirrored(stage, {"addresses": 3, "routes_ipv4": 1, "routes_ipv6": 1})
+            assert "OVERTAKEN" not in stage.log
+
+
+async def unrest(stage: Stage) -> None:
+    """An address that comes and goes, as often as `ip` can make it."""
+    while True:
+        with contextlib.suppress(LabError):  # it is gone for the moment of the handover
+            await stage.on_host("ip", "address", "add", "192.168.0.99/24", "dev", NIC)
+            await stage.on_host("ip", "address", "del", "192.168.0.99/24", "dev", NIC)
