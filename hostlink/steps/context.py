@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import trio
 
 from hostlink.config import Config, UplinkConfig
 from hostlink.core.model import Problem, VppShared
-from hostlink.journal import Journal, Takeover, journal_for
+from hostlink.journal import Journal, JournalError, Takeover, journal_for
+from hostlink.kernel.errors import KernelError
 from hostlink.kernel.netlink import Netlink
 from hostlink.kernel.seam import NO_FAULTS, Faults
 from hostlink.kernel.tap import Keeper
 from hostlink.problems import problem
 from hostlink.vpp.dataplane import Dataplane
-from hostlink.vpp.errors import VppGone
+from hostlink.vpp.errors import VppError, VppGone
 from hostlink.vpp.tags import Ports
 
 
@@ -30,6 +33,33 @@ class StepError(Exception):
 def fail(code: str, detail: str) -> StepError:
     """Make the error for a registered problem."""
     return StepError(problem(code, detail))
+
+
+EXPECTED = (StepError, JournalError, KernelError, VppError)
+"""What may go wrong outside; anything else is a bug of ours."""
+
+
+@contextmanager
+def one_failure() -> Iterator[None]:
+    """Raise one failure of a nursery as itself. A nursery makes a group even of one, which no `except VppError` meets.
+
+    A bug goes before what was expected, so that it is not hidden. A group of nothing but cancellations stays one.
+    """
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        failures = [leaf for leaf in _leaves(group) if isinstance(leaf, Exception)]
+        if not failures:
+            raise
+        raise next((one for one in failures if not isinstance(one, EXPECTED)), failures[0]) from group
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    for one in group.exceptions:
+        if isinstance(one, BaseExceptionGroup):
+            yield from _leaves(one)
+        else:
+            yield one
 
 
 @dataclass(slots=True)

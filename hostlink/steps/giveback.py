@@ -21,7 +21,7 @@ from hostlink.core.plan_host import plan_host
 from hostlink.journal import Takeover
 from hostlink.kernel import link as kernel_link
 from hostlink.kernel.apply import HostFailure, apply_host
-from hostlink.kernel.namespace import exists
+from hostlink.kernel.namespace import exists, identity
 from hostlink.kernel.netlink import Netlink, open_netlink
 from hostlink.kernel.snapshot import find_link, read_links, read_view
 from hostlink.problems import problem
@@ -33,7 +33,7 @@ from hostlink.vpp.tags import Ports
 
 VPP_PATIENCE_S = 5.0
 """A healthy VPP takes its part down in milliseconds; one that does not answer is left behind."""
-ROUNDS = 4
+ROUNDS = 6
 
 
 async def give_back(uplink: Uplink, step: int) -> GivenBack:
@@ -43,7 +43,7 @@ async def give_back(uplink: Uplink, step: int) -> GivenBack:
     if takeover is None:
         return GivenBack(step, tuple(residue))
     await _remove_host_link(uplink, takeover)
-    link = await _bring_home(uplink.node.host, takeover)
+    link = await _bring_home(uplink, takeover)
     residue += await _refill(uplink.node.host, takeover, link)
     uplink.journal.discard()
     uplink.takeover, uplink.ports, uplink.mirrored, uplink.problems = None, Ports(), {}, ()
@@ -74,18 +74,32 @@ async def _remove_host_link(uplink: Uplink, takeover: Takeover) -> None:
         link = await find_link(host, name=name)
         if link is not None and link.index != takeover.capture.view.link.index:
             await kernel_link.delete_link(host, link.index)
-    if takeover.inner_name is not None and exists(takeover.parking.namespace):
-        async with open_netlink(takeover.parking.namespace, faults=uplink.node.faults) as there:
+    if takeover.inner_name is None:
+        return
+    for place in _places(uplink, takeover):
+        async with open_netlink(place, faults=uplink.node.faults) as there:
             inner = await find_link(there, name=takeover.inner_name)
             if inner is not None:
                 await kernel_link.delete_link(there, inner.index)
 
 
-async def _bring_home(host: Netlink, takeover: Takeover) -> Link:
+def _places(uplink: Uplink, takeover: Takeover) -> list[str]:
+    """Where the NIC may be parked: the named namespace, and the one that VPP is in, where that has lost its name.
+
+    `ip netns del` takes only the name: the namespace, with the NIC in it, lives as long as VPP does (F33).
+    """
+    pid = uplink.node.vpp.pid
+    candidates = [takeover.parking.namespace] + ([f"/proc/{pid}/ns/net"] if pid is not None else [])
+    found = {identity(place): place for place in reversed(candidates) if exists(place)}
+    found.pop(identity(None), None)  # a VPP in the host's own namespace: nothing of ours is parked there
+    return list(found.values())
+
+
+async def _bring_home(uplink: Uplink, takeover: Takeover) -> Link:
     """The NIC on the host, under its own name. Raises StepError when it is nowhere."""
-    nic, parking = takeover.capture.view.link, takeover.parking
-    if exists(parking.namespace):
-        async with open_netlink(parking.namespace, faults=host.faults) as there:
+    host, nic, parking = uplink.node.host, takeover.capture.view.link, takeover.parking
+    for place in _places(uplink, takeover):
+        async with open_netlink(place, faults=host.faults) as there:
             link = await find_link(there, name=parking.name)
             if link is not None and link.mac == nic.mac:
                 await kernel_link.set_promiscuous(there, link.index, takeover.last_good.link.promiscuous)

@@ -206,29 +206,36 @@ async def test_addresses_and_routes_that_change_are_mirrored(dataplane: Dataplan
 
 
 async def wait_mirrored(stage: Stage, wanted: dict[str, int], within_s: float = 10.0) -> None:
-    with trio.fail_after(within_s):
+    state: dict[str, Any] = {}
+    with trio.move_on_after(within_s):
         while True:
             state = await stage.wait_state("Steady")
             if state["mirrored"] == wanted:
                 return
+    pytest.fail(f"{state}\n{await stage.on_host('ip', 'address')}\n{stage.log}")
 
 
-async def test_a_host_that_never_rests_is_taken_over_all_the_same(standin: Dataplane) -> None:
-    """Snapshots are taken again, rounds of mirroring repeated, and what is there in the end is what VPP has."""
-    async with open_stage(standin) as stage, trio.open_nursery() as nursery:
-        nursery.start_soon(unrest, stage)
+async def test_a_host_without_rest_is_no_failure(standin: Dataplane) -> None:
+    """Snapshots are taken again and rounds repeated, for as long as it lasts; then VPP has what is there (F54)."""
+    async with open_stage(standin) as stage:
         stage.start_daemon()
-        await stage.wait_state("Steady", 30)
-        nursery.cancel_scope.cancel()
-        with trio.CancelScope(shield=True):
-            await stage.on_host("ip", "address", "replace", "192.168.0.99/24", "dev", NIC)
-            await wait_mirrored(stage, {"addresses": 3, "routes_ipv4": 1, "routes_ipv6": 1})
-            assert "OVERTAKEN" not in stage.log
+        with trio.move_on_after(UNREST_S):
+            await unrest(stage)
+        await stage.on_host("ip", "address", "replace", "192.168.77.7/32", "dev", NIC)
+        await wait_mirrored(stage, {"addresses": 3, "routes_ipv4": 1, "routes_ipv6": 1})
+        assert "Recovering" not in stage.log
+
+
+UNREST_S = 3.0
+"""Several takeovers' time."""
 
 
 async def unrest(stage: Stage) -> None:
-    """An address that comes and goes, as often as `ip` can make it."""
+    """An address that comes and goes, as often as `ip` can make it.
+
+    Of a subnet of its own: where it were first on the fresh host link, its going would take the others along (F14).
+    """
     while True:
         with contextlib.suppress(LabError):  # it is gone for the moment of the handover
-            await stage.on_host("ip", "address", "add", "192.168.0.99/24", "dev", NIC)
-            await stage.on_host("ip", "address", "del", "192.168.0.99/24", "dev", NIC)
+            await stage.on_host("ip", "address", "add", "192.168.77.7/32", "dev", NIC)
+            await stage.on_host("ip", "address", "del", "192.168.77.7/32", "dev", NIC)
