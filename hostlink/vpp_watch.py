@@ -18,7 +18,7 @@ from hostlink.core.events import Event, VppFound, VppLost
 from hostlink.core.model import Problem
 from hostlink.kernel.namespace import exists, same_namespace
 from hostlink.problems import problem
-from hostlink.steps.context import Node, VppLife
+from hostlink.steps.context import Node, VppLife, one_failure
 from hostlink.vpp.contract import check_contract
 from hostlink.vpp.dataplane import open_dataplane
 from hostlink.vpp.errors import VppError, VppTimeout
@@ -41,7 +41,8 @@ async def keep_vpp(node: Node, tell: Tell, interface_changed: Callable[[int], No
                 node.vpp = await _introduce(node, session)
                 node.vpp_known.set()
                 tell(VppFound())
-                reason = await _until_lost(node, session, interface_changed)
+                with one_failure():  # a VPP that dies while it is pinged fails the ping too
+                    reason = await _until_lost(node, session, interface_changed)
         except VppError as error:
             reason = error
         was_usable, node.vpp = node.vpp.dataplane is not None, VppLife(last_error=str(reason))
