@@ -26,7 +26,7 @@ from hostlink.kernel.watcher import Changed
 from hostlink.notices import Moved, Notices, ProblemsChanged
 from hostlink.problems import problem
 from hostlink.steps.capture import capture
-from hostlink.steps.context import StepError, Uplink
+from hostlink.steps.context import StepError, Uplink, one_failure
 from hostlink.steps.giveback import give_back
 from hostlink.steps.handover import hand_over
 from hostlink.steps.inspect import inspect
@@ -48,6 +48,9 @@ STEPS: dict[Step, Callable[[Uplink, int], Awaitable[events.Event]]] = {
 OPERATOR_TRIGGERS = (Trigger.RELEASE_REQUESTED, Trigger.RESUME_REQUESTED)
 """Asked for by a person, who is told of a refusal by the ticket. Any other event that the table refuses is a bug."""
 _GOES_ON_WITHOUT_VPP = (Step.INSPECT, Step.GIVE_BACK)
+_NEEDS_UPLINK = (Step.CAPTURE, Step.MIRROR, Step.PUNT)
+"""Steps that an interface which went away ends. That clears by itself: the NIC comes home and is taken again."""
+_UPLINK_LOST = "HL-405"
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,8 +192,11 @@ class Runner:
     async def _result(self, step: int, kind: Step) -> events.Event:
         name = self.uplink.name
         try:
-            return await STEPS[kind](self.uplink, step)
+            with one_failure():
+                return await STEPS[kind](self.uplink, step)
         except (StepError, JournalError) as error:
+            if error.problem.code == _UPLINK_LOST and kind in _NEEDS_UPLINK:
+                return events.UplinkLost(error.problem.detail)
             return events.StepFailed(step, error.problem)
         except KernelError as error:
             return events.StepFailed(step, problem("HL-401", f"{name}: {error}"))
