@@ -42,7 +42,7 @@ from hostlink.varlink import CallError
 from hostlink.vpp.dataplane import open_dataplane
 from hostlink.vpp.errors import VppError
 from hostlink.vpp.session import open_session
-from hostlink.vpp_watch import Tell, keep_vpp
+from hostlink.vpp_watch import Tell, keep_vpp, peer_pid
 
 EXIT_DONE, EXIT_FAILED = 0, 1
 REFUSED = "io.hostlink.Refused"
@@ -282,7 +282,7 @@ async def _release(node: Node, takeover: Takeover) -> int:
     uplink = Uplink(node, settings, 0, name, takeover=takeover)
     try:
         async with open_session(os.fspath(node.config.vpp.api_socket)) as session:
-            node.vpp = VppLife(dataplane=await open_dataplane(session))
+            node.vpp = VppLife(await open_dataplane(session), pid=peer_pid(node.config.vpp.api_socket))
             event = await give_back(uplink, 0)
     except VppError:
         # VPP is not there, or went: the NIC comes home without it.
