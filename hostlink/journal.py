@@ -137,6 +137,7 @@ class Journal:
         """Removes the file, durably; none there is no error. Only after a give-back that was read back."""
         try:
             self.path.unlink(missing_ok=True)
+            _temporary(self.path).unlink(missing_ok=True)  # of a writer that was killed (F45)
             if self.path.parent.is_dir():
                 _sync_folder(self.path.parent)
         except OSError as error:
@@ -237,7 +238,7 @@ def _prepare_folder(path: Path) -> None:
 
 def _replace_durably(path: Path, content: bytes) -> None:
     """Old or new, never a part. The temporary name is fixed: what a death left there is written over, not gathered."""
-    temporary = path.with_name(f".{path.name}.new")
+    temporary = _temporary(path)
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         with open(descriptor, "wb") as file:
@@ -250,6 +251,10 @@ def _replace_durably(path: Path, content: bytes) -> None:
         temporary.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name}.new")
 
 
 def _sync_folder(folder: Path) -> None:
