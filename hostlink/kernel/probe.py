@@ -29,8 +29,19 @@ from hostlink.kernel.snapshot import read_addresses, read_link
 
 _AGAIN_S = 0.25
 """A request is sent again that often, until there is an answer or the time is over: one may be lost to resolving."""
-_NO_WAY = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL, errno.EPERM})
-"""What sending says when there is no path now (no route, link down, no address, a packet filter): no answer."""
+_NO_WAY = frozenset(
+    {
+        errno.ENETUNREACH,
+        errno.EHOSTUNREACH,
+        errno.ENETDOWN,
+        errno.EADDRNOTAVAIL,
+        errno.EPERM,
+        errno.ENODEV,
+        errno.ENXIO,
+    }
+)
+"""What sending says when there is no path now: no route, link down, no address, a packet filter, and a device that has
+gone since the socket was opened (ENODEV by name, ENXIO by index: packet(7)). No answer."""
 _ETH_P_ARP = 0x0806
 _ARP = struct.Struct("!HHBBH6s4s6s4s")
 """RFC 826: hardware, protocol, their address lengths, operation, sender's and target's addresses."""
