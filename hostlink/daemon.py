@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +21,7 @@ import trio
 from hostlink.config import Config, Match, UplinkConfig
 from hostlink.control import Handler, Request, serve_control
 from hostlink.core.describe import describe
-from hostlink.core.events import Event, ReleaseRequested, ResumeRequested, StopRequested
+from hostlink.core.events import Event, GivenBack, ReleaseRequested, ResumeRequested, StopRequested
 from hostlink.core.machine import UplinkMachine
 from hostlink.core.model import Problem
 from hostlink.core.table import STATES, State
@@ -35,9 +35,10 @@ from hostlink.notices import Moved, Notice, Notices
 from hostlink.problems import explain
 from hostlink.report import state_report
 from hostlink.runner import Runner
-from hostlink.steps.context import Node, StepError, Uplink, VppLife
+from hostlink.steps.context import Node, StepError, Uplink, VppLife, one_failure
 from hostlink.steps.giveback import give_back
-from hostlink.steps.mirror import difference, host_view
+from hostlink.steps.mirror import difference
+from hostlink.steps.view import host_view
 from hostlink.varlink import CallError
 from hostlink.vpp.dataplane import open_dataplane
 from hostlink.vpp.errors import VppError
@@ -76,10 +77,9 @@ def _refusal(config: Config) -> str | None:
         takeovers = _takeovers(config)
     except JournalError as error:
         return f"{error.problem.code}: {error}"
-    for takeover in takeovers:
-        if _configured(config, takeover) is None:
-            name = takeover.capture.uplink
-            return f"a takeover of {name} is in the journal, and no [[uplink]] matches it: run `hostlink release` first"
+    assigned = {takeover.capture.uplink for takeover in assign(config, takeovers).values()}
+    for name in (takeover.capture.uplink for takeover in takeovers if takeover.capture.uplink not in assigned):
+        return f"a takeover of {name} is in the journal, and no [[uplink]] matches it: run `hostlink release` first"
     return None
 
 
@@ -88,19 +88,27 @@ def _takeovers(config: Config) -> list[Takeover]:
     return [takeover for takeover in found if takeover is not None]
 
 
-def _configured(config: Config, takeover: Takeover) -> UplinkConfig | None:
-    """The configured uplink that an earlier takeover is of: the NIC itself cannot be asked, VPP has it."""
-    for uplink in config.uplinks:
-        if _was_matched(uplink.match, takeover):
-            return uplink
-    return None
+def assign(config: Config, takeovers: Sequence[Takeover]) -> dict[int, Takeover]:
+    """Number of the [[uplink]] → its earlier takeover. The NIC itself cannot be asked, VPP has it.
+
+    Each takeover goes to one entry: first to those that name it by what it is, then to one by default route.
+    """
+    found: dict[int, Takeover] = {}
+    for by_default_route in (False, True):
+        for number, uplink in enumerate(config.uplinks):
+            if number in found or uplink.match.default_route is not by_default_route:
+                continue
+            free = [one for one in takeovers if one not in found.values()]
+            mine = next((one for one in free if by_default_route or _is_matched(uplink.match, one)), None)
+            if mine is not None:
+                found[number] = mine
+    return found
 
 
-def _was_matched(match: Match, takeover: Takeover) -> bool:
+def _is_matched(match: Match, takeover: Takeover) -> bool:
     link, view = takeover.capture.view.link, takeover.capture.view
-    if match.default_route:
-        return True
-    return match.name in (link.name, *link.altnames) or match.mac == link.mac or (match.pci or "-") == view.pci_address
+    by_name, by_mac = match.name in (link.name, *link.altnames), match.mac == link.mac
+    return by_name or by_mac or (match.pci is not None and match.pci == view.pci_address)
 
 
 # ------------------------------------------------------------------------------------------------------- the nursery
@@ -147,14 +155,11 @@ def lab_faults() -> Faults:
 
 def _runner(node: Node, number: int, notices: Notices) -> Runner:
     config = node.config.uplinks[number]
-    earlier = next((one for one in _takeovers(node.config) if _configured(node.config, one) == config), None)
-    uplink = Uplink(
-        node,
-        config,
-        number,
-        earlier.capture.uplink if earlier else config.match.name or str(config.match),
-        takeover=earlier,
-    )
+    earlier = assign(node.config, _takeovers(node.config)).get(number)
+    name = earlier.capture.uplink if earlier else config.match.name or str(config.match)
+    uplink = Uplink(node, config, number, name, takeover=earlier)
+    if earlier is not None:
+        node.claims[name] = number
     factor = node.config.timing.deadline_factor
     deadlines = {state: text.deadline_s * factor for state, text in STATES.items() if text.deadline_s is not None}
     return Runner(uplink, UplinkMachine(uplink.name, deadlines, {State.STEADY: node.config.timing.audit_s}), notices)
@@ -239,7 +244,7 @@ async def _plan(runner: Runner) -> list[str]:
     if runner.uplink.takeover is None or runner.uplink.ports.host is None:
         return []
     try:
-        plan, _ = await difference(runner.uplink, await host_view(runner.uplink))
+        plan, _, _ = await difference(runner.uplink, await host_view(runner.uplink))
     except StepError as error:
         raise CallError(REFUSED, {"message": error.problem.detail}) from error
     except (KernelError, VppError) as error:
@@ -260,6 +265,8 @@ def release_offline(config: Config) -> int:
             return trio.run(_release_all, config)
     except LockedError as error:
         return _say_failed(f"HL-112: {error}")
+    except OSError as error:
+        return _say_failed(f"{config.paths.runtime}: {error.strerror or error}: the runtime folder cannot be used")
 
 
 async def _release_all(config: Config) -> int:
@@ -281,18 +288,23 @@ async def _release(node: Node, takeover: Takeover) -> int:
     settings = UplinkConfig(Match(name=name), takeover.driver, takeover.host_link)
     uplink = Uplink(node, settings, 0, name, takeover=takeover)
     try:
-        async with open_session(os.fspath(node.config.vpp.api_socket)) as session:
-            node.vpp = VppLife(await open_dataplane(session), pid=peer_pid(node.config.vpp.api_socket))
-            event = await give_back(uplink, 0)
-    except VppError:
-        # VPP is not there, or went: the NIC comes home without it.
-        node.vpp = VppLife()
-        event = None
-    try:
-        event = event or await give_back(uplink, 0)
-    except (StepError, KernelError, JournalError) as error:
+        event = await _give_back_with_vpp(node, uplink)
+    except (StepError, KernelError, JournalError, VppError) as error:
         return _say_failed(f"{name} could not be given back, and the journal is kept: {error}")
     for residue in event.residue:
         print(f"hostlink: {residue.code}: {residue.detail}", file=sys.stderr)
     print(f"{name} is the host's again")
     return EXIT_FAILED if event.residue else EXIT_DONE
+
+
+async def _give_back_with_vpp(node: Node, uplink: Uplink) -> GivenBack:
+    """With VPP where it answers; the NIC comes home without it too."""
+    try:
+        async with open_session(os.fspath(node.config.vpp.api_socket)) as session:
+            node.vpp = VppLife(await open_dataplane(session), pid=peer_pid(node.config.vpp.api_socket))
+            with one_failure():
+                return await give_back(uplink, 0)
+    except VppError:
+        node.vpp = VppLife()
+    with one_failure():
+        return await give_back(uplink, 0)

@@ -40,6 +40,12 @@ class Phase(enum.Enum):
     """Nothing was touched when this was written; from here on anything may have been."""
     TAKEN = "taken"
     """VPP and Linux have both shown their interface: the host link carries the host's own state."""
+    PROVED = "proved"
+    """What answered before the takeover has answered after it."""
+
+    def after_proof(self) -> Phase:
+        """The phase once the path is proved: only what was filled before can be."""
+        return Phase.PROVED if self is Phase.TAKEN else self
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +75,8 @@ class Takeover:
     phase: Phase = Phase.CAPTURED
     owned: tuple[Route, ...] = ()
     """Routes that hostlink itself added to the host (cluster routes): never captured, never given back."""
+    boot_id: str = ""
+    """/proc/sys/kernel/random/boot_id when it was captured: after a reboot nothing of the takeover is left (F43)."""
     generation: int = 0
     """How many writes the file has had; set by `Journal.write`."""
 

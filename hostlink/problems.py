@@ -151,6 +151,14 @@ _HOST = (
         "the lock of the runtime folder is held by the process that the detail names. This one has touched nothing.",
         "see what the other one does by `hostlink state`, or stop it first",
     ),
+    Record(
+        "HL-113",
+        "two uplinks mean one interface",
+        _ERROR,
+        "an entry of the configuration finds an interface that another entry has already. It is left to the other; "
+        "nothing was touched.",
+        "take one of the two [[uplink]] entries out, or match by what only one interface has (pci, name)",
+    ),
 )
 
 _VPP = (
@@ -213,6 +221,14 @@ _VPP = (
         "remove it from VPP, or from the configuration that VPP starts with",
         depends_on=("HL-201",),
     ),
+    Record(
+        "HL-208",
+        "VPP is lost again and again",
+        _ERROR,
+        "VPP has died several times while it had the uplink. Until it has answered for a while, longer each time, the "
+        "host keeps its NIC. Nothing was touched since.",
+        "see VPP's log for why it dies; `hostlink release` keeps the NIC on the host",
+    ),
 )
 
 _MIRROR = (
@@ -247,6 +263,14 @@ _MIRROR = (
         _WARNING,
         "somebody removed the host's interface or set it down. VPP was left as it was, and the interface put back.",
         "find out who did it (the detail says when); while it lasts, the host is cut off",
+    ),
+    Record(
+        "HL-305",
+        "the NIC does not take the MTU",
+        _WARNING,
+        "the host's interface was given an MTU that the NIC in VPP's namespace refuses. VPP stays at the NIC's: one "
+        "larger packet would stop its transmit ring.",
+        "set the host's interface to an MTU that the NIC can have",
     ),
 )
 
@@ -339,6 +363,13 @@ _STEPS = (
         "and hostlink does not try again by itself.",
         "find out which client of VPP deletes interfaces or tags, then `hostlink resume`",
         depends_on=("HL-404",),
+    ),
+    Record(
+        "HL-412",
+        "a gateway does not answer",
+        _WARNING,
+        "what answered before the takeover, and after it, does not answer at present. Nothing is changed for that.",
+        "see whether the gateway is up; compare with another host on the same network",
     ),
 )
 

@@ -21,7 +21,7 @@ from hostlink.core.machine import UplinkMachine
 from hostlink.core.model import Problem
 from hostlink.core.table import Step, Trigger
 from hostlink.journal import JournalError
-from hostlink.kernel.errors import KernelError
+from hostlink.kernel.errors import KernelError, ReadUnsteady
 from hostlink.kernel.watcher import Changed
 from hostlink.notices import Moved, Notices, ProblemsChanged
 from hostlink.problems import problem
@@ -32,7 +32,7 @@ from hostlink.steps.handover import hand_over
 from hostlink.steps.inspect import inspect
 from hostlink.steps.mirror import mirror
 from hostlink.steps.punt import punt
-from hostlink.vpp.errors import VppError, VppGone
+from hostlink.vpp.errors import VppError, VppGone, VppTimeout
 
 HISTORY = 1000
 _WAITING_EVENTS = 4096
@@ -198,9 +198,11 @@ class Runner:
             if error.problem.code == _UPLINK_LOST and kind in _NEEDS_UPLINK:
                 return events.UplinkLost(error.problem.detail)
             return events.StepFailed(step, error.problem)
+        except ReadUnsteady as error:
+            return events.StepFailed(step, problem("HL-409", f"{name}: {error}"))
         except KernelError as error:
             return events.StepFailed(step, problem("HL-401", f"{name}: {error}"))
-        except VppGone as error:
+        except (VppGone, VppTimeout) as error:
             if kind in _GOES_ON_WITHOUT_VPP:
                 return events.StepFailed(step, problem("HL-404", f"{name}: {error}"))
             return events.VppLost(str(error))

@@ -47,6 +47,8 @@ async def keep_vpp(node: Node, tell: Tell, interface_changed: Callable[[int], No
             reason = error
         was_usable, node.vpp = node.vpp.dataplane is not None, VppLife(last_error=str(reason))
         node.vpp_known.set()
+        if node.contributions:
+            node.losses.append(trio.current_time())
         node.contributions.clear()
         if was_usable:
             tell(VppLost(str(reason)))
@@ -65,7 +67,7 @@ async def _introduce(node: Node, session: Session) -> VppLife:
     version = str((await session.request("show_version")).version)
     dataplane = await open_dataplane(session)
     await session.request("want_interface_events", enable_disable=1, pid=os.getpid())
-    return VppLife(dataplane=dataplane, version=version, pid=pid, obstacles=obstacles)
+    return VppLife(dataplane=dataplane, version=version, pid=pid, obstacles=obstacles, since=trio.current_time())
 
 
 def _namespace_obstacles(node: Node, pid: int | None) -> tuple[Problem, ...]:

@@ -47,6 +47,11 @@ _ARPHRD_ETHER = 1
 _NAME_BYTES = 15
 
 
+def can_make_taps() -> bool:
+    """Whether the kernel has tun devices (module `tun`)."""
+    return os.path.exists("/dev/net/tun")
+
+
 class Keeper:
     """A detached queue of a tap: while it is open the tap keeps its carrier. `close` leaves a persistent tap there."""
 

@@ -9,7 +9,8 @@ from hostlink.core.model import Capture, HostView, IPAddress, Probe
 from hostlink.journal import Parking, Takeover
 from hostlink.kernel.probe import echo, neighbour_answers
 from hostlink.kernel.snapshot import read_view
-from hostlink.steps.context import Uplink, fail
+from hostlink.steps.context import Uplink, boot_id, fail
+from hostlink.steps.names import inner_name
 
 PROBE_TIMEOUT_S = 1.0
 """A gateway on the wire answers within milliseconds; one that takes longer is no yardstick for the path."""
@@ -27,18 +28,14 @@ async def capture(uplink: Uplink, step: int) -> Captured:
         driver=uplink.config.driver,
         host_link=uplink.config.host_link,
         parking=Parking(uplink.node.config.vpp.namespace, view.link.name),
-        inner_name=inner_name(view) if uplink.config.host_link == "veth" else None,
+        inner_name=inner_name(view.link) if uplink.config.host_link == "veth" else None,
+        boot_id=boot_id(),
     )
     if uplink.takeover is not None:
         # The host changed during the snapshot and it is taken again. Nothing has moved, so the first one may go.
         uplink.journal.discard()
     uplink.remember(takeover)
     return Captured(step)
-
-
-def inner_name(view: HostView) -> str:
-    """The veth's end in VPP's namespace: unique on the node, within the 15 bytes of an interface name."""
-    return f"hlv{view.link.index}"
 
 
 def gateways(view: HostView) -> tuple[IPAddress, ...]:

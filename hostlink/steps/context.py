@@ -6,11 +6,12 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import trio
 
 from hostlink.config import Config, UplinkConfig
-from hostlink.core.model import Problem, VppShared
+from hostlink.core.model import HostView, Link, Problem, VppShared
 from hostlink.journal import Journal, JournalError, Takeover, journal_for
 from hostlink.kernel.errors import KernelError
 from hostlink.kernel.netlink import Netlink
@@ -62,6 +63,11 @@ def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]
             yield one
 
 
+def boot_id() -> str:
+    """The kernel's name for this boot (proc_sys_kernel(5))."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
 @dataclass(slots=True)
 class VppLife:
     """What is known of the VPP at the other end of the API socket; the connector keeps it (vpp_watch.py)."""
@@ -71,6 +77,8 @@ class VppLife:
     pid: int | None = None
     obstacles: tuple[Problem, ...] = ()
     """Why this VPP cannot be used although it answers: contract, namespace."""
+    since: float = 0.0
+    """trio.current_time() when the session opened."""
     last_error: str | None = None
     """Why there is none, when there is none."""
 
@@ -87,6 +95,10 @@ class Node:
     vpp: VppLife = field(default_factory=VppLife)
     vpp_known: trio.Event = field(default_factory=trio.Event)
     """Set once the first try to reach VPP has ended, well or not."""
+    claims: dict[str, int] = field(default_factory=dict)
+    """Interface name → number of the uplink that means it."""
+    losses: list[float] = field(default_factory=list)
+    """trio.current_time() of each time that VPP was lost under a takeover."""
     contributions: dict[str, VppShared] = field(default_factory=dict)
     """What each uplink that is taken over needs of the shared objects."""
     shared_lock: trio.Lock = field(default_factory=trio.Lock)
@@ -121,13 +133,38 @@ class Uplink:
     ports: Ports = field(default_factory=Ports)
     keeper: Keeper | None = None
     mirrored: dict[str, int] = field(default_factory=dict)
-    problems: tuple[Problem, ...] = ()
-    """What mirroring could not express: shown in `state` as long as it is so."""
+    mirrored_view: HostView | None = None
+    """The host's view that is true in VPP."""
+    told: dict[str, tuple[Problem, ...]] = field(default_factory=dict)
+    """What an operator should know of the takeover, by subject; each is said anew by whoever looks at it."""
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """All that is told now."""
+        return tuple(problem for told in self.told.values() for problem in told)
 
     @property
     def journal(self) -> Journal:
         """Its journal. Only the name decides where."""
         return journal_for(self.node.config.paths.journal, self.name)
+
+    @property
+    def claimed(self) -> bool:
+        """Whether its name is its own: two entries of the configuration may mean one NIC."""
+        return self.node.claims.get(self.name) == self.number
+
+    def claim(self, link: Link) -> bool:
+        """Take the interface as this uplink's, unless another entry of the configuration has it."""
+        if self.node.claims.setdefault(link.name, self.number) != self.number:
+            return False
+        self.name, self.link_index = link.name, link.index
+        return True
+
+    def forget(self) -> None:
+        """The takeover is over; nothing of it is remembered."""
+        self.takeover, self.mirrored_view, self.ports = None, None, Ports()
+        self.mirrored.clear()
+        self.told.clear()
 
     def taken(self) -> Takeover:
         """The takeover in the journal. Asked for only by steps that come after Capturing."""

@@ -10,6 +10,7 @@ not be restored is named. The journal goes last.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 import trio
 
@@ -18,37 +19,50 @@ from hostlink.core.events import GivenBack
 from hostlink.core.model import Link, Problem
 from hostlink.core.operations import HostOperation
 from hostlink.core.plan_host import plan_host
-from hostlink.journal import Takeover
+from hostlink.journal import JournalError, Phase, Takeover
 from hostlink.kernel import link as kernel_link
 from hostlink.kernel.apply import HostFailure, apply_host
 from hostlink.kernel.namespace import exists, identity
 from hostlink.kernel.netlink import Netlink, open_netlink
 from hostlink.kernel.snapshot import find_link, read_links, read_view
 from hostlink.problems import problem
-from hostlink.steps.context import Uplink, fail
+from hostlink.steps.context import StepError, Uplink, boot_id, fail
 from hostlink.steps.names import mark, temporary_name
+from hostlink.steps.view import host_view, keep_last_good
 from hostlink.steps.withdraw import withdraw
-from hostlink.vpp.errors import VppError
-from hostlink.vpp.tags import Ports
+from hostlink.vpp.errors import VppError, VppGone
 
 VPP_PATIENCE_S = 5.0
 """A healthy VPP takes its part down in milliseconds; one that does not answer is left behind."""
 ROUNDS = 6
+HOST_LINK_KINDS = ("tun", "veth")
 
 
 async def give_back(uplink: Uplink, step: int) -> GivenBack:
     """Give the NIC back. Raises StepError, KernelError, JournalError."""
-    takeover = uplink.takeover or uplink.journal.read()
+    uplink.takeover = uplink.takeover or (uplink.journal.read() if uplink.claimed else None)
+    if uplink.takeover is not None:
+        await _keep_newest(uplink)
     residue = await _leave_vpp(uplink)
+    takeover = uplink.takeover
     if takeover is None:
         return GivenBack(step, tuple(residue))
-    await _remove_host_link(uplink, takeover)
+    await _remove_host_link(uplink)
     link = await _bring_home(uplink, takeover)
-    residue += await _refill(uplink.node.host, takeover, link)
+    if takeover.boot_id == boot_id():
+        residue += await _refill(uplink.node.host, takeover, link)
     uplink.journal.discard()
-    uplink.takeover, uplink.ports, uplink.mirrored, uplink.problems = None, Ports(), {}, ()
+    uplink.forget()
     uplink.link_index = link.index
     return GivenBack(step, tuple(residue))
+
+
+async def _keep_newest(uplink: Uplink) -> None:
+    """What the host has on its link at this moment is what it had last, where the link was its own already."""
+    if uplink.taken().phase is Phase.CAPTURED or await _our_link(uplink) is None:
+        return
+    with suppress(StepError, JournalError):  # deleted meanwhile, or a full disk: then the last good one it is
+        keep_last_good(uplink, await host_view(uplink))
 
 
 async def _leave_vpp(uplink: Uplink) -> list[Problem]:
@@ -58,6 +72,8 @@ async def _leave_vpp(uplink: Uplink) -> list[Problem]:
     with trio.move_on_after(VPP_PATIENCE_S * uplink.node.config.timing.deadline_factor) as patience:
         try:
             refusals = await withdraw(uplink)
+        except VppGone:
+            return []
         except VppError as error:
             return [problem("HL-406", f"{uplink.name}: VPP was left as it is: {error}")]
         return [problem("HL-406", f"{uplink.name}: {refusal}") for refusal in refusals]
@@ -65,22 +81,24 @@ async def _leave_vpp(uplink: Uplink) -> list[Problem]:
     return [problem("HL-406", f"{uplink.name}: VPP was left as it is: it did not answer in time")]
 
 
-async def _remove_host_link(uplink: Uplink, takeover: Takeover) -> None:
+async def _remove_host_link(uplink: Uplink) -> None:
     if uplink.keeper is not None:
         uplink.keeper.close()
         uplink.keeper = None
-    host = uplink.node.host
-    for name in (mark(uplink.name), temporary_name(takeover)):
-        link = await find_link(host, name=name)
-        if link is not None and link.index != takeover.capture.view.link.index:
-            await kernel_link.delete_link(host, link.index)
-    if takeover.inner_name is None:
-        return
-    for place in _places(uplink, takeover):
-        async with open_netlink(place, faults=uplink.node.faults) as there:
-            inner = await find_link(there, name=takeover.inner_name)
-            if inner is not None:
-                await kernel_link.delete_link(there, inner.index)
+    link = await _our_link(uplink)
+    if link is not None:
+        await kernel_link.delete_link(uplink.node.host, link.index)  # of a veth, VPP's end goes with it
+
+
+async def _our_link(uplink: Uplink) -> Link | None:
+    """The host link: by its mark, or where somebody took that off by what it must look like. Never by a name alone."""
+    nic = uplink.taken().capture.view.link
+    names = (uplink.name, temporary_name(uplink.taken()))
+    for link in await read_links(uplink.node.host):
+        alike = link.name in names and link.mac == nic.mac and link.index != nic.index
+        if link.kind in HOST_LINK_KINDS and (mark(uplink.name) in link.altnames or alike):
+            return link
+    return None
 
 
 def _places(uplink: Uplink, takeover: Takeover) -> list[str]:

@@ -10,37 +10,44 @@ import trio
 from hostlink.core.events import Inspected
 from hostlink.core.model import NO_INDEX, Facts, Link, Problem
 from hostlink.journal import JournalError, Phase, Takeover
+from hostlink.kernel.namespace import exists
+from hostlink.kernel.netlink import open_netlink
 from hostlink.kernel.snapshot import find_link, read_links, read_view
+from hostlink.kernel.tap import can_make_taps
 from hostlink.problems import problem
-from hostlink.steps.context import Uplink
-from hostlink.steps.names import is_mark, mark
+from hostlink.steps.context import Node, Uplink
+from hostlink.steps.mirror import remarks
+from hostlink.steps.names import inner_name, is_mark, mark, name_before
 from hostlink.vpp.tags import OURS
 
-VPP_KNOWN_WITHIN_S = 6.0
-"""Longer than a session takes to open, or to fail to (vpp/session.py: 5 s)."""
+VPP_KNOWN_WITHIN_S = 8.0
+"""Longer than a session takes to open, or to fail to (vpp/session.py: 5 s), and within the deadline of a look."""
+LOSSES_WITHIN_S = 600.0
+FIRST_WAIT_S, LONGEST_WAIT_S = 5.0, 300.0
 _REFUSED_KINDS = {"bridge": "a bridge", "bond": "a bond", "tun": "a tap or tun device"}
 
 
 async def inspect(uplink: Uplink, step: int) -> Inspected:
     """Look at everything. Raises KernelError, VppError."""
     # A daemon that has just started knows nothing of VPP yet: taking that for "gone" would end a living takeover.
-    with trio.move_on_after(VPP_KNOWN_WITHIN_S):
+    with trio.move_on_after(VPP_KNOWN_WITHIN_S * uplink.node.config.timing.deadline_factor):
         await uplink.node.vpp_known.wait()
-    if uplink.takeover is None and (link := await find_uplink(uplink)) is not None:
-        uplink.name, uplink.link_index = link.name, link.index
+    link = await find_uplink(uplink) if uplink.takeover is None else None
+    if link is not None and not uplink.claim(link):
+        text = f"{uplink.config.match} means {link.name}, which another [[uplink]] of the configuration means too"
+        return Inspected(step, Facts(obstacles=(problem("HL-113", text),)))
     try:
-        takeover = uplink.takeover or uplink.journal.read()
+        uplink.takeover = uplink.takeover or (uplink.journal.read() if uplink.claimed else None)
     except JournalError as error:
         return Inspected(step, Facts(obstacles=(error.problem,)))
-    if takeover is not None:
-        return Inspected(step, await _earlier(uplink, takeover))
-    return Inspected(step, await _fresh(uplink))
+    if uplink.takeover is not None:
+        return Inspected(step, await _earlier(uplink, uplink.takeover))
+    return Inspected(step, await _fresh(uplink, link))
 
 
 async def _earlier(uplink: Uplink, takeover: Takeover) -> Facts:
     """There is a journal: alive when it, the tags in VPP and the host link agree; else left over."""
-    uplink.takeover = takeover
-    alive = takeover.phase is Phase.TAKEN and await _agrees(uplink, takeover)
+    alive = takeover.phase is not Phase.CAPTURED and await _agrees(uplink, takeover)
     dataplane = uplink.node.vpp.dataplane
     return Facts(
         uplink_found=True,
@@ -62,16 +69,15 @@ async def _agrees(uplink: Uplink, takeover: Takeover) -> bool:
     return ports.uplink is not None and ports.host is not None
 
 
-async def _fresh(uplink: Uplink) -> Facts:
-    link = await find_uplink(uplink)
+async def _fresh(uplink: Uplink, link: Link | None) -> Facts:
     obstacles: list[Problem] = []
     notes: list[Problem] = []
     if link is None:
         obstacles.append(problem("HL-102", f"no interface of this host matches {uplink.config.match}; waiting for it"))
     else:
-        uplink.name, uplink.link_index = link.name, link.index
         obstacles += await _unfit(uplink, link)
-        notes += await _remarks(uplink, link)
+        view = await read_view(uplink.node.host, link.index)
+        notes += remarks(view) if view is not None else ()
     obstacles += await _vpp_obstacles(uplink)
     return Facts(
         uplink_found=link is not None,
@@ -80,6 +86,19 @@ async def _fresh(uplink: Uplink) -> Facts:
         obstacles=tuple(obstacles),
         notes=tuple(notes),
     )
+
+
+def _unsettled(node: Node) -> list[Problem]:
+    """A VPP that was lost under a takeover again and again is waited for longer each time."""
+    now = trio.current_time()
+    recent = [at for at in node.losses if now - at < LOSSES_WITHIN_S]
+    wait_s = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** (len(recent) - 2)) if len(recent) > 1 else 0.0
+    if now - node.vpp.since >= wait_s:
+        return []
+    text = (
+        f"VPP was lost {len(recent)} times in {LOSSES_WITHIN_S / 60:g} minutes; it must answer for {wait_s:g} s first"
+    )
+    return [problem("HL-208", text)]
 
 
 async def _left_in_vpp(uplink: Uplink) -> bool:
@@ -111,18 +130,25 @@ async def _unfit(uplink: Uplink, link: Link) -> list[Problem]:
         master = links.get(link.master_index)
         of = f"the {master.kind or 'interface'} {master.name}" if master else f"interface {link.master_index}"
         found.append(problem("HL-104", f"{link.name} is a member of {of}"))
+    if uplink.config.host_link == "tap" and not can_make_taps():
+        found.append(problem("HL-111", "there is no /dev/net/tun to make the host's tap with"))
+    return found + await _clashes(uplink, link)
+
+
+async def _clashes(uplink: Uplink, nic: Link) -> list[Problem]:
+    """Names that the takeover needs and somebody else has."""
+    found = []
+    if await find_link(uplink.node.host, name=name_before(nic)) is not None:
+        found.append(problem("HL-110", f"{name_before(nic)}, the host link's first name, is taken on the host"))
+    namespace = uplink.node.config.vpp.namespace
+    if not exists(namespace):
+        return found
+    needed = [nic.name, *([inner_name(nic)] if uplink.config.host_link == "veth" else [])]
+    async with open_netlink(namespace) as there:
+        for name in needed:
+            if await find_link(there, name=name) is not None:
+                found.append(problem("HL-110", f"{name} is taken in VPP's namespace {namespace}"))
     return found
-
-
-async def _remarks(uplink: Uplink, link: Link) -> list[Problem]:
-    """What an operator should know of an uplink that is taken as it is."""
-    notes = []
-    if not link.up:
-        notes.append(problem("HL-108", f"{link.name} is down and is taken over as it is"))
-    view = await read_view(uplink.node.host, link.index)
-    if view is not None and not any(not address.interface.is_link_local for address in view.addresses):
-        notes.append(problem("HL-109", f"{link.name} has no address and is taken over as it is"))
-    return notes
 
 
 async def _vpp_obstacles(uplink: Uplink) -> list[Problem]:
@@ -131,7 +157,7 @@ async def _vpp_obstacles(uplink: Uplink) -> list[Problem]:
     if node.vpp.obstacles or dataplane is None:
         silent = problem("HL-201", f"nothing answers at {node.config.vpp.api_socket}; waiting for VPP")
         return list(node.vpp.obstacles) or [silent]
-    found = []
+    found = _unsettled(node)
     for interface in await dataplane.interfaces():
         if interface.name == f"host-{uplink.name}" and not interface.tag.startswith(OURS):
             found.append(problem("HL-207", f"VPP has an interface {interface.name} that hostlink did not make"))

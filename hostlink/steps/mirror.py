@@ -11,8 +11,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-import trio
-
 from hostlink.core.cluster import cluster_gaps, desired_cluster, plan_cluster
 from hostlink.core.describe import describe
 from hostlink.core.desired import vpp_desired
@@ -23,11 +21,11 @@ from hostlink.core.plan import plan_uplink
 from hostlink.core.plan_host import plan_host
 from hostlink.journal import Phase
 from hostlink.kernel.apply import HostFailure, apply_host
-from hostlink.kernel.errors import ReadUnsteady
-from hostlink.kernel.snapshot import read_view
 from hostlink.kernel.tap import adopt_tap
+from hostlink.problems import problem
 from hostlink.steps.context import Uplink, fail
-from hostlink.steps.names import is_mark
+from hostlink.steps.mtu import grow, shrink
+from hostlink.steps.view import host_view, is_lost_source
 
 ROUNDS = 6
 """The kernel finishes some things a moment later (an address made by an up); more rounds than these is a fight."""
@@ -41,33 +39,32 @@ async def mirror(uplink: Uplink, step: int) -> Mirrored:
         uplink.keeper = adopt_tap(uplink.name, faults=uplink.node.faults)
     changes = await fill_host(uplink)
     changes += await _cluster_routes(uplink)
-    changes += await _vpp(uplink)
+    view = await host_view(uplink)
+    uplink.link_index = view.link.index
+    uplink.told["link"] = remarks(view)
+    if is_lost_source(uplink, view):
+        # Set down again since it was filled: VPP keeps what it has, and the notification of it brings us back here.
+        uplink.told["link"] = (problem("HL-304", f"{uplink.name} is set down again and again"),)
+        return Mirrored(step, tuple(changes))
+    changes += await _vpp(uplink, view)
+    uplink.mirrored_view = view
     return Mirrored(step, tuple(changes))
 
 
-async def host_view(uplink: Uplink) -> HostView:
-    """The host link as it is, without hostlink's own mark. Raises StepError when it is not there."""
-    view = await _steady_view(uplink)
-    if view is None:
-        raise fail("HL-405", f"{uplink.name} is gone from the host: its host link was deleted")
-    uplink.link_index = view.link.index
-    altnames = tuple(name for name in view.link.altnames if not is_mark(name))
-    return replace(view, link=replace(view.link, altnames=altnames))
-
-
-async def _steady_view(uplink: Uplink) -> HostView | None:
-    """A whole view, however long the host changes too fast for one: only the step's own deadline ends the waiting."""
-    while True:
-        try:
-            return await read_view(uplink.node.host, uplink.name)
-        except ReadUnsteady:
-            await trio.lowlevel.checkpoint()
+def remarks(view: HostView) -> tuple[Problem, ...]:
+    """What an operator should know of a link that is taken as it is."""
+    found = []
+    if not view.link.up:
+        found.append(problem("HL-108", f"{view.link.name} is down, and is taken over as it is"))
+    if all(address.interface.is_link_local for address in view.addresses):
+        found.append(problem("HL-109", f"{view.link.name} has no address, and is taken over as it is"))
+    return tuple(found)
 
 
 async def fill_host(uplink: Uplink) -> list[str]:
     """Make the host link carry `last_good`, where it does not carry the host's own state yet or was set down."""
     takeover, view = uplink.taken(), await host_view(uplink)
-    if takeover.phase is Phase.TAKEN and (view.link.up or not takeover.last_good.link.up):
+    if takeover.phase is not Phase.CAPTURED and not is_lost_source(uplink, view):
         return []
     done: list[str] = []
     failures: Sequence[HostFailure] = ()
@@ -83,7 +80,8 @@ async def fill_host(uplink: Uplink) -> list[str]:
         if failures:
             whys = "; ".join(str(failure) for failure in failures)
             raise fail("HL-410", f"{uplink.name}: the host link does not take what the NIC had: {whys}")
-    uplink.remember(replace(uplink.taken(), phase=Phase.TAKEN))
+    if takeover.phase is Phase.CAPTURED:
+        uplink.remember(replace(uplink.taken(), phase=Phase.TAKEN))
     return done
 
 
@@ -94,7 +92,7 @@ async def _cluster_routes(uplink: Uplink) -> list[str]:
     view, owned = await host_view(uplink), uplink.taken().owned
     wanted = desired_cluster(view, cluster.service_cidrs, cluster.pod_cidrs, cluster.encap_overhead)
     plan, problems = plan_cluster(wanted, view, owned)
-    uplink.problems = problems + cluster_gaps(view, cluster.service_cidrs, cluster.pod_cidrs)
+    uplink.told["cluster"] = problems + cluster_gaps(view, cluster.service_cidrs, cluster.pod_cidrs)
     if plan:
         # In the journal before it is on the host: what is there and not in the journal would be taken for the host's.
         journaled = tuple(dict.fromkeys((*owned, *wanted)))
@@ -107,13 +105,15 @@ async def _cluster_routes(uplink: Uplink) -> list[str]:
     return [describe(operation) for operation in plan]
 
 
-async def _vpp(uplink: Uplink) -> list[str]:
+async def _vpp(uplink: Uplink, view: HostView) -> list[str]:
     """One view is brought over and read back. What the host does meanwhile is the machine's next round, no failure."""
-    dataplane, view = uplink.node.dataplane(), await host_view(uplink)
+    dataplane = uplink.node.dataplane()
+    view, uplink.told["mtu"] = await grow(uplink, view)
     done: list[str] = []
     for _ in range(ROUNDS):
-        plan, desired = await difference(uplink, view)
+        plan, desired, uplink.told["routes"] = await difference(uplink, view)
         if not plan:
+            await shrink(uplink, view.link.mtu_bytes)
             uplink.mirrored = _counts(desired)
             return done
         await dataplane.apply(plan)
@@ -122,9 +122,9 @@ async def _vpp(uplink: Uplink) -> list[str]:
     raise fail("HL-410", f"{uplink.name}: VPP still differs after {ROUNDS} rounds: {left}")
 
 
-async def difference(uplink: Uplink, view: HostView) -> tuple[tuple[VppOperation, ...], VppUplink]:
-    """What would be done to VPP for that view, and what VPP should have. Changes nothing."""
-    ports = uplink.ports
+async def difference(uplink: Uplink, view: HostView) -> tuple[tuple[VppOperation, ...], VppUplink, tuple[Problem, ...]]:
+    """What would be done to VPP for that view, what VPP should have, and what it cannot have. Changes nothing."""
+    ports = await uplink.node.dataplane().find(uplink.name)
     if ports.uplink is None or ports.host is None:
         lost = "the NIC" if ports.uplink is None else "the interface towards the host"
         raise fail("HL-411", f"{uplink.name}: VPP has no interface with hostlink's tag any more for {lost}")
@@ -134,17 +134,8 @@ async def difference(uplink: Uplink, view: HostView) -> tuple[tuple[VppOperation
         host_sw=ports.host.sw_if_index,
         cluster=frozenset(uplink.taken().owned),
     )
-    uplink.problems = _merged(uplink.problems, problems)
-    ports = await uplink.node.dataplane().find(uplink.name)
-    if ports.uplink is None or ports.host is None:
-        raise fail("HL-411", f"{uplink.name}: VPP's interfaces went away while they were read")
     actual = await uplink.node.dataplane().read_uplink(ports.uplink, ports.host)
-    return plan_uplink(desired, actual), desired
-
-
-def _merged(cluster: tuple[Problem, ...], routes: tuple[Problem, ...]) -> tuple[Problem, ...]:
-    kept = tuple(problem for problem in cluster if problem.code in ("HL-302", "HL-303"))
-    return kept + routes
+    return plan_uplink(desired, actual), desired, problems
 
 
 def _counts(desired: VppUplink) -> dict[str, int]:

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from hostlink.core.model import Link
 from hostlink.journal import Takeover
 
 
 def temporary_name(takeover: Takeover) -> str:
     """The host link's name until the NIC's own is free: unique on the node, within an interface name's 15 bytes."""
-    return f"hl{takeover.capture.view.link.index}"
+    return name_before(takeover.capture.view.link)
+
+
+def name_before(nic: Link) -> str:
+    """The same, before there is a takeover."""
+    return f"hl{nic.index}"
+
+
+def inner_name(nic: Link) -> str:
+    """The veth's end in VPP's namespace."""
+    return f"hlv{nic.index}"
 
 
 def mark(uplink: str) -> str:

@@ -12,7 +12,7 @@ from hostlink.core.desired import TCP, UDP
 from hostlink.core.model import Family, VppInterface
 from hostlink.core.plan import plan_uplink
 from hostlink.steps.context import Uplink
-from hostlink.steps.punt import settle_shared
+from hostlink.steps.shared import settle_shared
 from hostlink.vpp.dataplane import Dataplane
 from hostlink.vpp.drivers.af_packet import opened_devices
 from hostlink.vpp.errors import VppRefused
@@ -24,14 +24,16 @@ from hostlink.vpp.tags import Ports
 async def withdraw(uplink: Uplink) -> list[VppRefused]:
     """Withdraw the uplink from VPP. Returns what VPP refused. Raises VppError when VPP is lost meanwhile."""
     dataplane = uplink.node.dataplane()
-    refusals: list[VppRefused] = []
+    ports = await dataplane.find(uplink.name)
+    if uplink.takeover is None and ports == Ports():
+        return []  # nothing of ours was ever there: the shared objects are somebody else's
     # An earlier life of ours may have set these, whatever this one remembers: VPP does not tell.
     dataplane.punted_l4 |= {(family, protocol) for family in Family for protocol in (TCP, UDP)}
+    refusals: list[VppRefused] = []
     try:
-        await settle_shared(uplink.node)
+        await settle_shared(uplink.node, leaving=uplink.name)
     except VppRefused as refusal:
         refusals.append(refusal)
-    ports = await dataplane.find(uplink.name)
     if ports.uplink is not None and ports.host is not None:
         refusals += await _empty(dataplane, ports.uplink, ports.host)
     refusals += await _detach(uplink, ports)
@@ -49,12 +51,7 @@ async def _empty(dataplane: Dataplane, uplink: VppInterface, host: VppInterface)
         neighbours=frozenset(),
         routes=frozenset(),
     )
-    refusals: list[VppRefused] = []
-    for operation in plan_uplink(bare, actual):
-        try:
-            await dataplane.apply([operation])
-        except VppRefused as refusal:
-            refusals.append(refusal)
+    refusals = await dataplane.try_all(plan_uplink(bare, actual))
     refusals += await _ask(dataplane, _off(actual.host.sw_if_index, actual.host.unnumbered_to, actual.host.proxy_arp))
     return refusals
 

@@ -15,6 +15,7 @@ from itertools import groupby
 from hostlink.core import operations as op
 from hostlink.core.model import Family, IPAddress, VppInterface, VppShared, VppUplink
 from hostlink.vpp import read
+from hostlink.vpp.errors import VppRefused
 from hostlink.vpp.filter import bound_tables, delete_filter_table, ensure_filter_table, find_filter_table
 from hostlink.vpp.messages import messages_for, output_filter
 from hostlink.vpp.routes import apply_routes, own_source
@@ -42,9 +43,9 @@ class Dataplane:
         """Every interface of VPP, whoever made it."""
         return await read.read_interfaces(self.session)
 
-    async def host_ports(self) -> set[int]:
-        """The sw_if_index of every interface towards the host, of all uplinks."""
-        return {one.sw_if_index for one in await read.read_interfaces(self.session) if is_host_tag(one.tag)}
+    async def host_ports(self) -> dict[str, int]:
+        """Tag → sw_if_index of every interface towards the host, of all uplinks."""
+        return {one.tag: one.sw_if_index for one in await read.read_interfaces(self.session) if is_host_tag(one.tag)}
 
     async def interface(self, sw_if_index: int) -> VppInterface | None:
         """One interface as it is now."""
@@ -83,26 +84,35 @@ class Dataplane:
 
     async def apply(self, plan: Sequence[op.VppOperation]) -> None:
         """Carry the plan out in its order. Raises the first refusal, after all answers have come."""
+        for refusal in await self.try_all(plan):
+            raise refusal
+
+    async def try_all(self, plan: Sequence[op.VppOperation]) -> list[VppRefused]:
+        """Carry out all of it, whatever becomes of each. Returns the refusals. Raises any other VppError."""
         if any(isinstance(operation, op.FilterAdvertisements) for operation in plan):
             await self.ensure_filter()
+        refusals: list[VppRefused] = []
         for are_routes, run in groupby(plan, key=lambda operation: isinstance(operation, _ROUTES)):
             part = list(run)
-            await (self._routes(part) if are_routes else self._messages(part))
+            refusals += await (self._routes(part) if are_routes else self._messages(part))
+        return refusals
 
-    async def _messages(self, plan: list[op.VppOperation]) -> None:
+    async def _messages(self, plan: list[op.VppOperation]) -> list[VppRefused]:
         requests = [one for operation in plan for one in messages_for(operation, filter_table=self.filter_table)]
-        raise_first(await self.session.batch(requests))
-        for operation in plan:
+        replies = await self.session.batch(requests)
+        refusals = [reply for reply in replies if isinstance(reply, VppRefused)]
+        raise_first([reply for reply in replies if not isinstance(reply, VppRefused)])
+        for operation in plan if not refusals else ():
             if isinstance(operation, op.PuntL4):
                 key = (operation.family, operation.protocol)
                 (self.punted_l4.add if operation.enable else self.punted_l4.discard)(key)
+        return refusals
 
-    async def _routes(self, plan: list[op.VppOperation]) -> None:
+    async def _routes(self, plan: list[op.VppOperation]) -> list[VppRefused]:
         add = [operation.route for operation in plan if isinstance(operation, op.AddVppRoute)]
         delete = [operation.route for operation in plan if isinstance(operation, op.DeleteVppRoute)]
         failures = await apply_routes(self.session, self.source_id, add=add, delete=delete)
-        if failures:
-            raise failures[0].error
+        return [failure.error for failure in failures]
 
     async def unbind_filter(self, sw_if_index: int) -> None:
         """Free the output ACL slot: VPP would keep it for the next interface of that number."""

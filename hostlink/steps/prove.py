@@ -1,0 +1,64 @@
+"""The proof that packets pass: what answered before the takeover answers again.
+
+It decides over the takeover once, before it is `proved`. Later a router may go away for reasons of its own (it reboots,
+the default route moves): then a probe that fails is told, and nothing is torn down for it.
+"""
+
+from __future__ import annotations
+
+import trio
+
+from hostlink.core.model import HostView, Probe, Problem
+from hostlink.journal import Phase
+from hostlink.kernel.probe import echo
+from hostlink.problems import problem
+from hostlink.steps.capture import gateways
+from hostlink.steps.context import Uplink, fail
+
+PROBE_WITHIN_S = 12.0
+"""Switches in front of a NIC that moved may forget and learn again; a router answers its first ARP within a second."""
+_TRY_S = 0.5
+_PAUSE_S = 0.1
+
+
+async def prove(uplink: Uplink, view: HostView) -> tuple[Problem, ...]:
+    """Ask all probes. Raises StepError when one fails that never passed in this takeover; else what is to be told."""
+    proved = uplink.taken().phase is Phase.PROVED
+    there = gateways(view)
+    probes = [probe for probe in uplink.taken().capture.probes if not proved or probe.address in there]
+    silent = await _silent(uplink, probes, 2 * _TRY_S if proved else PROBE_WITHIN_S)
+    names = ", ".join(f"{probe.address} ({probe.kind})" for probe in silent)
+    if silent and not proved:
+        raise fail("HL-407", f"{uplink.name}: answered before the takeover and does not any more: {names}")
+    return (problem("HL-412", f"{uplink.name}: does not answer at present: {names}"),) if silent else ()
+
+
+async def _silent(uplink: Uplink, probes: list[Probe], within_s: float) -> list[Probe]:
+    passed: set[Probe] = set()
+
+    async def ask(probe: Probe) -> None:
+        while True:
+            if await _passes(uplink, probe):
+                passed.add(probe)
+                return
+            await trio.sleep(_PAUSE_S)
+
+    with trio.move_on_after(within_s * uplink.node.config.timing.deadline_factor):
+        async with trio.open_nursery() as nursery:
+            for probe in probes:
+                nursery.start_soon(ask, probe)
+    return [probe for probe in probes if probe not in passed]
+
+
+async def _passes(uplink: Uplink, probe: Probe) -> bool:
+    if probe.kind == "echo":
+        return await echo(probe.address, uplink.name, _TRY_S)
+    # The host's own ARP is answered by VPP's proxy and proves nothing: VPP must have heard the router on the wire. The
+    # echo, even to a router that answers none, is what makes VPP ask.
+    port = uplink.ports.uplink
+    if port is None:
+        return False
+    if await uplink.node.dataplane().neighbour_known(port.sw_if_index, probe.address):
+        return True
+    await echo(probe.address, uplink.name, _TRY_S)
+    return False

@@ -1,0 +1,58 @@
+"""What the uplinks of a node share in VPP: brought to what they need together, one settler at a time.
+
+Only what is ours and nobody else of us needs is taken away: after a start, the other uplinks of the node may still be
+waiting to be adopted, and their redirects, and the range and switches that they stand on, look like leftovers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from hostlink.core.desired import PROXIED
+from hostlink.core.model import VppShared
+from hostlink.core.plan_shared import plan_shared
+from hostlink.steps.context import Node, fail
+from hostlink.vpp.tags import host_tag
+
+ROUNDS = 3
+
+
+async def settle_shared(node: Node, leaving: str | None = None) -> None:
+    """Bring it to what the contributions say. Raises StepError, VppError.
+
+    leaving: an uplink that is being given back.
+    """
+    async with node.shared_lock:
+        dataplane = node.dataplane()
+        desired = union(node.contributions.values())
+        for _ in range(ROUNDS):
+            actual = await dataplane.read_shared()
+            owned, kept = await _owned(node, actual, leaving)
+            plan = plan_shared(union((desired, kept)), actual, owned)
+            if not plan:
+                return
+            await dataplane.apply(plan)
+        raise fail("HL-410", f"the node's punt path in VPP still differs after {ROUNDS} rounds: {plan}")
+
+
+async def _owned(node: Node, actual: VppShared, leaving: str | None) -> tuple[VppShared, VppShared]:
+    """What may be taken away when nobody wants it, and what must stay because another uplink of ours stands on it."""
+    names = {*node.contributions, *([leaving] if leaving else [])}
+    ports = await node.dataplane().host_ports()
+    settled = {ports[tag] for tag in map(host_tag, names) if tag in ports}
+    owned = VppShared(frozenset(one for one in actual.redirects if one.path.sw_if_index in settled))
+    if settled == set(ports.values()):
+        return VppShared(owned.redirects, actual.proxy_ranges & {PROXIED}), VppShared()
+    return owned, VppShared(frozenset(), actual.proxy_ranges & {PROXIED}, actual.punted_l4)
+
+
+def union(parts: Iterable[VppShared]) -> VppShared:
+    """All of them in one."""
+    total = VppShared()
+    for part in parts:
+        total = VppShared(
+            total.redirects | part.redirects,
+            total.proxy_ranges | part.proxy_ranges,
+            total.punted_l4 | part.punted_l4,
+        )
+    return total

@@ -1,0 +1,74 @@
+"""The host link as it is, and what of it give-back will restore.
+
+A host link that is down has lost its IPv4 routes and its IPv6 addresses: it is a lost source and not an empty wish
+(architecture.md), so such a view is never written over one that was up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+
+import trio
+
+from hostlink.core.desired_routes import route_key
+from hostlink.core.model import HostView, Route
+from hostlink.kernel.errors import ReadUnsteady
+from hostlink.kernel.snapshot import read_view
+from hostlink.steps.context import Uplink, fail
+from hostlink.steps.names import is_mark
+
+
+async def host_view(uplink: Uplink) -> HostView:
+    """The host link as it is, without hostlink's own mark. Raises StepError when it is not there."""
+    view = await _steady_view(uplink)
+    if view is None:
+        raise fail("HL-405", f"{uplink.name} is gone from the host: its host link was deleted")
+    altnames = tuple(name for name in view.link.altnames if not is_mark(name))
+    return replace(view, link=replace(view.link, altnames=altnames))
+
+
+async def _steady_view(uplink: Uplink) -> HostView | None:
+    """A whole view, however long the host changes too fast for one: only the step's own deadline ends the waiting."""
+    while True:
+        try:
+            return await read_view(uplink.node.host, uplink.name)
+        except ReadUnsteady:
+            await trio.lowlevel.checkpoint()
+
+
+def is_lost_source(uplink: Uplink, view: HostView) -> bool:
+    """Whether the host link was set down under us, and so says nothing of what should be."""
+    return uplink.taken().last_good.link.up and not view.link.up
+
+
+def keep_last_good(uplink: Uplink, view: HostView, *, proved: bool = False) -> None:
+    """Journal a view that is true in VPP too: what give-back restores from now on. Raises JournalError."""
+    takeover = uplink.taken()
+    if is_lost_source(uplink, view):
+        return
+    phase = takeover.phase.after_proof() if proved else takeover.phase
+    nic = takeover.last_good
+    routes = without(view.routes, takeover.owned)
+    view = replace(view, routes=routes, driver=nic.driver, pci_address=nic.pci_address)
+    if phase is not takeover.phase or _lasting(view) != _lasting(takeover.last_good):
+        uplink.remember(replace(takeover, last_good=view, phase=phase))
+
+
+def without(routes: Collection[Route], owned: Collection[Route]) -> tuple[Route, ...]:
+    """The host's own routes: all but those that hostlink added."""
+    ours = {route_key(route) for route in owned}
+    return tuple(route for route in routes if route_key(route) not in ours)
+
+
+def _lasting(view: HostView) -> HostView:
+    """Without what passes by itself: lifetimes are refreshed many a second where router advertisements flood (F15)."""
+    addresses = tuple(
+        replace(
+            address,
+            valid_lifetime_s=None if address.valid_lifetime_s is None else 0,
+            preferred_lifetime_s=None if address.preferred_lifetime_s is None else min(address.preferred_lifetime_s, 1),
+        )
+        for address in view.addresses
+    )
+    return replace(view, addresses=addresses, link=replace(view.link, carrier=False))
