@@ -35,7 +35,8 @@ from hostlink.vpp.errors import VppError, VppGone
 VPP_PATIENCE_S = 5.0
 """A healthy VPP takes its part down in milliseconds; one that does not answer is left behind."""
 ROUNDS = 6
-HOST_LINK_KINDS = ("tun", "veth")
+HOST_LINK_KINDS = {"tap": "tun", "veth": "veth"}
+"""The kernel's kind of each host link (IFLA_INFO_KIND)."""
 
 
 async def give_back(uplink: Uplink, step: int) -> GivenBack:
@@ -92,13 +93,26 @@ async def _remove_host_link(uplink: Uplink) -> None:
 
 async def _our_link(uplink: Uplink) -> Link | None:
     """The host link: by its mark, or where somebody took that off by what it must look like. Never by a name alone."""
-    nic = uplink.taken().capture.view.link
-    names = (uplink.name, temporary_name(uplink.taken()))
+    takeover = uplink.taken()
+    nic, names = takeover.capture.view.link, (uplink.name, temporary_name(takeover))
     for link in await read_links(uplink.node.host):
+        if link.kind != HOST_LINK_KINDS[takeover.host_link]:
+            continue
         alike = link.name in names and link.mac == nic.mac and link.index != nic.index
-        if link.kind in HOST_LINK_KINDS and (mark(uplink.name) in link.altnames or alike):
+        if mark(uplink.name) in link.altnames or (alike and await _could_be_ours(uplink, takeover)):
             return link
     return None
+
+
+async def _could_be_ours(uplink: Uplink, takeover: Takeover) -> bool:
+    """A veth without our mark may be the NIC itself, plugged in again (F34): ours has its other end with VPP."""
+    if takeover.inner_name is None:
+        return True
+    for place in _places(uplink, takeover):
+        async with open_netlink(place, faults=uplink.node.faults) as there:
+            if await find_link(there, name=takeover.inner_name) is not None:
+                return True
+    return False
 
 
 def _places(uplink: Uplink, takeover: Takeover) -> list[str]:
