@@ -28,6 +28,8 @@ from hostlink.vpp.session import Request, Session, open_session, raise_first
 from tests.system.picture import picture
 
 WITHIN_S = 20.0
+STANDIN = Dataplane(real=False, host_link="tap")
+"""For what is decided before the host link matters."""
 Uplink = dict[str, Any]
 
 
@@ -49,7 +51,11 @@ async def until(stage: Stage, wanted: Callable[[Uplink], bool], within_s: float 
 
     await answering(stage, within_s)
     found = await trio.to_thread.run_sync(follow)
-    last = {key: seen[-1][key] for key in ("state", "why", "problems")} if seen else None
+    last = (
+        {"state": seen[-1]["state"], "problems": [problem["detail"] for problem in seen[-1]["problems"]]}
+        if seen
+        else {}
+    )
     assert found is not None, f"not seen within {within_s:g} s; last: {last}\n{stage.log}"
     return found
 
@@ -114,7 +120,7 @@ MADE: dict[str, tuple[list[str], str, str]] = {
 async def test_an_interface_that_cannot_be_an_uplink_is_refused(case: str) -> None:
     """F39: told by its code; the NIC and the interface itself stay as they are."""
     commands, name, code = MADE[case]
-    async with open_stage(Dataplane(False, "tap")) as stage:
+    async with open_stage(STANDIN) as stage:
         for command in commands:
             await stage.on_host("ip", *command.split())
         reconfigure(stage, f'name = "{NIC}"', f'name = "{name}"')
@@ -182,8 +188,8 @@ async def test_a_vpp_in_another_namespace_is_refused(dataplane: Dataplane) -> No
         assert await picture(stage) == before
 
 
-async def test_an_absent_namespace_is_named(standin: Dataplane) -> None:
-    async with open_stage(standin) as stage:
+async def test_an_absent_namespace_is_named() -> None:
+    async with open_stage(STANDIN) as stage:
         reconfigure(stage, f'namespace = "{stage.lab.vpp}"', f'namespace = "{stage.lab.vpp}-not"')
         before = await picture(stage)
         stage.start_daemon()
@@ -192,10 +198,10 @@ async def test_an_absent_namespace_is_named(standin: Dataplane) -> None:
         assert await picture(stage) == before
 
 
-async def test_a_message_that_vpp_lacks_is_named(standin: Dataplane) -> None:
+async def test_a_message_that_vpp_lacks_is_named() -> None:
     """F58: a VPP without a plugin, or of a release that has the message in another form."""
     lacking = {"HOSTLINK_STANDIN_WITHOUT": "add_del_ip_punt_redirect_v2,proxy_arp_add_del"}
-    async with open_stage(standin, vpp_environment=lacking) as stage:
+    async with open_stage(STANDIN, vpp_environment=lacking) as stage:
         before = await picture(stage)
         stage.start_daemon()
         refused = await until(stage, waits_with("HL-204"))
@@ -246,9 +252,9 @@ def their_redirect(sw_if_index: int) -> dict[str, Any]:
     return {"rx_sw_if_index": 0xFFFFFFFF, "af": 0, "n_paths": 1, "paths": [path]}
 
 
-async def test_another_clients_interface_on_the_uplink_is_left_alone(standin: Dataplane) -> None:
+async def test_another_clients_interface_on_the_uplink_is_left_alone() -> None:
     """Somebody's VPP startup configuration has opened the NIC's name already."""
-    async with open_stage(standin) as stage:
+    async with open_stage(STANDIN) as stage:
         await stage.lab.exec(stage.lab.vpp, ["ip", "tuntap", "add", NIC, "mode", "tap"])
         async with open_session(os.fspath(stage.api_socket)) as session:
             await their_interface(session, NIC)
@@ -292,9 +298,9 @@ async def bind(session: Session, sw_if_index: int, table: int) -> None:
     await session.request("output_acl_set_interface", is_add=True, **fields)
 
 
-async def test_a_classifier_in_our_output_slot_is_refused_before_the_nic_moves(standin: Dataplane) -> None:
+async def test_a_classifier_in_our_output_slot_is_refused_before_the_nic_moves() -> None:
     """A client that binds its own table to every interface as it appears, faster than hostlink."""
-    async with open_stage(standin) as stage, AsyncExitStack() as stack:
+    async with open_stage(STANDIN) as stage, AsyncExitStack() as stack:
         session = await stack.enter_async_context(open_session(os.fspath(stage.api_socket)))
         table = await their_table(session)
         await session.request("want_interface_events", enable_disable=1, pid=os.getpid())
@@ -349,7 +355,7 @@ async def slot_of(vpp: VppDataplane, sw_if_index: int) -> int | None:
 
 @pytest.mark.parametrize("capability", ["net_admin", "net_raw", "sys_admin"])
 async def test_a_missing_capability_is_named_and_nothing_is_touched(capability: str) -> None:
-    async with open_stage(Dataplane(False, "tap")) as stage:
+    async with open_stage(STANDIN) as stage:
         before = await picture(stage)
         daemon = [sys.executable, "-m", "hostlink", "run", "--config", str(stage.config)]
         argv = ["setpriv", "--bounding-set", f"-{capability}", "--inh-caps", f"-{capability}", *daemon]
@@ -362,7 +368,7 @@ async def test_a_missing_capability_is_named_and_nothing_is_touched(capability: 
 
 
 async def test_every_fault_of_the_configuration_is_told_at_once() -> None:
-    async with open_stage(Dataplane(False, "tap")) as stage:
+    async with open_stage(STANDIN) as stage:
         before = await picture(stage)
         reconfigure(stage, 'driver = "af_packet"', 'driver = "vdpa"\nmtu = 9000')
         done = await stage.hostlink("run", "--config", str(stage.config))
@@ -393,7 +399,7 @@ FAULTY: dict[str, tuple[Callable[[bytes], bytes], str]] = {
 
 async def test_a_journal_that_is_not_to_be_trusted_is_refused_and_kept() -> None:
     """F11, F43: never acted on, and the file stays as it is for whoever looks into it."""
-    async with open_stage(Dataplane(False, "tap")) as stage:
+    async with open_stage(STANDIN) as stage:
         path = await journal_of(stage)
         good, before = path.read_bytes(), await picture(stage)
         for case, (spoil, code) in FAULTY.items():
@@ -409,9 +415,9 @@ async def test_a_journal_that_is_not_to_be_trusted_is_refused_and_kept() -> None
             assert await picture(stage) == before, case
 
 
-async def test_a_journal_folder_that_is_none_is_waited_for(standin: Dataplane) -> None:
+async def test_a_journal_folder_that_is_none_is_waited_for() -> None:
     """What cannot be read may hold a takeover: nothing is begun until somebody has looked."""
-    async with open_stage(standin) as stage:
+    async with open_stage(STANDIN) as stage:
         folder = stage.directory / "journal"
         folder.write_text("somebody else's\n")
         before = await picture(stage)
@@ -424,9 +430,9 @@ async def test_a_journal_folder_that_is_none_is_waited_for(standin: Dataplane) -
         await stage.wait_state("Steady")
 
 
-async def test_without_a_durable_journal_nothing_is_taken(standin: Dataplane) -> None:
+async def test_without_a_durable_journal_nothing_is_taken() -> None:
     """No way back, no way in: the folder cannot be made. Held, because a disk that is full fills again."""
-    async with open_stage(standin) as stage:
+    async with open_stage(STANDIN) as stage:
         folder = stage.directory / "journal"
         folder.symlink_to("/proc/hostlink-cannot-be-made-here")
         before = await picture(stage)

@@ -9,24 +9,26 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
 import trio
 
 from hostlink.lab.flows import ping
-from hostlink.lab.layout import HOST4, LAN, NIC, NIC_MAC
-from hostlink.lab.stage import Dataplane, Stage, StageError, open_stage, running
+from hostlink.lab.layout import HOST4, LAN, NIC, NIC_MAC, ROUTER4
+from hostlink.lab.stage import ALL, Dataplane, Stage, StageError, open_stage, running, why_missing
 from tests.system.picture import picture
 from tests.system.test_bad_input import codes, detail, until
 from tests.system.test_failure_matrix import difference
 
+STANDINS = tuple(dataplane for dataplane in ALL if not dataplane.real)
 AT_ONCE = 3
 """Stages at the same time: two cores, and a stage mostly waits."""
 EVERY_S = 0.04
 MOMENTS = 14
-"""From the moment when the daemon has begun; a takeover in the lab takes about half a second."""
+"""From the moment when the daemon has begun: a takeover in the lab takes about half a second where three run at once.
+Tap and veth take turns: every second moment is the one's, those between them are the other's."""
 QUICK = "[timing]\ndeadline_factor = 0.2\n"
 """A hang is a hang sooner: no step of these scenarios needs its whole deadline."""
 
@@ -44,24 +46,52 @@ async def wait_begun(stage: Stage) -> None:
             await trio.sleep(0.005)
 
 
-async def at_each_moment(scenario: Callable[[float], Awaitable[str | None]], count: int = MOMENTS) -> None:
-    """Run the scenario for each moment, a few at a time; it returns what is wrong, or None."""
+Scenario = Callable[[Dataplane, float], Awaitable[str | None]]
+"""What happens that many seconds after the beginning; it returns what is wrong, or None."""
+
+
+async def at_each_moment(scenario: Scenario, count: int = MOMENTS) -> None:
+    """Run the scenario for each moment, a few at a time."""
     wrong: list[str] = []
     slots = trio.CapacityLimiter(AT_ONCE)
 
-    async def one(after_s: float) -> None:
+    async def one(dataplane: Dataplane, after_s: float) -> None:
         async with slots:
             try:
-                verdict = await scenario(after_s)
+                verdict = await scenario(dataplane, after_s)
             except (StageError, trio.TooSlowError, AssertionError) as error:
                 verdict = repr(error)
         if verdict:
-            wrong.append(f"{after_s * 1000:.0f} ms: {verdict}")
+            wrong.append(f"{dataplane} at {after_s * 1000:.0f} ms: {verdict}")
 
     async with trio.open_nursery() as nursery:
         for number in range(count):
-            nursery.start_soon(one, number * EVERY_S)
+            nursery.start_soon(one, Dataplane(False, ("tap", "veth")[number % 2]), number * EVERY_S)
     assert not wrong, "\n\n".join(wrong)
+
+
+async def on_each(dataplanes: Sequence[Dataplane], scenario: Callable[[Dataplane], Awaitable[None]]) -> None:
+    """Run what mostly waits (for a ping's deadline, for the next try) on all of them at the same time."""
+
+    async def one(dataplane: Dataplane) -> None:
+        try:
+            await scenario(dataplane)
+        except Exception as error:
+            error.add_note(f"on {dataplane}")
+            raise
+
+    async with trio.open_nursery() as nursery:
+        for dataplane in dataplanes:
+            nursery.start_soon(one, dataplane)
+
+
+def available() -> list[Dataplane]:
+    """All dataplanes that this machine can have; of the others the reason is printed."""
+    missing = {dataplane: why_missing(dataplane) for dataplane in ALL}
+    for dataplane, why in missing.items():
+        if why is not None:
+            print(f"without {dataplane}: {why}")
+    return [dataplane for dataplane, why in missing.items() if why is None]
 
 
 async def unlike(stage: Stage, before: dict[str, Any]) -> str | None:
@@ -76,6 +106,8 @@ async def leftovers(stage: Stage) -> str | None:
     inner = await stage.lab.exec(stage.lab.vpp, ["ip", "-brief", "link"])
     journal = stage.directory / "journal"
     kept = [path.name for path in journal.iterdir()] if journal.exists() else []
+    if "Handover" not in stage.log:
+        kept = [name for name in kept if not name.endswith(".new")]  # of a first write: no journal yet, and never read
     foreign = [line for line in (links + inner).splitlines() if line.startswith("hl")]
     return f"left behind: {kept} {foreign}\n{stage.log}" if kept or foreign else None
 
@@ -83,10 +115,10 @@ async def leftovers(stage: Stage) -> str | None:
 # ------------------------------------------------------------------------------------------------- stopped and killed
 
 
-async def test_sigterm_at_any_moment_gives_everything_back(standin: Dataplane) -> None:
+async def test_sigterm_at_any_moment_gives_everything_back() -> None:
     """F42, F47: whatever step is under way is ended, and what it had done is taken back."""
 
-    async def scenario(after_s: float) -> str | None:
+    async def scenario(standin: Dataplane, after_s: float) -> str | None:
         async with open_stage(standin) as stage:
             before = await picture(stage)
             stage.start_daemon()
@@ -99,10 +131,10 @@ async def test_sigterm_at_any_moment_gives_everything_back(standin: Dataplane) -
     await at_each_moment(scenario)
 
 
-async def test_sigkill_at_any_moment_is_made_good_by_the_next_daemon(standin: Dataplane) -> None:
+async def test_sigkill_at_any_moment_is_made_good_by_the_next_daemon() -> None:
     """F42, F45: neither taken nor free is a state that lasts."""
 
-    async def scenario(after_s: float) -> str | None:
+    async def scenario(standin: Dataplane, after_s: float) -> str | None:
         async with open_stage(standin) as stage:
             before = await picture(stage)
             stage.start_daemon()
@@ -119,10 +151,10 @@ async def test_sigkill_at_any_moment_is_made_good_by_the_next_daemon(standin: Da
 
 
 @pytest.mark.parametrize("vpp_too", [False, True], ids=["daemon", "daemon and vpp"])
-async def test_sigkill_at_any_moment_is_made_good_by_release(standin: Dataplane, vpp_too: bool) -> None:
+async def test_sigkill_at_any_moment_is_made_good_by_release(vpp_too: bool) -> None:
     """F42, F43, F45: without another daemon, and without VPP as well."""
 
-    async def scenario(after_s: float) -> str | None:
+    async def scenario(standin: Dataplane, after_s: float) -> str | None:
         async with open_stage(standin) as stage:
             before = await picture(stage)
             stage.start_daemon()
@@ -139,10 +171,10 @@ async def test_sigkill_at_any_moment_is_made_good_by_release(standin: Dataplane,
     await at_each_moment(scenario, MOMENTS // 2 if vpp_too else MOMENTS)
 
 
-async def test_sigkill_during_the_give_back_is_made_good_too(standin: Dataplane) -> None:
+async def test_sigkill_during_the_give_back_is_made_good_too() -> None:
     """F42, F50: a systemd that loses patience in the middle of a stop."""
 
-    async def scenario(after_s: float) -> str | None:
+    async def scenario(standin: Dataplane, after_s: float) -> str | None:
         async with open_stage(standin) as stage:
             before = await picture(stage)
             daemon = stage.start_daemon()
@@ -193,60 +225,72 @@ async def test_a_vpp_that_dies_gives_the_nic_back_and_a_new_one_gets_it(dataplan
             assert await unlike(stage, before) is None
 
 
-async def test_a_vpp_that_hangs_loses_the_nic_until_it_answers(dataplane: Dataplane) -> None:
+async def test_a_vpp_that_hangs_loses_the_nic_until_it_answers() -> None:
     """F57: it accepts and never answers. What it still has of us when it wakes is taken out before a new takeover."""
-    async with open_stage(dataplane, settings=QUICK) as stage:
-        before = await picture(stage)
-        stage.start_daemon()
-        await stage.wait_state("Steady")
-        assert stage.vpp is not None
-        os.killpg(stage.vpp.pid, signal.SIGSTOP)
-        await until(stage, homed)
-        assert await unlike(stage, before) is None
-        os.killpg(stage.vpp.pid, signal.SIGCONT)
-        state = await stage.wait_state("Steady")
-        assert state["problems"] == []
-        assert await ping(stage.lab.wire, HOST4.ip, count=3) >= 2
-        shown = await stage.vppctl("show interface")
-        assert len([line for line in shown.splitlines() if line.startswith(("host-", "tap"))]) == 2, shown
-        assert await stage.stop_daemon() == 0, stage.log
-        assert await unlike(stage, before) is None
-        assert "host-" not in await stage.vppctl("show interface")
+
+    async def scenario(dataplane: Dataplane) -> None:
+        async with open_stage(dataplane, settings=QUICK) as stage:
+            before = await picture(stage)
+            stage.start_daemon()
+            await stage.wait_state("Steady")
+            assert stage.vpp is not None
+            os.killpg(stage.vpp.pid, signal.SIGSTOP)
+            await until(stage, homed)
+            assert await unlike(stage, before) is None
+            os.killpg(stage.vpp.pid, signal.SIGCONT)
+            state = await stage.wait_state("Steady")
+            assert state["problems"] == []
+            assert await ping(stage.lab.wire, HOST4.ip, count=3) >= 2
+            shown = await stage.vppctl("show interface")
+            assert len([line for line in shown.splitlines() if line.startswith(("host-", "tap"))]) == 2, shown
+            assert await stage.stop_daemon() == 0, stage.log
+            assert await unlike(stage, before) is None
+            assert "host-" not in await stage.vppctl("show interface")
+
+    await on_each(available(), scenario)
 
 
-async def test_a_vpp_that_is_killed_while_it_hangs_is_lost_like_any_other(standin: Dataplane) -> None:
+async def test_a_vpp_that_is_killed_while_it_hangs_is_lost_like_any_other() -> None:
     """F57, then F51: it dies while a ping to it is under way."""
-    async with open_stage(standin) as stage:
-        before = await picture(stage)
-        stage.start_daemon()
-        await stage.wait_state("Steady")
-        assert stage.vpp is not None
-        os.killpg(stage.vpp.pid, signal.SIGSTOP)
-        await trio.sleep(2.2)  # a ping goes out every 2 s: the condition is that one waits, which nobody can see
-        stage.kill_vpp()
-        await until(stage, homed)
-        assert await unlike(stage, before) is None
+
+    async def scenario(standin: Dataplane) -> None:
+        async with open_stage(standin) as stage:
+            before = await picture(stage)
+            stage.start_daemon()
+            await stage.wait_state("Steady")
+            assert stage.vpp is not None
+            os.killpg(stage.vpp.pid, signal.SIGSTOP)
+            await trio.sleep(2.2)  # a ping goes out every 2 s: the condition is that one waits, which nobody can see
+            stage.kill_vpp()
+            await until(stage, homed)
+            assert await unlike(stage, before) is None
+
+    await on_each(STANDINS, scenario)
 
 
-async def test_release_does_not_wait_for_a_vpp_that_hangs(standin: Dataplane) -> None:
+async def test_release_does_not_wait_for_a_vpp_that_hangs() -> None:
     """F57 with F42: no daemon, and a VPP that accepts and never answers."""
-    async with open_stage(standin) as stage:
-        before = await picture(stage)
-        stage.start_daemon()
-        await stage.wait_state("Steady")
-        assert stage.vpp is not None
-        os.killpg(stage.vpp.pid, signal.SIGSTOP)
-        await stage.stop_daemon(signal.SIGKILL)
-        with trio.fail_after(15):
-            done = await stage.hostlink("release", "--config", str(stage.config))
-        assert done.returncode == 0, done.stderr
-        assert await unlike(stage, before) is None
+
+    async def scenario(standin: Dataplane) -> None:
+        async with open_stage(standin) as stage:
+            before = await picture(stage)
+            stage.start_daemon()
+            await stage.wait_state("Steady")
+            assert stage.vpp is not None
+            os.killpg(stage.vpp.pid, signal.SIGSTOP)
+            await stage.stop_daemon(signal.SIGKILL)
+            with trio.fail_after(15):
+                done = await stage.hostlink("release", "--config", str(stage.config))
+            assert done.returncode == 0, done.stderr
+            assert await unlike(stage, before) is None
+
+    await on_each(STANDINS, scenario)
 
 
-async def test_vpp_killed_at_any_moment_of_a_takeover(standin: Dataplane) -> None:
+async def test_vpp_killed_at_any_moment_of_a_takeover() -> None:
     """F37, F38, F51: also while the path is being proved, where several questions to VPP are under way at once."""
 
-    async def scenario(after_s: float) -> str | None:
+    async def scenario(standin: Dataplane, after_s: float) -> str | None:
         async with open_stage(standin) as stage:
             before = await picture(stage)
             stage.start_daemon()
@@ -283,16 +327,16 @@ def passed(uplink: dict[str, Any], title: str) -> bool:
     return any(move["to"] == title for move in uplink["history"])
 
 
-async def test_a_host_interface_that_is_set_down_and_up_carries_all_again(dataplane: Dataplane) -> None:
-    """F35: the kernel takes the routes of a link that goes down, IPv4 ones without a word."""
+async def test_a_host_interface_that_is_set_down_is_up_again_with_all_it_carried(dataplane: Dataplane) -> None:
+    """F35: the kernel takes the routes of a link that goes down, IPv4 ones without a word; VPP keeps what it has."""
     async with open_stage(dataplane) as stage:
         before = await picture(stage)
         stage.start_daemon()
         await stage.wait_state("Steady")
         routes = await stage.on_host("ip", "route")
         await stage.on_host("ip", "link", "set", NIC, "down")
-        await stage.on_host("ip", "link", "set", NIC, "up")
         await wait_routes(stage, routes)
+        await stage.on_host("ip", "link", "set", NIC, "up")
         state = await stage.wait_state("Steady")
         assert state["mirrored"] == {"addresses": 2, "routes_ipv4": 1, "routes_ipv6": 1}
         assert await ping(stage.lab.wire, HOST4.ip, count=3) >= 2
@@ -346,14 +390,77 @@ async def plug_in_again(stage: Stage) -> None:
         await stage.lab.exec(stage.lab.wire, ["ip", *setting.split()])
 
 
-async def test_a_stop_when_the_nic_is_gone_ends_and_keeps_the_journal(standin: Dataplane) -> None:
+async def test_a_stop_when_the_nic_is_gone_ends_and_keeps_the_journal() -> None:
     """F34, F47: a stop does not wait for ever for what will not come; it exits 1 and says why."""
-    async with open_stage(standin, settings=QUICK) as stage:
+
+    async def scenario(standin: Dataplane) -> None:
+        async with open_stage(standin, settings=QUICK) as stage:
+            stage.start_daemon()
+            await stage.wait_state("Steady")
+            await trio.run_process(["ip", "netns", "del", stage.lab.vpp])
+            stage.kill_vpp()
+            await until(stage, lambda uplink: "HL-408" in codes(uplink))
+            assert await stage.stop_daemon() == 1
+            assert "HL-408" in stage.log
+            assert (stage.directory / "journal" / f"{NIC}.json").exists()
+
+    await on_each(STANDINS, scenario)
+
+
+async def test_a_nic_that_is_unplugged_while_it_is_captured_is_waited_for(standin: Dataplane) -> None:
+    """F38: its probes are under way, to a gateway that takes its time."""
+    async with open_stage(standin) as stage:
+        await stage.on_host("ip", "route", "replace", "default", "via", "192.168.0.99", "dev", NIC)
+        stage.start_daemon()
+        await until(stage, lambda uplink: uplink["state"] == "Capturing")
+        await stage.on_host("ip", "link", "delete", NIC)
+        await until(stage, lambda uplink: uplink["state"] == "Detecting" and "HL-102" in codes(uplink))
+        await plug_in_again(stage)
+        await stage.wait_state("Steady")
+        assert await stage.stop_daemon() == 0, stage.log
+
+
+async def test_a_host_interface_deleted_while_the_path_is_proved(standin: Dataplane) -> None:
+    """The router fell silent after the capture, so the proof waits; then its interface goes, and nothing crashes."""
+    async with open_stage(standin) as stage:
+        before = await picture(stage)
         stage.start_daemon()
         await stage.wait_state("Steady")
-        await trio.run_process(["ip", "netns", "del", stage.lab.vpp])
+        await stage.lab.exec(stage.lab.wire, ["ip", "link", "set", LAN, "down"])
+        await stage.on_host("ip", "address", "add", "192.168.0.50/24", "dev", NIC)
+        await until(stage, lambda uplink: uplink["state"] == "Punting")
+        await stage.on_host("ip", "link", "delete", NIC)
+        await until(stage, lambda uplink: passed(uplink, "Recovering"))
+        await stage.lab.exec(stage.lab.wire, ["ip", "link", "set", LAN, "up"])
+        assert await stage.stop_daemon() == 0, stage.log
+        assert difference(before, await picture(stage)).keys() <= {"addresses", "routes", "routes6"}
+
+
+async def test_vpp_dies_while_the_path_is_proved(standin: Dataplane) -> None:
+    """F51: several probes ask VPP at the same time, and all of them fail at once."""
+    forgetful = {"HOSTLINK_STANDIN_NEIGHBOUR_AGE_S": "0.3"}
+    async with open_stage(standin, vpp_environment=forgetful) as stage:
+        before = await picture(stage)
+        stage.start_daemon()
+        await stage.wait_state("Steady")
+        await stage.lab.exec(stage.lab.wire, ["ip", "link", "set", LAN, "down"])
+        await wait_forgotten(stage)
+        await stage.on_host("ip", "address", "add", "192.168.0.50/24", "dev", NIC)
+        await until(stage, lambda uplink: uplink["state"] == "Punting")
+        assert stage.vpp is not None
+        os.killpg(stage.vpp.pid, signal.SIGSTOP)
+        await trio.sleep(1.0)  # the probes' next questions are waiting by now
         stage.kill_vpp()
-        await until(stage, lambda uplink: "HL-408" in codes(uplink))
-        assert await stage.stop_daemon() == 1
-        assert "HL-408" in stage.log
-        assert (stage.directory / "journal" / f"{NIC}.json").exists()
+        await until(stage, homed)
+        await stage.lab.exec(stage.lab.wire, ["ip", "link", "set", LAN, "up"])
+        assert await stage.stop_daemon() == 0, stage.log
+        assert difference(before, await picture(stage)).keys() <= {"addresses", "routes", "routes6"}
+
+
+async def wait_forgotten(stage: Stage, within_s: float = 10.0) -> None:
+    """Until VPP knows no router any more."""
+    with trio.fail_after(within_s):
+        while True:
+            if str(ROUTER4.ip) not in await stage.vppctl("show ip neighbors"):
+                return
+            await trio.sleep(0.1)
