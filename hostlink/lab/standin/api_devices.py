@@ -34,6 +34,7 @@ def delete_interface(vpp: Vpp, interface: Interface) -> None:
     addressing.set_admin(vpp.state, interface, False)
     addressing.remove_all(vpp.state, interface)
     vpp.state.neighbours.remove_all(interface.sw_if_index)
+    vpp.state.forget_next_hops(interface.sw_if_index)
     interface.link_up = False
     vpp.state.fib.forget_interface(interface.sw_if_index)
     for redirects in vpp.state.redirects.values():

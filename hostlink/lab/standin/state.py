@@ -95,5 +95,10 @@ class State:
         if self.neighbours.find(sw_if_index, address) is None:
             self.unresolved.append((sw_if_index, address))
 
+    def forget_next_hops(self, sw_if_index: int) -> None:
+        """The interface goes, its adjacencies with it: the next one of that number asks anew."""
+        self.adjacencies = {one for one in self.adjacencies if one[0] != sw_if_index}
+        self.unresolved = [one for one in self.unresolved if one[0] != sw_if_index]
+
     def error(self, node: str, reason: str) -> None:
         self.errors[(node, reason)] += 1
