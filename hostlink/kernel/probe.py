@@ -47,20 +47,32 @@ _ARP = struct.Struct("!HHBBH6s4s6s4s")
 """RFC 826: hardware, protocol, their address lengths, operation, sender's and target's addresses."""
 _ICMP6_FILTER = 1
 _ECHO_REQUEST, _ECHO_REPLY = {4: 8, 6: 128}, {4: 0, 6: 129}
+_HOPS = {4: (socket.IPPROTO_IP, socket.IP_TTL), 6: (socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS)}
 _SOLICITATION, _ADVERTISEMENT = 135, 136
 
 
 # ------------------------------------------------------------------------------------------------------- ICMP echo
 
 
-async def echo(address: IPAddress, device: str, timeout_s: float, *, namespace: str | int | None = None) -> bool:
+async def echo(
+    address: IPAddress,
+    device: str,
+    timeout_s: float,
+    *,
+    hops: int | None = None,
+    namespace: str | int | None = None,
+) -> bool:
     """Whether `address` answers an ICMP echo (RFC 792, RFC 4443) sent out of `device` within that time.
+
+    hops: the TTL or hop limit to send with; the system's default where it is None.
 
     Raises KernelRefused if there is no such device or no CAP_NET_RAW, NoSuchNamespace.
     """
     six = address.version == 6
     protocol = socket.IPPROTO_ICMPV6 if six else socket.IPPROTO_ICMP
     with closing(_raw_socket(namespace, socket.AF_INET6 if six else socket.AF_INET, protocol, device)) as sock:
+        if hops is not None:
+            sock.setsockopt(*_HOPS[address.version], hops)
         if not _reached(lambda: sock.connect(_target(address, device, namespace))):
             return False
         token = os.urandom(16)

@@ -161,9 +161,9 @@ async def _vpp_obstacles(uplink: Uplink) -> list[Problem]:
     for interface in await dataplane.interfaces():
         if interface.name == f"host-{uplink.name}" and not interface.tag.startswith(OURS):
             found.append(problem("HL-207", f"VPP has an interface {interface.name} that hostlink did not make"))
-    ours = node.contributions.values()
+    ours = set((await dataplane.host_ports()).values())
     for redirect in (await dataplane.read_shared()).redirects:
-        if redirect.rx_sw_if_index == NO_INDEX and not any(redirect in part.redirects for part in ours):
+        if redirect.rx_sw_if_index == NO_INDEX and redirect.path.sw_if_index not in ours:
             text = f"VPP redirects IPv{int(redirect.family)} punt to interface {redirect.path.sw_if_index} already"
             found.append(problem("HL-206", text))
     return found

@@ -6,9 +6,11 @@ the default route moves): then a probe that fails is told, and nothing is torn d
 
 from __future__ import annotations
 
+from ipaddress import IPv6Address
+
 import trio
 
-from hostlink.core.model import HostView, Probe, Problem
+from hostlink.core.model import HostView, IPAddress, Probe, Problem
 from hostlink.journal import Phase
 from hostlink.kernel.probe import echo
 from hostlink.problems import problem
@@ -18,6 +20,7 @@ from hostlink.steps.context import Uplink, fail
 PROBE_WITHIN_S = 12.0
 """Switches in front of a NIC that moved may forget and learn again; a router answers its first ARP within a second."""
 _TRY_S = 0.5
+NOBODY = IPv6Address("2001:db8::1")
 _PAUSE_S = 0.1
 
 
@@ -53,12 +56,24 @@ async def _silent(uplink: Uplink, probes: list[Probe], within_s: float) -> list[
 async def _passes(uplink: Uplink, probe: Probe) -> bool:
     if probe.kind == "echo":
         return await echo(probe.address, uplink.name, _TRY_S)
-    # The host's own ARP is answered by VPP's proxy and proves nothing: VPP must have heard the router on the wire. The
-    # echo, even to a router that answers none, is what makes VPP ask.
+    # The host's own ARP is answered by VPP's proxy and proves nothing: VPP must have heard the router on the wire.
     port = uplink.ports.uplink
     if port is None:
         return False
     if await uplink.node.dataplane().neighbour_known(port.sw_if_index, probe.address):
         return True
-    await echo(probe.address, uplink.name, _TRY_S)
+    await _make_vpp_ask(uplink, probe.address)
     return False
+
+
+async def _make_vpp_ask(uplink: Uplink, gateway: IPAddress) -> None:
+    """VPP asks by itself once, when it gets the route; lost in a switch that is still learning, it stays lost.
+
+    A packet to the gateway makes it ask again, whether that answers or not. To a link-local one none can be sent (the
+    ND proxy answers no link-local source), so one is sent by way of it: to an address that is nobody's (RFC 3849), and
+    with two hops, of which VPP takes one, so that it ends at the gateway.
+    """
+    if gateway.is_link_local:
+        await echo(NOBODY, uplink.name, _TRY_S, hops=2)
+    else:
+        await echo(gateway, uplink.name, _TRY_S)
