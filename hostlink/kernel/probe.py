@@ -135,7 +135,8 @@ async def _arp(nl: Netlink, address: IPv4Address, link: Link, timeout_s: float) 
     with inside(nl.namespace_fd):
         sock = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, 0)
     with closing(sock):
-        sock.bind((link.name, _ETH_P_ARP))
+        if not _reached(lambda: sock.bind((link.name, _ETH_P_ARP))):
+            return False
         everybody = (link.name, _ETH_P_ARP, 0, 0, b"\xff" * 6)
         return await _ask(
             sock, lambda: sock.sendto(request, everybody), lambda packet: _is_arp_reply(packet, address), timeout_s
