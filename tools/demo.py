@@ -12,6 +12,7 @@ from functools import partial
 
 import trio
 
+from hostlink.kernel.errors import KernelError
 from hostlink.lab import layout
 from hostlink.lab.flows import FlowError
 from hostlink.lab.layout import Names
@@ -20,6 +21,7 @@ from hostlink.lab.pod import attach_pod
 from hostlink.lab.proofs import every_proof, servers
 from hostlink.lab.real_vpp import VppDidNotStart
 from hostlink.lab.stage import Dataplane, Stage, StageError, best, open_stage, why_missing
+from hostlink.vpp.errors import VppError
 
 KEPT = "demo"
 CLUSTER = """
@@ -48,20 +50,37 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def show(lab: Lab | None, hold: bool = False) -> int:
     """Run the demo. Returns the exit status."""
-    started_s, failures = time.monotonic(), []
+    started_s = time.monotonic()
+    failures: list[str] = []
     try:
-        trio.run(partial(demo, lab, hold))
-    except* (DemoFailed, FlowError, LabError, StageError, VppDidNotStart) as failed:
+        trio.run(partial(watched, lab, hold))
+    except* (DemoFailed, FlowError, LabError, StageError, VppDidNotStart, VppError, KernelError) as failed:
         failures = [str(error) for error in leaves(failed)]
+    except* trio.TooSlowError:
+        failures = ["something took too long"]
     except* KeyboardInterrupt:
         failures = ["interrupted; the lab was removed"]
+    for text in failures:
+        print(f"\ndemo: FAILED: {text}", flush=True)
     if failures:
-        for text in failures:
-            print(f"\ndemo: FAILED: {text}", flush=True)
         return 1
     if not hold:
-        print(f"\ndemo: OK ({time.monotonic() - started_s:.0f} s)", flush=True)
+        print(f"\nIt took {time.monotonic() - started_s:.0f} s.\ndemo: OK", flush=True)
     return 0
+
+
+async def watched(lab: Lab | None, hold: bool) -> None:
+    """The demo, and an end of it by SIGTERM or SIGHUP that removes the lab as any other does."""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(end_on_signal)
+        await demo(lab, hold)
+        nursery.cancel_scope.cancel()
+
+
+async def end_on_signal() -> None:
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGHUP) as signals:
+        async for number in signals:
+            raise DemoFailed(f"ended by {signal.Signals(number).name}; the lab was removed")
 
 
 def leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
@@ -79,7 +98,6 @@ def keep() -> int:
     if os.fork() == 0:
         os.close(shown)
         os.setsid()
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
         os.environ["HOSTLINK_DEMO_TELL"] = str(tell)
         status = show(Lab(KEPT), hold=True)
         os.write(tell, bytes([status]))

@@ -6,10 +6,10 @@
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 python="$root/.venv/bin/python"
-export PATH="$root/.venv/bin:$PATH"
+export PATH="$root/.venv/bin:$PATH:/usr/sbin:/sbin"
 
 # command:package
-needed=(ip:iproute2 ping:iputils-ping tc:iproute2 setsid:util-linux)
+needed=(ip:iproute2 ping:iputils-ping tc:iproute2 setpriv:util-linux sysctl:procps ethtool:ethtool)
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -31,8 +31,8 @@ make_environment() {
     wanted=$(cat "$root/tools/requirements.txt" "$root/pyproject.toml" | sha256sum)
     [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && return
     say "setup: making the Python environment in .venv"
-    # A half-made one is made again: the stamp comes last.
-    [ -x "$python" ] || python3 -m venv "$root/.venv"
+    # A half-made one is made again: the stamp comes last, and one without pip is no use.
+    "$python" -m pip --version >/dev/null 2>&1 || python3 -m venv --clear "$root/.venv"
     "$python" -m pip install --quiet --disable-pip-version-check -r "$root/tools/requirements.txt"
     "$python" -m pip install --quiet --disable-pip-version-check --no-deps --editable "$root"
     printf '%s' "$wanted" >"$stamp"
