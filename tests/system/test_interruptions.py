@@ -26,7 +26,7 @@ STANDINS = tuple(dataplane for dataplane in ALL if not dataplane.real)
 AT_ONCE = 3
 """Stages at the same time: two cores, and a stage mostly waits."""
 EVERY_S = 0.04
-MOMENTS = 14
+MOMENTS = 10
 """From the moment when the daemon has begun: a takeover in the lab takes about half a second where three run at once.
 Tap and veth take turns: every second moment is the one's, those between them are the other's."""
 QUICK = "[timing]\ndeadline_factor = 0.2\n"
