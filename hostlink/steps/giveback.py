@@ -22,6 +22,7 @@ from hostlink.core.plan_host import plan_host
 from hostlink.journal import JournalError, Phase, Takeover
 from hostlink.kernel import link as kernel_link
 from hostlink.kernel.apply import HostFailure, apply_host
+from hostlink.kernel.errors import KernelError
 from hostlink.kernel.namespace import exists, identity
 from hostlink.kernel.netlink import Netlink, open_netlink
 from hostlink.kernel.snapshot import find_link, read_links, read_view
@@ -62,7 +63,7 @@ async def _keep_newest(uplink: Uplink) -> None:
     """What the host has on its link at this moment is what it had last, where the link was its own already."""
     if uplink.taken().phase is Phase.CAPTURED or await _our_link(uplink) is None:
         return
-    with suppress(StepError, JournalError):  # deleted meanwhile, or a full disk: then the last good one it is
+    with suppress(StepError, KernelError, JournalError):  # gone meanwhile, or a full disk: the last good one, then
         keep_last_good(uplink, await host_view(uplink))
 
 

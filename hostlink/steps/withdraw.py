@@ -11,6 +11,7 @@ from dataclasses import replace
 from hostlink.core.desired import TCP, UDP
 from hostlink.core.model import Family, VppInterface
 from hostlink.core.plan import plan_uplink
+from hostlink.journal import Phase
 from hostlink.steps.context import Uplink
 from hostlink.steps.shared import settle_shared
 from hostlink.vpp.dataplane import Dataplane
@@ -27,19 +28,26 @@ async def withdraw(uplink: Uplink) -> list[VppRefused]:
     ports = await dataplane.find(uplink.name)
     if uplink.takeover is None and ports == Ports():
         return []  # nothing of ours was ever there: the shared objects are somebody else's
-    # An earlier life of ours may have set these, whatever this one remembers: VPP does not tell.
-    dataplane.punted_l4 |= {(family, protocol) for family in Family for protocol in (TCP, UDP)}
-    refusals: list[VppRefused] = []
-    try:
-        await settle_shared(uplink.node, leaving=uplink.name)
-    except VppRefused as refusal:
-        refusals.append(refusal)
+    refusals = await _leave_shared(uplink)
     if ports.uplink is not None and ports.host is not None:
         refusals += await _empty(dataplane, ports.uplink, ports.host)
     refusals += await _detach(uplink, ports)
     if not uplink.node.contributions:
         await dataplane.drop_filter()
     return refusals
+
+
+async def _leave_shared(uplink: Uplink) -> list[VppRefused]:
+    """A takeover that never got as far as Punting has set nothing there: what is there is somebody else's."""
+    if uplink.takeover is not None and uplink.takeover.phase is Phase.CAPTURED:
+        return []
+    # An earlier life of ours may have set these, whatever this one remembers: VPP does not tell.
+    uplink.node.dataplane().punted_l4 |= {(family, protocol) for family in Family for protocol in (TCP, UDP)}
+    try:
+        await settle_shared(uplink.node, leaving=uplink.name)
+    except VppRefused as refusal:
+        return [refusal]
+    return []
 
 
 async def _empty(dataplane: Dataplane, uplink: VppInterface, host: VppInterface) -> list[VppRefused]:
