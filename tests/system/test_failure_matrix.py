@@ -8,6 +8,7 @@ fault is over, and the next try must reach Steady: nothing was left behind. (F38
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,13 @@ async def names_of_a_takeover(dataplane: Dataplane, folder: Path) -> tuple[list[
 
 
 def each_once(trace: Path) -> list[str]:
-    return list(dict.fromkeys(trace.read_text().split()))
+    """The names, and `name:2` where one is met again: the second time is another place in the takeover."""
+    met = Counter(trace.read_text().split())
+    return [cell for name, times in met.items() for cell in (name, f"{name}:2")[: min(times, 2)]]
+
+
+def plain(cell: str) -> str:
+    return cell.partition(":")[0]
 
 
 async def settled(stage: Stage) -> dict[str, Any]:
@@ -60,7 +67,8 @@ async def check(dataplane: Dataplane, name: str, vpp: dict[str, str], daemon: di
             if (after := await picture(stage)) != before:
                 return f"{name}: the NIC is not as it was: {difference(before, after)}\n{stage.log}"
             told = " ".join(problem["detail"] for problem in state["problems"])
-            if not told or not (name in told or name.endswith("_dump") or "fault planned by the lab" in told):
+            named = plain(name) in told or plain(name).endswith("_dump") or "fault planned by the lab" in told
+            if not (told and named):
                 return f"{name}: the reason does not name it: {told}\n{stage.log}"
             resumed = await stage.hostlink("resume")
             if resumed.returncode != 0 or (await settled(stage))["state"] != "Steady":
@@ -101,7 +109,9 @@ async def run_matrix(dataplane: Dataplane, cells: dict[str, tuple[dict[str, str]
 async def test_each_vpp_request_failed_once(standin: Dataplane, tmp_path: Path) -> None:
     requests, _ = await names_of_a_takeover(standin, tmp_path)
     assert len(requests) > 25
-    cells = {name: ({"HOSTLINK_STANDIN_FAIL": f"{name}=-1"}, {}) for name in requests if name not in WITHOUT_RETVAL}
+    cells = {
+        name: ({"HOSTLINK_STANDIN_FAIL": f"{name}=-1"}, {}) for name in requests if plain(name) not in WITHOUT_RETVAL
+    }
     wrong = await run_matrix(standin, cells)
     assert not wrong, "\n\n".join(wrong)
 
