@@ -43,7 +43,7 @@ from hostlink.varlink import CallError
 from hostlink.vpp.dataplane import open_dataplane
 from hostlink.vpp.errors import VppError
 from hostlink.vpp.session import open_session
-from hostlink.vpp_watch import Tell, keep_vpp, peer_pid
+from hostlink.vpp_watch import Tell, keep_vpp, peer_pid, vpp_deadline_s
 
 EXIT_DONE, EXIT_FAILED = 0, 1
 REFUSED = "io.hostlink.Refused"
@@ -300,7 +300,7 @@ async def _release(node: Node, takeover: Takeover) -> int:
 async def _give_back_with_vpp(node: Node, uplink: Uplink) -> GivenBack:
     """With VPP where it answers; the NIC comes home without it too."""
     try:
-        async with open_session(os.fspath(node.config.vpp.api_socket)) as session:
+        async with open_session(os.fspath(node.config.vpp.api_socket), deadline_s=vpp_deadline_s(node)) as session:
             node.vpp = VppLife(await open_dataplane(session), pid=peer_pid(node.config.vpp.api_socket))
             with one_failure():
                 return await give_back(uplink, 0)

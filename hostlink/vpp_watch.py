@@ -28,6 +28,7 @@ RETRY_S = 0.5
 PING_EVERY_S = 2.0
 PING_WITHIN_S = 5.0
 PINGS_LOST = 2
+REQUEST_WITHIN_S = 5.0
 
 Tell = Callable[[Event], None]
 """Hands an event to every machine."""
@@ -37,7 +38,7 @@ async def keep_vpp(node: Node, tell: Tell, interface_changed: Callable[[int], No
     """Run for as long as the daemon does."""
     while True:
         try:
-            async with open_session(os.fspath(node.config.vpp.api_socket)) as session:
+            async with open_session(os.fspath(node.config.vpp.api_socket), deadline_s=vpp_deadline_s(node)) as session:
                 node.vpp = await _introduce(node, session)
                 node.vpp_known.set()
                 tell(VppFound())
@@ -68,6 +69,11 @@ async def _introduce(node: Node, session: Session) -> VppLife:
     dataplane = await open_dataplane(session)
     await session.request("want_interface_events", enable_disable=1, pid=os.getpid())
     return VppLife(dataplane=dataplane, version=version, pid=pid, obstacles=obstacles, since=trio.current_time())
+
+
+def vpp_deadline_s(node: Node) -> float:
+    """How long a request may go without any progress."""
+    return REQUEST_WITHIN_S * node.config.timing.deadline_factor
 
 
 def _namespace_obstacles(node: Node, pid: int | None) -> tuple[Problem, ...]:

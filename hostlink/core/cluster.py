@@ -102,7 +102,8 @@ def plan_cluster(
     """
     index, prefixes = view.link.index, {route.prefix for route in (*desired, *owned_before)}
     there = {_said(r): r for r in view.routes if r.table == RT_TABLE_MAIN and r.prefix in prefixes}
-    ours = {_said(route) for route in owned_before} & there.keys()
+    added = {_whose(route) for route in owned_before}
+    ours = {said for said, route in there.items() if _whose(route) in added}
     foreign = {route.prefix: route for said, route in there.items() if said not in ours}
     wanted = {_said(route): route for route in desired if route.prefix not in foreign}
 
@@ -124,4 +125,10 @@ def _taken(view: HostView, route: Route) -> Problem:
 def _said(route: Route) -> tuple[object, ...]:
     """What the journal can say of a route for as long as it lives; the link's index changes with the link."""
     hops = tuple((hop.gateway, hop.onlink) for hop in route.next_hops)
-    return (*route_key(route), route.type, route.protocol, hops, route.mtu_bytes)
+    return (*_whose(route), hops, route.mtu_bytes)
+
+
+def _whose(route: Route) -> tuple[object, ...]:
+    """What tells ours from another's. Not the MTU: the kernel itself rewrites an IPv6 route's when the link's changes."""
+    gateways = tuple(hop.gateway for hop in route.next_hops)
+    return (*route_key(route), route.type, route.protocol, gateways)

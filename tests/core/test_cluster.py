@@ -151,6 +151,15 @@ def test_what_is_not_wanted_any_more_goes_after_the_rest() -> None:
     )
 
 
+def test_ours_is_ours_whatever_the_kernel_made_of_its_mtu() -> None:
+    """The kernel gives IPv6 routes the link's new MTU when that shrinks (seen on 6.1 and 6.18)."""
+    (*_, wanted) = cluster()
+    changed = replace(wanted, mtu_bytes=1400)
+    plan, problems = plan_cluster((wanted,), having(changed), (wanted,))
+    assert plan == (op.DeleteHostRoute(7, changed), op.AddHostRoute(7, 7, wanted))
+    assert problems == ()
+
+
 def test_a_route_that_somebody_changed_since_is_theirs() -> None:
     ours = cluster()
     changed = replace(ours[0], next_hops=(NextHop(7, ip_address("10.0.0.77")),))

@@ -56,7 +56,7 @@ async def test_the_node_is_as_the_seeds_show_it(lab: Lab) -> None:
     ],
 )
 async def test_everything_but_vpps_part_is_connected_at_once(lab: Lab, source: str, address: object) -> None:
-    assert await flows.ping(lab.names.namespace(source), str(address)) == 1
+    assert await flows.ping(lab.names.namespace(source), str(address), reply_s=5.0) == 1
 
 
 async def test_tcp_and_udp_come_back(lab: Lab) -> None:

@@ -10,7 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from hostlink.lab.layout import NIC
 from hostlink.lab.stage import Dataplane, Stage, open_stage, running
 from hostlink.vpp.dataplane import Dataplane as VppDataplane
 from hostlink.vpp.dataplane import open_dataplane
+from hostlink.vpp.errors import VppRefused
 from hostlink.vpp.session import Request, Session, open_session, raise_first
 from tests.system.picture import picture
 
@@ -299,31 +300,41 @@ async def bind(session: Session, sw_if_index: int, table: int) -> None:
 
 
 async def test_a_classifier_in_our_output_slot_is_refused_before_the_nic_moves() -> None:
-    """A client that binds its own table to every interface as it appears, faster than hostlink."""
+    """A client that binds its own table to every interface as it appears, faster than hostlink.
+
+    Who is faster is not in our hands on a busy machine: where hostlink was, it finds its filter missing afterwards, the
+    NIC comes home all the same, and the race is run again.
+    """
     async with open_stage(STANDIN) as stage, AsyncExitStack() as stack:
         session = await stack.enter_async_context(open_session(os.fspath(stage.api_socket)))
         table = await their_table(session)
         await session.request("want_interface_events", enable_disable=1, pid=os.getpid())
 
         async def bind_each() -> None:
-            bound: set[int] = set()
             async for event in session.events:
-                index = int(event.message.sw_if_index)
-                if event.name == "sw_interface_event" and index not in bound:
-                    bound.add(index)
-                    await bind(session, index, table)
+                if event.name == "sw_interface_event":
+                    with suppress(VppRefused):  # the event was of its deletion
+                        await bind(session, int(event.message.sw_if_index), table)
 
         nic = await stage.on_host("cat", f"/sys/class/net/{NIC}/ifindex")
         before = await picture(stage)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(bind_each)
             stage.start_daemon()
-            refused = await until(stage, lambda uplink: bool(uplink["hold"]) and uplink["state"] == "Detecting")
+            for _ in range(RACES):
+                refused = await until(stage, lambda uplink: bool(uplink["hold"]) and uplink["state"] == "Detecting")
+                assert await picture(stage) == before
+                if "HL-205" in codes(refused):
+                    break
+                await stage.hostlink("resume")
             nursery.cancel_scope.cancel()
         assert f"classifier table {table}" in detail(refused, "HL-205")
         assert await picture(stage) == before
         assert await stage.on_host("cat", f"/sys/class/net/{NIC}/ifindex") == nic
-        assert "Mirroring" not in {move["to"] for move in refused["history"]}
+        assert [move["from"] for move in refused["history"] if move["to"] == "Recovering"][-1] == "Handover"
+
+
+RACES = 8
 
 
 async def test_an_output_slot_in_use_is_told_from_one_that_was_left_behind(dataplane: Dataplane) -> None:

@@ -55,8 +55,8 @@ async def test_a_router_that_falls_silent_ends_no_takeover(standin: Dataplane) -
 
 
 async def test_the_mtu_of_the_parked_nic_follows(dataplane: Dataplane) -> None:
-    """VPP never has a larger one than the device below it, which one packet would wedge."""
-    async with open_stage(dataplane) as stage:
+    """VPP never has a larger one than the device below it, which one packet would wedge. Cluster routes follow."""
+    async with open_stage(dataplane, settings='[cluster]\npod_cidrs = ["10.244.0.0/16", "fd00:244::/48"]\n') as stage:
         stage.start_daemon()
         await stage.wait_state("Steady")
         for mtu in (1400, 2000, 1300):
@@ -70,6 +70,8 @@ async def test_the_mtu_of_the_parked_nic_follows(dataplane: Dataplane) -> None:
                         break
             (parked,) = json.loads(await stage.lab.exec(stage.lab.vpp, ["ip", "-json", "link", "show", "dev", NIC]))
             assert parked["mtu"] == mtu
+            for family, prefix in (("-4", "10.244.0.0/16"), ("-6", "fd00:244::/48")):
+                assert f"mtu {mtu - 60}" in await stage.on_host("ip", family, "route", "show", prefix)
         assert await ping(stage.lab.host, ROUTER4.ip, size_bytes=1000, count=3) >= 2
 
 
