@@ -129,6 +129,6 @@ def _said(route: Route) -> tuple[object, ...]:
 
 
 def _whose(route: Route) -> tuple[object, ...]:
-    """What tells ours from another's. Not the MTU: the kernel itself rewrites an IPv6 route's when the link's changes."""
+    """What tells ours from another's. Not the MTU: the kernel rewrites an IPv6 route's when the link's changes."""
     gateways = tuple(hop.gateway for hop in route.next_hops)
     return (*route_key(route), route.type, route.protocol, gateways)
