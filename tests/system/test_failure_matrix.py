@@ -46,7 +46,8 @@ def plain(cell: str) -> str:
 
 async def settled(stage: Stage) -> dict[str, Any]:
     """The state once it stays: Steady, or a hold."""
-    with trio.fail_after(WITHIN_S):
+    state: dict[str, Any] = {}
+    with trio.move_on_after(WITHIN_S):
         while True:
             try:
                 state = await stage.state()
@@ -55,6 +56,7 @@ async def settled(stage: Stage) -> dict[str, Any]:
             if state.get("state") == "Steady" or (state.get("hold") and state["state"] == "Detecting"):
                 return state
             await trio.sleep(0.1)
+    raise StageError(f"neither Steady nor held within {WITHIN_S:g} s: {state}\n{stage.log}")
 
 
 async def check(dataplane: Dataplane, name: str, vpp: dict[str, str], daemon: dict[str, str]) -> str | None:
