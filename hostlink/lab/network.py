@@ -98,11 +98,11 @@ def up(names: Names) -> None:
     if names.existing:
         raise LabError(f"the lab {names.name!r} is up already ({', '.join(names.existing)}): take it down first")
     try:
-        _batches([(None, scripts.namespaces(names))])
+        batches([(None, scripts.namespaces(names))])
         _write_sysctls(names, scripts.sysctls_before_links())
-        _batches([(None, scripts.links(names))])
+        batches([(None, scripts.links(names))])
         _write_sysctls(names, scripts.sysctls_of_links())
-        _batches([(names.namespace(role), script) for role, script in scripts.contents().items()])
+        batches([(names.namespace(role), script) for role, script in scripts.contents().items()])
     except BaseException:
         down(names)
         raise
@@ -152,10 +152,10 @@ def _namespaces() -> Iterable[str]:
 
 def _delete(namespaces: Sequence[str]) -> None:
     if namespaces:
-        _batches([(None, [f"netns del {namespace}" for namespace in namespaces])], force=True)
+        batches([(None, [f"netns del {namespace}" for namespace in namespaces])], force=True)
 
 
-def _batches(jobs: Sequence[tuple[str | None, Sequence[str]]], *, force: bool = False) -> None:
+def batches(jobs: Sequence[tuple[str | None, Sequence[str]]], *, force: bool = False) -> None:
     """Runs `ip -batch` for each (namespace or None, lines), all at once. Raises LabError with all that failed."""
     running = []
     for namespace, lines in jobs:
