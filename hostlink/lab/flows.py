@@ -1,7 +1,8 @@
 """Real packets through the lab: servers, and clients that prove a way there and back.
 
 A client's socket is opened inside its namespace and used from trio's own thread afterwards (a socket stays in the
-namespace that it was opened in). Each says exactly what did not come back: FlowError is the proof that failed.
+namespace that it was opened in). Each says exactly what did not come back: FlowError is the proof that failed. All
+times given are stretched by the lab's deadline factor.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import trio
 from hostlink.core.model import IPAddress
 from hostlink.kernel.namespace import inside
 from hostlink.lab.children import child
+from hostlink.lab.factor import deadline_factor
 from hostlink.lab.layout import ECHO_PORT
 
 _START_S = 10.0
@@ -42,7 +44,7 @@ async def echo_server(
         assert server.stdout is not None
         # A duplicate: the child's context closes the original.
         async with trio.lowlevel.FdStream(os.dup(server.stdout.fileno())) as output:
-            with trio.fail_after(_START_S):
+            with trio.fail_after(_START_S * deadline_factor()):
                 first = await output.receive_some()
         if not first.startswith(b"ready"):
             raise FlowError(f"the echo server in {namespace} did not start: see its error above")
@@ -106,7 +108,7 @@ async def udp_roundtrip(
             await sock.connect((str(address), port))
         for attempt in range(1, tries + 1):
             payload = os.urandom(size_bytes)
-            with trio.move_on_after(try_s):
+            with trio.move_on_after(try_s * deadline_factor()):
                 try:
                     await sock.send(payload)
                     while await sock.recv(1 << 16) != payload:
@@ -146,7 +148,7 @@ async def ping(
 
 async def wait_reachable(namespace: str, address: str | IPAddress, deadline_s: float = 5.0) -> None:
     """Waits until the address answers a ping from there. Raises FlowError after the deadline."""
-    with trio.move_on_after(deadline_s):
+    with trio.move_on_after(deadline_s * deadline_factor()):
         while not await ping(namespace, address, reply_s=0.2):
             await trio.lowlevel.checkpoint()
         return
@@ -169,6 +171,7 @@ async def _ping_once(sock: trio.socket.SocketType, address: str, version: int, e
     """For IPv6 the kernel fills in the checksum; for IPv4 replies it hands out the IP header too (raw(7), RFC 3542)."""
     request, reply = (8, 0) if version == 4 else (128, 129)
     answer = echo.message(reply, with_checksum=False)
+    reply_s *= deadline_factor()
     with trio.move_on_after(reply_s):
         try:
             await sock.sendto(echo.message(request, with_checksum=version == 4), (address, 0))
@@ -221,6 +224,7 @@ def _socket(
 @contextlib.contextmanager
 def _failing(what: str, timeout_s: float, got: bytes | bytearray) -> Iterator[None]:
     """Time running out and the kernel's refusals as FlowError."""
+    timeout_s *= deadline_factor()
     try:
         with trio.fail_after(timeout_s):
             yield

@@ -12,18 +12,20 @@ from pathlib import Path
 from typing import Any
 
 from hostlink.core.model import IPAddress
+from hostlink.lab.factor import deadline_factor
 from hostlink.lab.layout import POD4, POD6, POD_GATEWAY4, POD_GATEWAY6, POD_MAC, VPP_POD_LINK, VPP_POD_MAC
 from hostlink.vpp.session import Request, Session, open_session, raise_first
 
 MTU_BYTES = 1500
 _ETHERNET_MODE, _OFFLOAD = 1, 2
 _STATIC = 1
+_REQUEST_S = 5.0
 _NO_TABLE = 0xFFFFFFFF
 
 
 async def attach_pod(api_socket: Path) -> int:
     """Plugs the pod in. Returns its sw_if_index, which stays when this client has gone. Raises any VppError."""
-    async with open_session(os.fspath(api_socket)) as session:
+    async with open_session(os.fspath(api_socket), deadline_s=_REQUEST_S * deadline_factor()) as session:
         sw_if_index = await _open_link(session)
         raise_first(await session.batch(_settings(sw_if_index)))
         return sw_if_index
@@ -31,7 +33,7 @@ async def attach_pod(api_socket: Path) -> int:
 
 async def detach_pod(api_socket: Path, sw_if_index: int) -> None:
     """Takes the pod's routes, neighbours and interface out of VPP. Raises any VppError."""
-    async with open_session(os.fspath(api_socket)) as session:
+    async with open_session(os.fspath(api_socket), deadline_s=_REQUEST_S * deadline_factor()) as session:
         raise_first(await session.batch([*_routes(sw_if_index, is_add=False)]))
         await session.request("af_packet_delete", host_if_name=VPP_POD_LINK)
 

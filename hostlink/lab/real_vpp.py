@@ -19,6 +19,8 @@ from pathlib import Path
 
 import trio
 
+from hostlink.lab.factor import deadline_factor
+
 PLUGINS = ("af_packet", "tap", "ping")
 _POLL_S = 0.02
 _LOG_TAIL_LINES = 15
@@ -60,11 +62,12 @@ async def running_vpp(
 ) -> AsyncIterator[RunningVpp]:
     """Run VPP in the network namespace `namespace` with its files in `directory` (absolute); both exist.
 
-    heap_mib: 256 is enough for a node; routes take about 1 KiB each. VppDidNotStart: not up after `deadline_s` seconds.
+    heap_mib: 256 is enough for a node; routes take about 1 KiB each. VppDidNotStart: not up after `deadline_s` seconds,
+    times the lab's deadline factor.
     """
     with _process(binary, namespace, directory, heap_mib) as process:
         vpp = RunningVpp(directory / "api.sock", process, directory)
-        await _wait_until_up(vpp, binary, namespace, deadline_s)
+        await _wait_until_up(vpp, binary, namespace, deadline_s * deadline_factor())
         yield vpp
 
 

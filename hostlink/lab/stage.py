@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -22,12 +23,15 @@ from typing import Any
 import trio
 
 from hostlink.lab.children import in_namespace
+from hostlink.lab.factor import deadline_factor as deadline_factor  # scenarios stretch their own waits by it too
 from hostlink.lab.layout import NIC
 from hostlink.lab.network import Lab
 from hostlink.lab.real_vpp import find_vpp, running_vpp
 from hostlink.vpp.session import open_session
 
 _POLL_S = 0.05
+_REQUEST_S = 5.0
+_CHOSEN = re.compile(r"(?m)^(deadline_factor *= *)([0-9.]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +109,7 @@ class Stage:
     async def wait_daemon(self, within_s: float = 30.0) -> int:
         """Wait until the daemon has ended by itself."""
         assert self.daemon is not None, "no daemon was started"
-        with trio.move_on_after(within_s):
+        with trio.move_on_after(within_s * deadline_factor()):
             while True:
                 if (status := self.daemon.poll()) is not None:
                     return status
@@ -128,14 +132,14 @@ class Stage:
 
     async def wait_state(self, state: str, within_s: float = 30.0) -> dict[str, Any]:
         """Wait until the uplink is in that state. Raises StageError with the log when it does not get there."""
-        done = await self.hostlink("state", "--wait", state, "--timeout", f"{within_s:g}")
+        done = await self.hostlink("state", "--wait", state, "--timeout", f"{within_s * deadline_factor():g}")
         if done.returncode != 0:
             raise StageError(f"{state} was not reached: {done.stderr.decode()}\n{self.log}")
         return await self.state()
 
     async def vppctl(self, command: str) -> str:
         """What VPP's command line answers."""
-        async with open_session(self.api_socket) as session:
+        async with open_session(self.api_socket, deadline_s=_REQUEST_S * deadline_factor()) as session:
             return str((await session.request("cli_inband", cmd=command)).reply)
 
     async def on_host(self, *argv: str) -> str:
@@ -208,7 +212,7 @@ async def running(stage: Stage, environment: Mapping[str, str]) -> AsyncIterator
 
 
 async def _wait_socket(stage: Stage, process: subprocess.Popen[bytes], within_s: float = 10.0) -> None:
-    with trio.move_on_after(within_s):
+    with trio.move_on_after(within_s * deadline_factor()):
         while process.poll() is None:
             if _answers(stage.api_socket):
                 return
@@ -236,5 +240,16 @@ host_link = "{stage.dataplane.host_link}"
 [paths]
 runtime = "{stage.runtime}"
 journal = "{stage.directory / "journal"}"
-{settings}
+{stretched(settings)}
 """
+
+
+def stretched(settings: str) -> str:
+    """The settings with the daemon's deadlines stretched as ours are; a factor that a scenario chose is kept in it."""
+    factor = deadline_factor()
+    if factor == 1.0:
+        return settings
+    if _CHOSEN.search(settings):
+        return _CHOSEN.sub(lambda chosen: f"{chosen[1]}{float(chosen[2]) * factor:g}", settings)
+    line = f"[timing]\ndeadline_factor = {factor:g}\n"
+    return settings.replace("[timing]\n", line, 1) if "[timing]\n" in settings else f"{settings}\n{line}"
