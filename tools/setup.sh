@@ -11,6 +11,11 @@ export PATH="$root/.venv/bin:$PATH:/usr/sbin:/sbin"
 # command:package
 needed=(ip:iproute2 ping:iputils-ping tc:iproute2 setpriv:util-linux sysctl:procps ethtool:ethtool)
 
+# Programs that only tests run, unpacked into .venv/debian with the libraries that the machine has not. Installed, they would
+# meddle with it: Kea's packages start services and add a user, AppArmor's profiles for Kea and dhclient refuse the files
+# of a test's folder, and ifupdown takes the DHCP client that it finds.
+unpacked=(dnsmasq-base udhcpc isc-dhcp-client kea-dhcp4-server kea-dhcp6-server kea-common)
+
 say() { printf '%s\n' "$*" >&2; }
 
 install_packages() {
@@ -38,5 +43,25 @@ make_environment() {
     printf '%s' "$wanted" >"$stamp"
 }
 
+unpack_programs() {
+    local debian="$root/.venv/debian" wanted="${unpacked[*]}" archives package
+    [ "$(cat "$debian/made-from" 2>/dev/null)" = "$wanted" ] && return
+    [ "$(id -u)" -eq 0 ] || { say "setup: not root, so without ${unpacked[*]}: the DHCP scenarios will fail"; return; }
+    say "setup: unpacking ${unpacked[*]} into .venv/debian"
+    rm -rf "$debian"
+    archives="$debian/archives"
+    mkdir -p "$archives/partial"
+    apt-get update -qq >&2
+    # --reinstall: also what the machine has installed. Their dependencies come only where they are missing.
+    apt-get install -qq -y --download-only --reinstall --no-install-recommends -o APT::Sandbox::User=root \
+        -o Dir::Cache::archives="$archives" "${unpacked[@]}" >/dev/null
+    for package in "$archives"/*.deb; do
+        dpkg-deb --extract "$package" "$debian"
+    done
+    rm -r "$archives"
+    printf '%s' "$wanted" >"$debian/made-from"
+}
+
 install_packages
 make_environment
+unpack_programs  # last: a new environment is made in an empty .venv
