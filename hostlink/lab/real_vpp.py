@@ -12,7 +12,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ import trio
 from hostlink.lab.factor import deadline_factor
 
 PLUGINS = ("af_packet", "tap", "ping")
+"""What the lab's VPP always loads; one that the build does not have is left out by VPP without a word."""
 _POLL_S = 0.02
 _LOG_TAIL_LINES = 15
 
@@ -58,28 +59,34 @@ def find_vpp() -> str | None:
 
 @asynccontextmanager
 async def running_vpp(
-    binary: str, namespace: str, directory: Path, *, heap_mib: int = 256, deadline_s: float = 10.0
+    binary: str,
+    namespace: str,
+    directory: Path,
+    *,
+    heap_mib: int = 256,
+    plugins: Sequence[str] = (),
+    deadline_s: float = 10.0,
 ) -> AsyncIterator[RunningVpp]:
     """Run VPP in the network namespace `namespace` with its files in `directory` (absolute); both exist.
 
-    heap_mib: 256 is enough for a node; routes take about 1 KiB each. VppDidNotStart: not up after `deadline_s` seconds,
-    times the lab's deadline factor.
+    heap_mib: 256 is enough for a node; routes take about 1 KiB each. plugins: more than PLUGINS.
+    VppDidNotStart: not up after `deadline_s` seconds, times the lab's deadline factor.
     """
-    with _process(binary, namespace, directory, heap_mib) as process:
+    with _process(binary, namespace, directory, _config(directory, heap_mib, (*PLUGINS, *plugins))) as process:
         vpp = RunningVpp(directory / "api.sock", process, directory)
         await _wait_until_up(vpp, binary, namespace, deadline_s * deadline_factor())
         yield vpp
 
 
-def _config(directory: Path, heap_mib: int) -> str:
-    plugins = " ".join(f"plugin {name}_plugin.so {{ enable }}" for name in PLUGINS)
-    return _CONFIG.format(directory=directory, heap_mib=heap_mib, plugins=plugins)
+def _config(directory: Path, heap_mib: int, plugins: Sequence[str]) -> str:
+    enabled = " ".join(f"plugin {name}_plugin.so {{ enable }}" for name in plugins)
+    return _CONFIG.format(directory=directory, heap_mib=heap_mib, plugins=enabled)
 
 
 @contextmanager
-def _process(binary: str, namespace: str, directory: Path, heap_mib: int) -> Iterator[subprocess.Popen[bytes]]:
+def _process(binary: str, namespace: str, directory: Path, configuration: str) -> Iterator[subprocess.Popen[bytes]]:
     config = directory / "startup.conf"
-    config.write_text(_config(directory, heap_mib))
+    config.write_text(configuration)
     # Started from this thread and not by trio: the kernel's parent-death signal follows the thread that forked.
     script = 'mount -t tmpfs tmpfs /dev/shm && exec setpriv --pdeathsig KILL "$@"'  # ip netns exec unshared the mounts
     command = ["ip", "netns", "exec", namespace, "sh", "-c", script, "sh", binary, "-c", str(config)]

@@ -152,19 +152,21 @@ async def open_stage(
     dataplane: Dataplane,
     *,
     vpp_environment: Mapping[str, str] | None = None,
+    vpp_plugins: Sequence[str] = (),
     settings: str = "",
     lab: Lab | None = None,
 ) -> AsyncIterator[Stage]:
     """The lab with that VPP running and the daemon's configuration written; everything is gone afterwards.
 
-    settings: more of the configuration file, for instance a [cluster] table.
+    settings: more of the configuration file, for instance a [cluster] table. vpp_plugins: what a real VPP loads besides
+    those of real_vpp.PLUGINS; the stand-in has none.
     """
     async with AsyncExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hl-")))
         lab = await stack.enter_async_context(lab or Lab())
         stage = Stage(lab, dataplane, directory, directory / "api.sock", directory / "hostlink.toml")
         stage.config.write_text(_configuration(stage, settings))
-        await stack.enter_async_context(running(stage, vpp_environment or {}))
+        await stack.enter_async_context(running(stage, vpp_environment or {}, vpp_plugins))
         try:
             yield stage
         finally:
@@ -193,12 +195,12 @@ def _kill(process: subprocess.Popen[bytes] | None) -> None:
 
 
 @asynccontextmanager
-async def running(stage: Stage, environment: Mapping[str, str]) -> AsyncIterator[None]:
+async def running(stage: Stage, environment: Mapping[str, str], plugins: Sequence[str] = ()) -> AsyncIterator[None]:
     """The stage's VPP, real or not, for the length of the block."""
     if stage.dataplane.real:
         binary = find_vpp()
         assert binary is not None, "the dataplane was chosen although there is no VPP"
-        async with running_vpp(binary, stage.lab.vpp, stage.directory) as vpp:
+        async with running_vpp(binary, stage.lab.vpp, stage.directory, plugins=plugins) as vpp:
             stage.vpp = vpp.process
             yield
         return
