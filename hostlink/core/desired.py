@@ -19,7 +19,7 @@ from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address, ip_interface
 
 from hostlink.core.desired_routes import vpp_routes
-from hostlink.core.host_addresses import IFA_F_PERMANENT, usable
+from hostlink.core.host_addresses import usable
 from hostlink.core.model import (
     NO_INDEX,
     Address,
@@ -58,7 +58,7 @@ def vpp_desired(
         mtu_bytes=view.link.mtu_bytes,
         ip6_enabled=True,
         ra_suppressed=True,
-        link_local=link_local(view.addresses),
+        link_local=vpp_link_local(view.link.mac),
         addresses=interfaces,
     )
     host = replace(
@@ -71,7 +71,9 @@ def vpp_desired(
         nd_proxy=True,
         advertisement_filter=True,
     )
-    own = {address.interface.ip for address in view.addresses if usable(address)}
+    own = {
+        address.interface.ip for address in view.addresses if usable(address) and not _link_local6(address.interface)
+    }
     neighbours = frozenset(VppNeighbour(host_sw, address, view.link.mac) for address in own)
     routes, problems = vpp_routes(view, interfaces, uplink_sw, cluster)
     return VppUplink(uplink, host, neighbours, routes), problems
@@ -92,19 +94,24 @@ def shared_desired(view: HostView, *, uplink_sw: int, host_sw: int, primary: boo
 
 
 def punt_target(addresses: Iterable[Address], family: Family) -> IPAddress | None:
-    """The host's address that punted packets are sent to: the first global one, else the first of any scope."""
-    own = [address for address in addresses if address.family is family and usable(address)]
+    """The host's address that punted packets are sent to: the first global one, else the first of any scope.
+
+    An IPv6 link-local address is none: nothing that goes through VPP is for it.
+    """
+    own = [a for a in addresses if a.family is family and usable(a) and not _link_local6(a.interface)]
     own.sort(key=lambda address: (address.interface.is_link_local, address.scope))
     return own[0].interface.ip if own else None
 
 
-def link_local(addresses: Iterable[Address]) -> IPv6Address | None:
-    """The host's first permanent link-local address, which VPP's uplink must carry for packets to it to arrive."""
-    for address in addresses:
-        ip = address.interface.ip
-        if isinstance(ip, IPv6Address) and ip.is_link_local and address.flags & IFA_F_PERMANENT and usable(address):
-            return ip
-    return None
+def vpp_link_local(mac: str) -> IPv6Address:
+    """VPP's own link-local on the NIC: made from the NIC's MAC, and never the host's.
+
+    The host's own stays the host's alone: with VPP having it too, both would answer for it. The EUI-64 identifier that
+    a host makes of a MAC has `ff:fe` in its middle (RFC 4291, appendix A); this one has `ca:11`.
+    """
+    raw = bytes.fromhex(mac.replace(":", ""))
+    identifier = bytes([raw[0] ^ 2]) + raw[1:3] + b"\xca\x11" + raw[3:]
+    return IPv6Address(b"\xfe\x80" + bytes(6) + identifier)
 
 
 def vpp_interfaces(addresses: Iterable[Address]) -> frozenset[IPInterface]:

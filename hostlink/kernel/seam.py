@@ -20,6 +20,7 @@ NAMES = frozenset(
         "address.add",
         "address.change",
         "address.delete",
+        "bpf.load",
         "link.altname",
         "link.delete",
         "link.move",
@@ -37,6 +38,8 @@ NAMES = frozenset(
         "tap.mtu",
         "tap.persist",
         "tap.remove",
+        "tc.filter",
+        "tc.qdisc",
         "veth.create",
     }
 )

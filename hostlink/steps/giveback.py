@@ -27,6 +27,7 @@ from hostlink.kernel.namespace import exists, identity
 from hostlink.kernel.netlink import Netlink, open_netlink
 from hostlink.kernel.snapshot import find_link, read_links, read_view
 from hostlink.problems import problem
+from hostlink.steps.bypass import remove_bypass
 from hostlink.steps.context import StepError, Uplink, boot_id, fail
 from hostlink.steps.names import mark, temporary_name
 from hostlink.steps.view import host_view, keep_last_good
@@ -50,6 +51,7 @@ async def give_back(uplink: Uplink, step: int) -> GivenBack:
     if takeover is None:
         return GivenBack(step, tuple(residue))
     await _remove_host_link(uplink)
+    await remove_bypass(uplink)
     link = await _bring_home(uplink, takeover)
     if takeover.boot_id == boot_id():
         residue += await _refill(uplink.node.host, takeover, link)

@@ -1,27 +1,24 @@
 """Handover: the NIC goes to VPP, the host link takes its name.
 
 First everything that can be done while the NIC still works: the host link is made (complete, down, under a temporary
-name), VPP attaches to it, its slots are looked at, and VPP's side of it is set. A kernel without vhost-net, a VPP
-that refuses or a slot that is taken ends the step here, with the network untouched. Then the NIC moves, VPP opens it,
-and the host link takes the name that has become free: that is the outage.
+name), the bypass's programs are on it, VPP attaches to it, its slots are looked at, and VPP's side of it is set. A
+kernel without vhost-net, a VPP that refuses or a slot that is taken ends the step here, with the network untouched.
+Then the NIC moves, VPP opens it, and the host link takes the name that has become free: that is the outage.
 
 Each part looks whether it is done already, so the step can be begun again.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-
 from hostlink.core.events import HandedOver
-from hostlink.core.operations import AddAltname, HostOperation, SetHostLink, SetMtu, SetSysctl
+from hostlink.core.operations import AddAltname, SetMtu, SetSysctl
 from hostlink.kernel import link as kernel_link
-from hostlink.kernel.apply import apply_host
-from hostlink.kernel.netlink import Netlink, open_netlink
 from hostlink.kernel.snapshot import find_link
 from hostlink.kernel.tap import make_tap
+from hostlink.steps.bypass import ensure_bypass
 from hostlink.steps.context import Uplink, fail
 from hostlink.steps.names import mark, temporary_name
+from hostlink.steps.parking import carry_out, parked, quiet_and_up
 from hostlink.vpp.drivers import DRIVERS
 from hostlink.vpp.host_link import HostEnd, attach_tap, attach_veth, vpp_side_mac
 from hostlink.vpp.tags import host_tag, uplink_tag
@@ -31,9 +28,11 @@ async def hand_over(uplink: Uplink, step: int) -> HandedOver:
     """Give the NIC to VPP and show the host link in its place. Raises StepError, KernelError, VppError."""
     dataplane = uplink.node.dataplane()
     await _make_host_link(uplink)
+    await ensure_bypass(uplink, uplink.taken().last_good.addresses)
     if (await dataplane.find(uplink.name)).host is None:
         await _attach_host_link(uplink)
     await _park(uplink)
+    await ensure_bypass(uplink, uplink.taken().last_good.addresses)
     if (await dataplane.find(uplink.name)).uplink is None:
         await _attach_nic(uplink)
     await _show(uplink)
@@ -60,7 +59,7 @@ async def _make_host_link(uplink: Uplink) -> None:
             peer_mac_address=vpp_side_mac(uplink.number),
         )
         async with parked(uplink) as there:
-            await _quiet_and_up(there, peer)
+            await quiet_and_up(there, peer)
     made = await find_link(host, name=name)
     if made is None:
         raise fail("HL-401", f"{name}, made for {uplink.name}, is gone again: somebody deletes interfaces here")
@@ -68,28 +67,6 @@ async def _make_host_link(uplink: Uplink) -> None:
     # address detection for a link-local address of its own making.
     silent = SetSysctl(f"ipv6/conf/{name}/disable_ipv6", "1")
     await carry_out(host, [silent, AddAltname(made.index, mark(uplink.name))], uplink.name)
-
-
-@asynccontextmanager
-async def parked(uplink: Uplink) -> AsyncIterator[Netlink]:
-    """A netlink socket in the namespace where the NIC is parked."""
-    async with open_netlink(uplink.taken().parking.namespace, faults=uplink.node.faults) as there:
-        yield there
-
-
-async def carry_out(netlink: Netlink, operations: Sequence[HostOperation], uplink: str) -> None:
-    """Apply host operations, raising the first failure as the step's."""
-    for failure in await apply_host(netlink, operations):
-        raise fail("HL-401", f"{uplink}: {failure}")
-
-
-async def _quiet_and_up(there: Netlink, name: str) -> None:
-    """Linux in VPP's namespace says nothing of its own on that device: no link-local, no answers, no SLAAC."""
-    link = await find_link(there, name=name)
-    if link is None:
-        raise fail("HL-401", f"{name} is not in VPP's namespace although it was put there")
-    quiet = SetSysctl(f"ipv6/conf/{name}/disable_ipv6", "1")
-    await carry_out(there, [quiet, SetHostLink(link.index, up=True)], name)
 
 
 async def _attach_host_link(uplink: Uplink) -> None:
@@ -131,7 +108,7 @@ async def _park(uplink: Uplink) -> None:
         await kernel_link.set_promiscuous(host, link.index, True)
         await kernel_link.swap(host, link.index, takeover.parking.namespace, in_its_place.index, uplink.name)
     async with parked(uplink) as there:
-        await _quiet_and_up(there, takeover.parking.name)
+        await quiet_and_up(there, takeover.parking.name)
 
 
 async def _attach_nic(uplink: Uplink) -> None:

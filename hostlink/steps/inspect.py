@@ -17,7 +17,7 @@ from hostlink.kernel.tap import can_make_taps
 from hostlink.problems import problem
 from hostlink.steps.context import Node, Uplink
 from hostlink.steps.mirror import remarks
-from hostlink.steps.names import inner_name, is_mark, mark, name_before
+from hostlink.steps.names import inner_name, is_mark, mark, name_before, pair_name
 from hostlink.vpp.tags import OURS
 
 VPP_KNOWN_WITHIN_S = 8.0
@@ -138,12 +138,13 @@ async def _unfit(uplink: Uplink, link: Link) -> list[Problem]:
 async def _clashes(uplink: Uplink, nic: Link) -> list[Problem]:
     """Names that the takeover needs and somebody else has."""
     found = []
-    if await find_link(uplink.node.host, name=name_before(nic)) is not None:
-        found.append(problem("HL-110", f"{name_before(nic)}, the host link's first name, is taken on the host"))
+    for name, what in ((name_before(nic), "the host link's first name"), (pair_name(nic), "the bypass's name")):
+        if await find_link(uplink.node.host, name=name) is not None:
+            found.append(problem("HL-110", f"{name}, {what}, is taken on the host"))
     namespace = uplink.node.config.vpp.namespace
     if not exists(namespace):
         return found
-    needed = [nic.name, *([inner_name(nic)] if uplink.config.host_link == "veth" else [])]
+    needed = [nic.name, pair_name(nic), *([inner_name(nic)] if uplink.config.host_link == "veth" else [])]
     async with open_netlink(namespace) as there:
         for name in needed:
             if await find_link(there, name=name) is not None:

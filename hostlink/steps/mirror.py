@@ -23,6 +23,7 @@ from hostlink.journal import Phase
 from hostlink.kernel.apply import HostFailure, apply_host
 from hostlink.kernel.tap import adopt_tap
 from hostlink.problems import problem
+from hostlink.steps.bypass import ensure_bypass
 from hostlink.steps.context import Uplink, fail
 from hostlink.steps.mtu import grow, shrink
 from hostlink.steps.view import host_view, is_lost_source
@@ -46,6 +47,7 @@ async def mirror(uplink: Uplink, step: int) -> Mirrored:
         # Set down again since it was filled: VPP keeps what it has, and the notification of it brings us back here.
         uplink.told["link"] = (problem("HL-304", f"{uplink.name} is set down again and again"),)
         return Mirrored(step, tuple(changes))
+    changes += await ensure_bypass(uplink, view.addresses)
     changes += await _vpp(uplink, view)
     uplink.mirrored_view = view
     return Mirrored(step, tuple(changes))

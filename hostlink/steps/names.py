@@ -21,6 +21,11 @@ def inner_name(nic: Link) -> str:
     return f"hlv{nic.index}"
 
 
+def pair_name(nic: Link) -> str:
+    """Both ends of the bypass pair, on the host and in VPP's namespace."""
+    return f"hlb{nic.index}"
+
+
 def mark(uplink: str) -> str:
     """The altname that says whose the host link is, to hostlink and to whoever looks at `ip link`."""
     return f"hostlink-{uplink}"

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from wishes import ADDRESSES, HOST, UPLINK, address
 
-from hostlink.core.desired import punt_target, shared_desired, vpp_desired, vpp_interfaces
+from hostlink.core.desired import punt_target, shared_desired, vpp_desired, vpp_interfaces, vpp_link_local
 from hostlink.core.model import (
     NO_INDEX,
     Address,
@@ -62,15 +62,15 @@ def via(text: str, weight: int = 1, preference: int = 0) -> VppPath:
 def test_both_ports_and_the_neighbours() -> None:
     desired, problems = vpp_desired(HostView(LINK, OWN), uplink_sw=UPLINK, host_sw=HOST)
     interfaces = frozenset({ip_interface("10.0.0.1/24"), ip_interface("fd00::1/64")})
-    assert desired.uplink == VppPort(UPLINK, True, 1450, True, True, ip_address("fe80::1"), interfaces)  # type: ignore[arg-type]
+    assert desired.uplink == VppPort(UPLINK, True, 1450, True, True, vpp_link_local(MAC), interfaces)
     assert desired.host == VppPort(HOST, True, 1450, True, True, None, frozenset(), UPLINK, True, True, True)
-    assert desired.neighbours == {VppNeighbour(HOST, one.interface.ip, MAC) for one in OWN}
+    assert desired.neighbours == {VppNeighbour(HOST, one.interface.ip, MAC) for one in OWN[:2]}
     assert problems == ()
 
 
 def test_a_host_without_an_address() -> None:
     desired, problems = vpp_desired(HostView(LINK), uplink_sw=UPLINK, host_sw=HOST)
-    assert (desired.uplink.addresses, desired.uplink.link_local) == (frozenset(), None)
+    assert (desired.uplink.addresses, desired.uplink.link_local) == (frozenset(), vpp_link_local(MAC))
     assert (desired.neighbours, desired.routes, problems) == (frozenset(), frozenset(), ())
 
 
@@ -83,14 +83,13 @@ def test_an_address_that_is_probed_or_failed_its_probe_is_not_the_hosts_yet() ->
     )
     desired, _ = vpp_desired(HostView(LINK, addresses), uplink_sw=UPLINK, host_sw=HOST)
     assert desired.uplink.addresses == {ip_interface("fd00::2/64")}
-    assert desired.uplink.link_local is None
     assert {one.address for one in desired.neighbours} == {ip_address("fd00::2")}
 
 
-def test_the_link_local_is_the_first_permanent_one() -> None:
-    addresses = (address("fe80::a/64", 0), address("fe80::b/64"), address("fe80::c/64"))
-    desired, _ = vpp_desired(HostView(LINK, addresses), uplink_sw=UPLINK, host_sw=HOST)
-    assert desired.uplink.link_local == ip_address("fe80::b")
+def test_vpps_link_local_is_its_own_and_never_the_hosts() -> None:
+    """EUI-64 of 52:54:00:00:00:01 is fe80::5054:ff:fe00:1 (RFC 4291, appendix A): the host's, on most nodes."""
+    assert vpp_link_local("52:54:00:00:00:01") == ip_address("fe80::5054:ca:1100:1")
+    assert vpp_link_local("52:54:00:00:00:01") != vpp_link_local("52:54:00:00:00:02")
 
 
 @pytest.mark.parametrize(
@@ -323,7 +322,7 @@ def test_another_uplink_has_a_redirect_for_its_own_interface() -> None:
 def test_punted_packets_go_to_a_global_address_where_there_is_one() -> None:
     link_local, unusable = address("fe80::1/64"), address("fd00::9/64", DADFAILED)
     narrow, wide = replace(address("10.0.0.9/24"), scope=253), address("10.0.0.1/24")
-    assert punt_target((link_local, unusable), Family.IPV6) == ip_address("fe80::1")
+    assert punt_target((link_local, unusable), Family.IPV6) is None
     assert punt_target((link_local, address("fd00::1/64")), Family.IPV6) == ip_address("fd00::1")
     assert punt_target((narrow, wide), Family.IPV4) == ip_address("10.0.0.1")
     assert punt_target((link_local,), Family.IPV4) is None
@@ -331,4 +330,4 @@ def test_punted_packets_go_to_a_global_address_where_there_is_one() -> None:
 
 def test_a_family_without_an_address_has_no_redirect() -> None:
     made = shared_desired(HostView(LINK, OWN[2:]), uplink_sw=UPLINK, host_sw=HOST)
-    assert [redirect.path.next_hop for redirect in made.redirects] == [ip_address("fe80::1")]
+    assert made.redirects == frozenset()

@@ -76,9 +76,9 @@ def test_name_that_nobody_registered_is_a_bug():
 def test_every_name_is_used_and_every_used_name_is_known():
     """The failure matrix enumerates NAMES: a change that passes no seam, or a name that no change has, would hide."""
     source = "".join(
-        path.read_text() for path in Path(hostlink.kernel.__path__[0]).glob("*.py") if path.name != "seam.py"
+        path.read_text() for path in Path(hostlink.kernel.__path__[0]).rglob("*.py") if path.name != "seam.py"
     )
-    used = set(re.findall(r'"((?:address|link|neighbour|route|rule|sysctl|tap|veth)\.[a-z]+)"', source))
+    used = set(re.findall(r'"((?:address|bpf|link|neighbour|route|rule|sysctl|tap|tc|veth)\.[a-z]+)"', source))
     assert used == NAMES
 
 

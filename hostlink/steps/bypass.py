@@ -1,0 +1,101 @@
+"""The bypass: what the host speaks with its link goes around VPP, in the kernel (kernel/bpf/programs.py says what).
+
+A veth pair between the host's namespace and VPP's, of one name on both sides, and a program on each tc hook that a
+frame passes. Once set it needs neither the daemon nor VPP: DHCP and router advertisements go on while VPP is restarted.
+It wants the NIC to be a Linux device in VPP's namespace, which af_packet leaves it.
+
+Level-triggered like the rest: each look compares what is there with what should be; an undisturbed one sets nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from hostlink.core.host_addresses import usable
+from hostlink.core.model import Address, IPAddress, Link
+from hostlink.core.operations import SetHostLink
+from hostlink.kernel import link as kernel_link
+from hostlink.kernel.bpf import programs
+from hostlink.kernel.netlink import Netlink
+from hostlink.kernel.snapshot import find_link
+from hostlink.kernel.tc import Program, Side, ensure_program
+from hostlink.steps.context import Uplink, fail
+from hostlink.steps.names import mark, pair_name
+from hostlink.steps.parking import carry_out, parked, quiet_and_up
+from hostlink.vpp.host_link import vpp_side_mac
+
+MTU_BYTES = 65535
+"""The most that a veth takes: the pair never limits what the devices at its ends may send."""
+
+
+async def ensure_bypass(uplink: Uplink, addresses: Collection[Address]) -> list[str]:
+    """Everything of it that can be there now: the NIC's part as soon as the NIC is parked. Returns what was set.
+
+    addresses: the host's own. Raises StepError, KernelRefused.
+    """
+    host = uplink.node.host
+    async with parked(uplink) as there:
+        here_end, there_end = await _ensure_pair(uplink, there)
+        host_link = await find_link(host, name=mark(uplink.name))
+        if host_link is None:
+            raise fail("HL-401", f"the host link of {uplink.name} is gone: somebody deletes interfaces here")
+        done = [one for one in _on_host(uplink, host_link.index, here_end) if await ensure_program(host, *one)]
+        nic = await find_link(there, name=uplink.taken().parking.name)
+        if nic is not None:
+            own = {address.interface.ip for address in addresses if usable(address)}
+            done += [one for one in _on_nic(nic.index, there_end, own) if await ensure_program(there, *one)]
+    return [
+        f"bypass: put {program.name} on the {side.name.lower()} of interface {index}" for index, side, program in done
+    ]
+
+
+async def remove_bypass(uplink: Uplink) -> None:
+    """The pair goes; the programs go with their devices. Nothing of it being there is right too."""
+    link = await _our_pair(uplink)
+    if link is not None:
+        await kernel_link.delete_link(uplink.node.host, link.index)
+
+
+_Placed = tuple[int, Side, Program]
+
+
+def _on_host(uplink: Uplink, host_index: int, pair_index: int) -> list[_Placed]:
+    egress = programs.host_egress(pair_index, vpp_side_mac(uplink.number))
+    return [
+        (host_index, Side.EGRESS, Program("host-egress", egress)),
+        (host_index, Side.INGRESS, Program("host-ingress", programs.host_ingress())),
+        (pair_index, Side.INGRESS, Program("pair", programs.pair_ingress(host_index, to_host=True))),
+    ]
+
+
+def _on_nic(nic_index: int, pair_index: int, own: Collection[IPAddress]) -> list[_Placed]:
+    return [
+        (pair_index, Side.INGRESS, Program("pair", programs.pair_ingress(nic_index, to_host=False))),
+        (nic_index, Side.INGRESS, Program("nic-ingress", programs.nic_ingress(pair_index))),
+        (nic_index, Side.EGRESS, Program("nic-egress", programs.nic_egress(own))),
+    ]
+
+
+async def _ensure_pair(uplink: Uplink, there: Netlink) -> tuple[int, int]:
+    """(ifindex on the host, ifindex in VPP's namespace), both ends up."""
+    host, name = uplink.node.host, pair_name(uplink.taken().capture.view.link)
+    here_end, there_end = await _our_pair(uplink), await find_link(there, name=name)
+    if here_end is not None and there_end is not None and here_end.up and there_end.up:
+        return here_end.index, there_end.index
+    if here_end is not None and there_end is None:  # its other end is in a namespace that is not VPP's any more
+        await kernel_link.delete_link(host, here_end.index)
+        here_end = None
+    if here_end is None:
+        mac = f"02:ca:11:b9:a5:{uplink.number:02x}"
+        await kernel_link.make_veth(host, name, mac, MTU_BYTES, name, uplink.taken().parking.namespace)
+        made = await find_link(host, name=name)
+        if made is not None:
+            await carry_out(
+                host, [SetHostLink(made.index, alias=f"hostlink: around VPP, for {uplink.name}")], uplink.name
+            )
+    return await quiet_and_up(host, name), await quiet_and_up(there, name)
+
+
+async def _our_pair(uplink: Uplink) -> Link | None:
+    link = await find_link(uplink.node.host, name=pair_name(uplink.taken().capture.view.link))
+    return link if link is not None and link.kind == "veth" else None
