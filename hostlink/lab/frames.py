@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import trio
 
 from hostlink.kernel.namespace import inside
+from hostlink.lab.factor import deadline_factor
 from hostlink.lab.flows import FlowError
 
 _ETH_P_ALL = 0x0003
@@ -57,17 +58,24 @@ class Capture:
 
     @property
     def frames(self) -> list[Frame]:
-        """All that fitted until now."""
+        """All that fitted until now; after the capture's block, until its end."""
+        self.drain()
+        return self._frames
+
+    def drain(self) -> None:
+        """Take over what the kernel has kept."""
         while self._read_one():
             pass
-        return self._frames
 
     def matching(self, predicate: Match) -> list[Frame]:
         return [frame for frame in self.frames if predicate(frame)]
 
     async def wait(self, predicate: Match = _any, within_s: float = 5.0, *, count: int = 1) -> Frame:
-        """The first such frame (or the count-th), whether it was here already or comes in time. Raises FlowError."""
-        with trio.move_on_after(within_s):
+        """The first such frame (or the count-th), whether it was here already or comes in time. Raises FlowError.
+
+        within_s: times the lab's deadline factor.
+        """
+        with trio.move_on_after(within_s * deadline_factor()):
             while len(found := self.matching(predicate)) < count:
                 await trio.lowlevel.wait_readable(self._socket)
             return found[count - 1]
@@ -78,6 +86,8 @@ class Capture:
         )
 
     def _read_one(self) -> bool:
+        if self._socket.fileno() < 0:
+            return False
         try:
             data, controls, _, address = self._socket.recvmsg(
                 _LARGEST_FRAME, stdlib_socket.CMSG_SPACE(_AUXDATA.size), stdlib_socket.MSG_DONTWAIT
@@ -97,7 +107,9 @@ async def capture(namespace: str, link: str, match: Match = _any) -> AsyncIterat
     try:
         sock.setsockopt(stdlib_socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER_BYTES)
         sock.setsockopt(_SOL_PACKET, _PACKET_AUXDATA, 1)
-        yield Capture(sock, f"{link} in {namespace}", match)
+        seen = Capture(sock, f"{link} in {namespace}", match)
+        yield seen
+        seen.drain()
     finally:
         sock.close()
 
