@@ -229,6 +229,36 @@ _VPP = (
         "host keeps its NIC. Nothing was touched since.",
         "see VPP's log for why it dies; `hostlink release` keeps the NIC on the host",
     ),
+    Record(
+        "HL-209",
+        "VPP keeps a protocol for itself",
+        _NOTE,
+        "a plugin or tunnel of VPP takes every packet of an IP protocol that comes to the node's addresses, also those "
+        "that it cannot use. The host receives none of them by unicast; multicast on the link goes around VPP.",
+        "nothing, if the host does not speak the protocol. Else start VPP without the plugin (`plugin NAME_plugin.so "
+        "{ disable }`) or take the tunnel away; a protocol that a tunnel brought is kept until VPP starts again",
+        depends_on=("HL-201",),
+    ),
+    Record(
+        "HL-210",
+        "VPP keeps a UDP port for itself",
+        _NOTE,
+        "a plugin or tunnel of VPP takes every datagram to a UDP port of the node's addresses, also those that it "
+        "cannot use. The host receives none of them.",
+        "nothing, if the host does not serve the port. Else take the tunnel or session away, or give one side another "
+        "port; a port that a VXLAN tunnel brought is kept until VPP starts again",
+        depends_on=("HL-201",),
+    ),
+    Record(
+        "HL-211",
+        "VPP keeps ICMP errors for itself",
+        _WARNING,
+        "VPP's session layer frees every ICMPv4 destination-unreachable that comes to the node's addresses: the host "
+        "learns of no smaller path MTU, so large packets to some places vanish, and of no closed port.",
+        "run VPP without the session layer (no `session { enable }`, no host stack applications) and start it again: "
+        "disabling does not undo it. Else set `net.ipv4.tcp_mtu_probing = 1`, or a smaller MTU on the routes concerned",
+        depends_on=("HL-201",),
+    ),
 )
 
 _MIRROR = (

@@ -15,6 +15,7 @@ from hostlink.kernel.netlink import open_netlink
 from hostlink.kernel.snapshot import find_link, read_links, read_view
 from hostlink.kernel.tap import can_make_taps
 from hostlink.problems import problem
+from hostlink.steps.claims import claimed
 from hostlink.steps.context import Node, Uplink
 from hostlink.steps.mirror import remarks
 from hostlink.steps.names import inner_name, is_mark, mark, name_before, pair_name
@@ -32,6 +33,7 @@ async def inspect(uplink: Uplink, step: int) -> Inspected:
     # A daemon that has just started knows nothing of VPP yet: taking that for "gone" would end a living takeover.
     with trio.move_on_after(VPP_KNOWN_WITHIN_S * uplink.node.config.timing.deadline_factor):
         await uplink.node.vpp_known.wait()
+    uplink.told["claims"] = await claimed(uplink.node)
     link = await find_uplink(uplink) if uplink.takeover is None else None
     if link is not None and not uplink.claim(link):
         text = f"{uplink.config.match} means {link.name}, which another [[uplink]] of the configuration means too"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hostlink.core.desired import shared_desired
 from hostlink.core.events import PathProved
 from hostlink.core.model import HostView, VppShared
+from hostlink.steps.claims import claimed
 from hostlink.steps.context import Uplink, fail
 from hostlink.steps.prove import prove
 from hostlink.steps.shared import settle_shared
@@ -18,6 +19,7 @@ async def punt(uplink: Uplink, step: int) -> PathProved:
     if not is_lost_source(uplink, view):
         uplink.node.contributions[uplink.name] = contribution(uplink, view)
     await settle_shared(uplink.node)
+    uplink.told["claims"] = await claimed(uplink.node)
     uplink.told["path"] = await prove(uplink, view)
     keep_last_good(uplink, view, proved=not uplink.told["path"])
     return PathProved(step)
