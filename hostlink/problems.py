@@ -195,15 +195,7 @@ _VPP = (
         "load the plugin that the message belongs to, or run a release that hostlink knows (README.md)",
         depends_on=("HL-201",),
     ),
-    Record(
-        "HL-205",
-        "an ACL slot is taken",
-        _ERROR,
-        "another client of VPP has its classifier where hostlink needs one; VPP would drop one of the two without a "
-        "word. Nothing was touched.",
-        "see `show inacl` and `show outacl` in VPP, and take the other classifier away",
-        depends_on=("HL-201",),
-    ),
+    # HL-205 was "an ACL slot is taken": hostlink needs none any more.
     Record(
         "HL-206",
         "punt redirect taken",

@@ -50,6 +50,8 @@ def _vpp(operation: op.VppOperation, names: Names) -> str:
         case op.PuntL4(family, protocol, enable):
             what = f"IPv{int(family)} {_PROTOCOLS.get(protocol, f'protocol {protocol}')} to unclaimed ports"
             return f"punt {what}" if enable else f"no longer punt {what}"
+        case op.SetReassembly(new):
+            return f"put together up to {new.max_fragments} fragments of an IPv{int(new.family)} datagram"
         case _:
             return f"{_port(operation.sw_if_index, names)}: {_on_port(operation, names)}"
 
@@ -74,8 +76,6 @@ def _on_port(operation: op.VppOperation, names: Names) -> str:
             return "answer ARP for others"
         case op.EnableNdProxy():
             return "answer neighbour solicitations for others"
-        case op.FilterAdvertisements():
-            return "keep neighbour advertisements from the host"
         case _:
             raise TypeError(f"not an operation on a port: {operation!r}")
 

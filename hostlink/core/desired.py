@@ -29,6 +29,7 @@ from hostlink.core.model import (
     IPInterface,
     Problem,
     ProxyRange,
+    Reassembly,
     Redirect,
     Route,
     VppNeighbour,
@@ -41,6 +42,10 @@ from hostlink.core.model import (
 TCP, UDP = 6, 17
 PROXIED = ProxyRange(0, IPv4Address("0.0.0.1"), IPv4Address("255.255.255.254"))
 """The host asks VPP for everybody, so VPP answers for everybody."""
+REASSEMBLED = frozenset(Reassembly(family, max_fragments=64) for family in Family)
+"""64 kB are 54 fragments at IPv6's least MTU, 45 at 1500. No more, because each holds one of VPP's buffers (16,384 by
+default) until its datagram is whole or 200 ms have passed without a fragment. Fewer datagrams at a time would bound
+that, but VPP frees what ran out at leisure (up to a second): a few lost fragments would stop all reassembly."""
 
 
 def vpp_desired(
@@ -69,7 +74,6 @@ def vpp_desired(
         unnumbered_to=uplink_sw,
         proxy_arp=True,
         nd_proxy=True,
-        advertisement_filter=True,
     )
     own = {
         address.interface.ip for address in view.addresses if usable(address) and not _link_local6(address.interface)
@@ -90,6 +94,7 @@ def shared_desired(view: HostView, *, uplink_sw: int, host_sw: int, primary: boo
         redirects=frozenset(Redirect(Family(to.version), rx, VppPath(host_sw, to)) for to in targets),
         proxy_ranges=frozenset({PROXIED}),
         punted_l4=frozenset((family, protocol) for family in Family for protocol in (TCP, UDP)),
+        reassembly=REASSEMBLED,
     )
 
 

@@ -272,8 +272,6 @@ class VppPort:
     proxy_arp: bool = False
     nd_proxy: bool = False
     """No dump tells: what hostlink remembers to have set in this VPP's life."""
-    advertisement_filter: bool = False
-    """ICMPv6 type 136 is dropped on the way to the host (output ACL). No dump tells: as above."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,6 +302,20 @@ class ProxyRange:
     high: IPv4Address
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Reassembly:
+    """How VPP puts fragments together that are for itself, or are punted (VPP: vnet/ip/ip.api, ip_reassembly_set)."""
+
+    family: Family
+    max_fragments: int
+    """To one datagram; one more drops all of it. VPP's default is 3."""
+    max_datagrams: int = 1024
+    """Under way at a time, for each thread of VPP."""
+    timeout_ms: int = 200
+    """After the last fragment that came."""
+    expire_walk_ms: int = 50
+
+
 @dataclass(frozen=True, slots=True)
 class VppShared:
     """What belongs to the node and not to one uplink."""
@@ -312,6 +324,8 @@ class VppShared:
     proxy_ranges: frozenset[ProxyRange] = frozenset()
     punted_l4: frozenset[tuple[Family, int]] = frozenset()
     """(family, IP protocol) whose unclaimed ports are punted. No dump tells: what hostlink remembers to have set."""
+    reassembly: frozenset[Reassembly] = frozenset()
+    """In a wish: so many fragments at least. In what is hostlink's: what was there before hostlink raised it."""
 
 
 # --------------------------------------------------------------------------------------------------- what is decided on

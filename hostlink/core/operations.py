@@ -16,6 +16,7 @@ from hostlink.core.model import (
     IPInterface,
     Neighbour,
     ProxyRange,
+    Reassembly,
     Redirect,
     Route,
     Rule,
@@ -87,13 +88,6 @@ class EnableNdProxy:
 
 
 @dataclass(frozen=True, slots=True)
-class FilterAdvertisements:
-    """Neighbour advertisements towards the host are dropped on that interface's way out (output ACL)."""
-
-    sw_if_index: int
-
-
-@dataclass(frozen=True, slots=True)
 class AddVppNeighbour:
     neighbour: VppNeighbour
 
@@ -148,6 +142,14 @@ class PuntL4:
     enable: bool
 
 
+@dataclass(frozen=True, slots=True)
+class SetReassembly:
+    """Sets all of it, for the whole node. `found`: what is there now."""
+
+    reassembly: Reassembly
+    found: Reassembly
+
+
 VppOperation = (
     SetMtu
     | SetUp
@@ -159,7 +161,6 @@ VppOperation = (
     | SetUnnumbered
     | EnableProxyArp
     | EnableNdProxy
-    | FilterAdvertisements
     | AddVppNeighbour
     | DeleteVppNeighbour
     | AddVppRoute
@@ -169,6 +170,7 @@ VppOperation = (
     | AddRedirect
     | DeleteRedirect
     | PuntL4
+    | SetReassembly
 )
 
 # -------------------------------------------------------------------------------------------------------- on the host

@@ -4,14 +4,14 @@ The order is VPP's own, dependencies first, and what works is not taken away bef
 
  1. MTU (before up: VPP's default of 9000 wedged an af_packet ring), IPv6, no advertisements, up, link-local
  2. addresses to add: never on a port that is down (no glean and local routes then, in some releases)
- 3. the host's port: unnumbered (it borrows those addresses), proxies, advertisement filter
+ 3. the host's port: unnumbered (it borrows those addresses), proxies
  4. neighbours to add, routes to add or replace: attached ones first, then those by a gateway
  5. routes, neighbours and addresses to delete, and a port that is to be down
 
 Two things VPP has no "replace" for, so that the old one goes right before the new one comes: a neighbour with another
 MAC, and an address that overlaps with one of another prefix length (refused: vnet/ip/ip4_forward.c).
 
-Some things are only ever switched on (IPv6, suppression, proxies, filter, unnumbered): they end with their interface.
+Some things are only ever switched on (IPv6, suppression, proxies, unnumbered): they end with their interface.
 A plan for what is there already is empty.
 """
 
@@ -37,7 +37,6 @@ from hostlink.core.operations import (
     EnableIp6,
     EnableNdProxy,
     EnableProxyArp,
-    FilterAdvertisements,
     SetLinkLocal,
     SetMtu,
     SetUnnumbered,
@@ -106,8 +105,6 @@ def _host_side(wanted: VppPort, there: VppPort) -> Iterator[VppOperation]:
         yield EnableProxyArp(sw)
     if wanted.nd_proxy and not there.nd_proxy:
         yield EnableNdProxy(sw)
-    if wanted.advertisement_filter and not there.advertisement_filter:
-        yield FilterAdvertisements(sw)
 
 
 # ----------------------------------------------------------------------------------------------------------- addresses

@@ -1,8 +1,8 @@
 """Handover: the NIC goes to VPP, the host link takes its name.
 
 First everything that can be done while the NIC still works: the host link is made (complete, down, under a temporary
-name), the bypass's programs are on it, VPP attaches to it, its slots are looked at, and VPP's side of it is set. A
-kernel without vhost-net, a VPP that refuses or a slot that is taken ends the step here, with the network untouched.
+name), the bypass's programs are on it, VPP attaches to it, and VPP's side of it is set. A
+kernel without vhost-net or a VPP that refuses ends the step here, with the network untouched.
 Then the NIC moves, VPP opens it, and the host link takes the name that has become free: that is the outage.
 
 Each part looks whether it is done already, so the step can be begun again.
@@ -82,12 +82,6 @@ async def _attach_host_link(uplink: Uplink) -> None:
     )
     attach = attach_tap if takeover.host_link == "tap" else attach_veth
     sw_if_index = await attach(dataplane.session, end)
-    await dataplane.ensure_filter()
-    made = await dataplane.interface(sw_if_index)
-    foreign = None if made is None else await dataplane.free_output_slot(made)
-    if foreign is not None:
-        what = f"classifier table {foreign} is bound to the IPv6 output of VPP's new interface {sw_if_index}"
-        raise fail("HL-205", f"{uplink.name}: {what}: another client of VPP was faster")
     await dataplane.apply([SetMtu(sw_if_index, nic.mtu_bytes)])
     await _lower_host_link(uplink)
 

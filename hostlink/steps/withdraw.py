@@ -1,7 +1,7 @@
 """Take one uplink out of a living VPP: everything that hostlink put there, in the reverse of the order of its making.
 
-Deletes only what a dump shows. What VPP refuses does not stop the rest: it is returned, to be named. The output ACL
-slot and the punt redirect are freed before their interface goes, because VPP keeps both by number (vpp/filter.py).
+Deletes only what a dump shows. What VPP refuses does not stop the rest: it is returned, to be named. The punt
+redirect and the proxy ARP flag go before their interface does, because VPP keeps both by number.
 """
 
 from __future__ import annotations
@@ -32,8 +32,6 @@ async def withdraw(uplink: Uplink) -> list[VppRefused]:
     if ports.uplink is not None and ports.host is not None:
         refusals += await _empty(dataplane, ports.uplink, ports.host)
     refusals += await _detach(uplink, ports)
-    if not uplink.node.contributions:
-        await dataplane.drop_filter()
     return refusals
 
 
@@ -94,10 +92,8 @@ async def _detach(uplink: Uplink, ports: Ports) -> list[VppRefused]:
     if takeover is not None:
         devices |= {takeover.parking.name, takeover.inner_name or takeover.parking.name} & set(names.values())
     try:
-        if ports.host is not None:
-            await dataplane.unbind_filter(ports.host.sw_if_index)
-            if ports.host.sw_if_index not in names:
-                await detach_tap(dataplane.session, ports.host.sw_if_index)
+        if ports.host is not None and ports.host.sw_if_index not in names:
+            await detach_tap(dataplane.session, ports.host.sw_if_index)
     except VppRefused as refusal:
         refusals.append(refusal)
     requests = [Request("af_packet_delete", {"host_if_name": name}) for name in sorted(devices)]

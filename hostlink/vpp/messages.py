@@ -2,7 +2,7 @@
 
 Routes are not here: they are many and go by their own packed path (vpp/routes.py). The fields and their traps were
 measured on VPP 26.06; the definitions are vnet/interface.api, vnet/ip/ip.api, vnet/arp/arp.api, vnet/ip6-nd/ip6_nd.api,
-vnet/ip-neighbor/ip_neighbor.api, vnet/ip/punt.api and vnet/classify/classify.api.
+vnet/ip-neighbor/ip_neighbor.api and vnet/ip/punt.api.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from hostlink.core import operations as op
-from hostlink.core.model import NO_INDEX, Family, ProxyRange, Redirect, VppNeighbour, VppPath
+from hostlink.core.model import NO_INDEX, Family, ProxyRange, Reassembly, Redirect, VppNeighbour, VppPath
 from hostlink.vpp.session import Request
 
 NEIGHBOUR_STATIC_NO_FIB_ENTRY = 3
@@ -18,15 +18,18 @@ NEIGHBOUR_STATIC_NO_FIB_ENTRY = 3
 VPP stops answering ARP for its own address on the uplink, and the node is gone from the network."""
 
 ALL_PORTS = 65535
+FULL_REASSEMBLY = 0
+"""IP_REASS_TYPE_FULL: one set of limits for all of VPP's nodes that put whole datagrams together, the one for what is
+for VPP itself among them (ip4_full_reass.c, ip6_full_reass.c; the same in 25.10 and 26.06)."""
 
 
-def messages_for(operation: op.VppOperation, *, filter_table: int | None = None) -> tuple[Request, ...]:
-    """The messages that carry out `operation`. `filter_table`: index of the classifier for FilterAdvertisements."""
+def messages_for(operation: op.VppOperation) -> tuple[Request, ...]:
+    """The messages that carry out `operation`."""
     if isinstance(operation, op.EnableProxyArp):
         # Enabling is a silent no-op where VPP remembers it from a deleted interface of the same number, on whose
         # successor nothing is switched on (26.06, arp_proxy.c): so it is made to forget first.
         return tuple(proxy_arp(operation.sw_if_index, enable=enable) for enable in (False, True))
-    return (_message(operation, filter_table),)
+    return (_message(operation),)
 
 
 def proxy_arp(sw_if_index: int, *, enable: bool) -> Request:
@@ -34,7 +37,7 @@ def proxy_arp(sw_if_index: int, *, enable: bool) -> Request:
     return Request("proxy_arp_intfc_enable_disable", {"sw_if_index": sw_if_index, "enable": enable})
 
 
-def _message(operation: op.VppOperation, filter_table: int | None) -> Request:
+def _message(operation: op.VppOperation) -> Request:
     match operation:
         case op.SetMtu(sw, mtu_bytes):
             return Request("sw_interface_set_mtu", {"sw_if_index": sw, "mtu": [mtu_bytes, 0, 0, 0]})
@@ -55,8 +58,6 @@ def _message(operation: op.VppOperation, filter_table: int | None) -> Request:
             return Request("sw_interface_set_unnumbered", fields)
         case op.EnableNdProxy(sw):
             return Request("ip6nd_proxy_enable_disable", {"sw_if_index": sw, "is_enable": True})
-        case op.FilterAdvertisements(sw):
-            return output_filter(sw, filter_table, is_add=True)
         case op.AddVppNeighbour(neighbour) | op.DeleteVppNeighbour(neighbour):
             return _neighbour(neighbour, is_add=isinstance(operation, op.AddVppNeighbour))
         case op.AddProxyRange(proxy) | op.DeleteProxyRange(proxy):
@@ -65,22 +66,10 @@ def _message(operation: op.VppOperation, filter_table: int | None) -> Request:
             return _redirect(redirect, is_add=isinstance(operation, op.AddRedirect))
         case op.PuntL4(family, protocol, enable):
             return _punt_l4(family, protocol, enable)
+        case op.SetReassembly(new):
+            return _reassembly(new)
         case _:
             raise TypeError(f"{type(operation).__name__} is no single message: routes go by vpp/routes.py")
-
-
-def output_filter(sw_if_index: int, table: int | None, *, is_add: bool) -> Request:
-    """Bind or unbind the advertisement filter on an interface's IPv6 output."""
-    if table is None:
-        raise ValueError("the advertisement filter's classifier table does not exist yet")
-    fields = {
-        "sw_if_index": sw_if_index,
-        "is_add": is_add,
-        "ip4_table_index": NO_INDEX,
-        "ip6_table_index": table,
-        "l2_table_index": NO_INDEX,
-    }
-    return Request("output_acl_set_interface", fields)
 
 
 def fib_path(path: VppPath, family: Family) -> dict[str, Any]:
@@ -131,3 +120,15 @@ def _redirect(redirect: Redirect, *, is_add: bool) -> Request:
 def _punt_l4(family: Family, protocol: int, enable: bool) -> Request:
     l4 = {"af": int(family == Family.IPV6), "protocol": protocol, "port": ALL_PORTS}
     return Request("set_punt", {"is_add": enable, "punt": {"type": 0, "punt": {"l4": l4}}})
+
+
+def _reassembly(new: Reassembly) -> Request:
+    fields = {
+        "timeout_ms": new.timeout_ms,
+        "max_reassemblies": new.max_datagrams,
+        "max_reassembly_length": new.max_fragments,
+        "expire_walk_interval_ms": new.expire_walk_ms,
+        "is_ip6": new.family == Family.IPV6,
+        "type": FULL_REASSEMBLY,
+    }
+    return Request("ip_reassembly_set", fields)

@@ -20,6 +20,7 @@ from hostlink.core.model import (
     IPInterface,
     PathType,
     ProxyRange,
+    Reassembly,
     Redirect,
     VppInterface,
     VppNeighbour,
@@ -30,14 +31,12 @@ from hostlink.core.model import (
     VppUplink,
 )
 from hostlink.vpp.errors import VppError, VppRefused
-from hostlink.vpp.filter import bound_tables
-from hostlink.vpp.messages import NEIGHBOUR_STATIC_NO_FIB_ENTRY
+from hostlink.vpp.messages import FULL_REASSEMBLY, NEIGHBOUR_STATIC_NO_FIB_ENTRY
 from hostlink.vpp.routes import read_routes
 from hostlink.vpp.session import Request, Session
 
 ARP_PROXY_FEATURE = "arp-proxy"
 ND_PROXY_FEATURE = "ip6-unicast-nd-proxy"
-OUTPUT_ACL_FEATURE = "ip6-outacl"
 _ADMIN_UP, _LINK_UP = 1, 2
 FAMILIES = (Family.IPV4, Family.IPV6)
 
@@ -59,21 +58,15 @@ def _interface(details: Any) -> VppInterface:
     )
 
 
-async def read_uplink(
-    session: Session, source_id: int, uplink: VppInterface, host: VppInterface, filter_table: int | None
-) -> VppUplink:
+async def read_uplink(session: Session, source_id: int, uplink: VppInterface, host: VppInterface) -> VppUplink:
     """Everything that hostlink sets for one uplink, as VPP has it now. Raises VppError."""
-    filtered = await bound_tables(session)
     routes: list[VppRoute] = []
     for family in FAMILIES:
         routes += await read_routes(session, source_id, 0, family)
-    ports = []
-    for interface in (uplink, host):
-        ports.append(await _port(session, interface, filtered.get(interface.sw_if_index, NO_INDEX), filter_table))
     mine = {uplink.sw_if_index, host.sw_if_index}
     return VppUplink(
-        uplink=ports[0],
-        host=ports[1],
+        uplink=await _port(session, uplink),
+        host=await _port(session, host),
         neighbours=await _static_neighbours(session, host.sw_if_index),
         routes=frozenset(route for route in routes if _concerns(route, mine)),
     )
@@ -84,7 +77,7 @@ def _concerns(route: VppRoute, ports: set[int]) -> bool:
     return all(path.sw_if_index in ports or path.type is not PathType.NORMAL for path in route.paths)
 
 
-async def _port(session: Session, interface: VppInterface, bound_table: int, filter_table: int | None) -> VppPort:
+async def _port(session: Session, interface: VppInterface) -> VppPort:
     sw = interface.sw_if_index
     details4, details6, unnumbered, adverts = await session.dumps(
         [
@@ -110,7 +103,6 @@ async def _port(session: Session, interface: VppInterface, bound_table: int, fil
         unnumbered_to=lender,
         proxy_arp=ARP_PROXY_FEATURE in features,
         nd_proxy=ND_PROXY_FEATURE in features,
-        advertisement_filter=bound_table == filter_table and OUTPUT_ACL_FEATURE in features,
     )
 
 
@@ -165,7 +157,19 @@ async def read_shared(session: Session, punted_l4: frozenset[tuple[Family, int]]
         details = await session.dump("ip_punt_redirect_v2_dump", sw_if_index=NO_INDEX, af=af)
         redirects |= {_redirect(item.punt, family) for item in details if item.punt.n_paths}
     ranges = {_proxy_range(item.proxy) for item in await session.dump("proxy_arp_dump")}
-    return VppShared(frozenset(redirects), frozenset(ranges), punted_l4)
+    reassembly = frozenset([await _reassembly(session, family) for family in FAMILIES])
+    return VppShared(frozenset(redirects), frozenset(ranges), punted_l4, reassembly)
+
+
+async def _reassembly(session: Session, family: Family) -> Reassembly:
+    limits = await session.request("ip_reassembly_get", is_ip6=family is Family.IPV6, type=FULL_REASSEMBLY)
+    return Reassembly(
+        family=family,
+        max_fragments=int(limits.max_reassembly_length),
+        max_datagrams=int(limits.max_reassemblies),
+        timeout_ms=int(limits.timeout_ms),
+        expire_walk_ms=int(limits.expire_walk_interval_ms),
+    )
 
 
 def _redirect(punt: Any, family: Family) -> Redirect:

@@ -13,6 +13,7 @@ from hostlink.core.model import (
     PathType,
     Prefix,
     ProxyRange,
+    Reassembly,
     Redirect,
     VppNeighbour,
     VppPort,
@@ -89,9 +90,6 @@ class FakeVpp:
             case op.EnableNdProxy():
                 self._needs(port.ip6_enabled, "IPv6 is not enabled")
                 return replace(port, nd_proxy=True)
-            case op.FilterAdvertisements():
-                self._needs(not port.advertisement_filter, "a second output ACL would be lost in silence (vpp-facts 3)")
-                return replace(port, advertisement_filter=True)
             case _:
                 raise AssertionError(f"not an operation on a port: {operation}")
 
@@ -140,14 +138,20 @@ class FakeShared:
     redirects: dict[tuple[Family, int], Redirect]
     proxy_ranges: set[ProxyRange]
     punted_l4: set[tuple[Family, int]]
+    reassembly: dict[Family, Reassembly] = field(default_factory=dict)
 
     @classmethod
     def holding(cls, shared: VppShared) -> "FakeShared":
         redirects = {(one.family, one.rx_sw_if_index): one for one in shared.redirects}
-        return cls(redirects, set(shared.proxy_ranges), set(shared.punted_l4))
+        return cls(redirects, set(shared.proxy_ranges), set(shared.punted_l4), {r.family: r for r in shared.reassembly})
 
     def read(self) -> VppShared:
-        return VppShared(frozenset(self.redirects.values()), frozenset(self.proxy_ranges), frozenset(self.punted_l4))
+        return VppShared(
+            frozenset(self.redirects.values()),
+            frozenset(self.proxy_ranges),
+            frozenset(self.punted_l4),
+            frozenset(self.reassembly.values()),
+        )
 
     def apply(self, operation: op.VppOperation) -> None:
         match operation:
@@ -168,5 +172,9 @@ class FakeShared:
                 self.proxy_ranges.remove(proxy)
             case op.PuntL4(family, protocol, enable):
                 (self.punted_l4.add if enable else self.punted_l4.discard)((family, protocol))
+            case op.SetReassembly(new, found):
+                if self.reassembly[new.family] != found:
+                    raise RefusedError(f"{found} is not what was there: an operator's choice is lost")
+                self.reassembly[new.family] = new
             case _:
                 raise AssertionError(f"not an operation on what is shared: {operation}")

@@ -16,6 +16,7 @@ from hostlink.core.model import (
     NextHop,
     PathType,
     ProxyRange,
+    Reassembly,
     Redirect,
     Route,
     Rule,
@@ -48,7 +49,6 @@ LINES: list[tuple[op.VppOperation | op.HostOperation, str]] = [
     (op.SetUnnumbered(2, 1), "VPP: tap0: unnumbered, use the addresses of host-eth1"),
     (op.EnableProxyArp(2), "VPP: tap0: answer ARP for others"),
     (op.EnableNdProxy(2), "VPP: tap0: answer neighbour solicitations for others"),
-    (op.FilterAdvertisements(2), "VPP: tap0: keep neighbour advertisements from the host"),
     (op.AddVppNeighbour(NEIGHBOUR), f"VPP: tap0: add neighbour 10.0.0.1 at {MAC}"),
     (op.DeleteVppNeighbour(NEIGHBOUR), f"VPP: tap0: delete neighbour 10.0.0.1 at {MAC}"),
     (
@@ -56,6 +56,10 @@ LINES: list[tuple[op.VppOperation | op.HostOperation, str]] = [
         "VPP: add route 10.9.0.0/16 via 10.0.0.254 dev host-eth1 weight 2, dev host-eth1 preference 1",
     ),
     (op.DeleteVppRoute(DEAD), "VPP: delete route fd09::/48 in table 9 prohibit"),
+    (
+        op.SetReassembly(Reassembly(Family.IPV6, 64), Reassembly(Family.IPV6, 3)),
+        "VPP: put together up to 64 fragments of an IPv6 datagram",
+    ),
     (op.AddProxyRange(RANGE), "VPP: add proxy ARP range 0.0.0.1 - 255.255.255.254 of table 0"),
     (op.DeleteProxyRange(RANGE), "VPP: delete proxy ARP range 0.0.0.1 - 255.255.255.254 of table 0"),
     (op.AddRedirect(REDIRECT), "VPP: add punt redirect IPv6 from any interface via fd00::1 dev tap0"),

@@ -17,6 +17,7 @@ from hostlink.core.model import (
     NextHop,
     PathType,
     ProxyRange,
+    Reassembly,
     Redirect,
     Route,
     VppNeighbour,
@@ -63,7 +64,7 @@ def test_both_ports_and_the_neighbours() -> None:
     desired, problems = vpp_desired(HostView(LINK, OWN), uplink_sw=UPLINK, host_sw=HOST)
     interfaces = frozenset({ip_interface("10.0.0.1/24"), ip_interface("fd00::1/64")})
     assert desired.uplink == VppPort(UPLINK, True, 1450, True, True, vpp_link_local(MAC), interfaces)
-    assert desired.host == VppPort(HOST, True, 1450, True, True, None, frozenset(), UPLINK, True, True, True)
+    assert desired.host == VppPort(HOST, True, 1450, True, True, None, frozenset(), UPLINK, True, True)
     assert desired.neighbours == {VppNeighbour(HOST, one.interface.ip, MAC) for one in OWN[:2]}
     assert problems == ()
 
@@ -311,6 +312,7 @@ def test_what_the_primary_uplink_needs_of_the_node() -> None:
         ),
         proxy_ranges=frozenset({ProxyRange(0, ip_address("0.0.0.1"), ip_address("255.255.255.254"))}),  # type: ignore[arg-type]
         punted_l4=frozenset({(Family.IPV4, 6), (Family.IPV4, 17), (Family.IPV6, 6), (Family.IPV6, 17)}),
+        reassembly=frozenset({Reassembly(Family.IPV4, 64), Reassembly(Family.IPV6, 64)}),
     )
 
 

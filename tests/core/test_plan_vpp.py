@@ -12,6 +12,7 @@ from hostlink.core import operations as op
 from hostlink.core.model import (
     NO_INDEX,
     Family,
+    Reassembly,
     Redirect,
     VppNeighbour,
     VppPath,
@@ -21,6 +22,7 @@ from hostlink.core.model import (
     VppUplink,
 )
 from hostlink.core.plan import clash, plan_uplink
+from hostlink.core.desired import REASSEMBLED
 from hostlink.core.plan_shared import plan_shared
 
 
@@ -115,7 +117,7 @@ def test_a_neighbour_with_another_mac_goes_before_it_comes() -> None:
 
 def test_the_whole_order_from_nothing() -> None:
     port = VppPort(UPLINK, True, 1500, True, True, ip_address("fe80::1"), frozenset({ip_interface("10.0.0.1/24")}))  # type: ignore[arg-type]
-    host = VppPort(HOST, True, 1500, True, True, None, frozenset(), UPLINK, True, True, True)
+    host = VppPort(HOST, True, 1500, True, True, None, frozenset(), UPLINK, True, True)
     neighbour = VppNeighbour(HOST, ip_address("10.0.0.1"), MACS[0])
     attached = VppRoute(0, ip_network("10.9.0.0/16"), (VppPath(UPLINK),))
     default = VppRoute(0, ip_network("0.0.0.0/0"), (VppPath(UPLINK, ip_address("10.0.0.254")),))
@@ -134,7 +136,6 @@ def test_the_whole_order_from_nothing() -> None:
         op.SetUnnumbered(HOST, UPLINK),
         op.EnableProxyArp(HOST),
         op.EnableNdProxy(HOST),
-        op.FilterAdvertisements(HOST),
         op.AddVppNeighbour(neighbour),
         op.AddVppRoute(attached),
         op.AddVppRoute(default),
@@ -190,6 +191,41 @@ def test_giving_back_takes_away_what_is_there_and_no_more() -> None:
     theirs = Redirect(Family.IPV4, POD, VppPath(POD, ip_address("10.1.0.1")))
     plan = plan_shared(VppShared(), VppShared(frozenset({ours, theirs})), VppShared(frozenset({ours, absent})))
     assert plan == (op.DeleteRedirect(ours),)
+
+
+DEFAULT = Reassembly(Family.IPV4, 3, 1024)
+WISH = VppShared(reassembly=REASSEMBLED)
+
+
+@pytest.mark.parametrize(
+    ("found", "made"),
+    [
+        (DEFAULT, Reassembly(Family.IPV4, 64, 1024, 200, 50)),
+        (Reassembly(Family.IPV4, 63, 20, 900, 70), Reassembly(Family.IPV4, 64, 20, 900, 70)),
+        (replace(DEFAULT, max_fragments=64), None),
+        (replace(DEFAULT, max_fragments=500), None),
+    ],
+)
+def test_reassembly_is_only_raised_and_what_was_found_is_put_back(found: Reassembly, made: Reassembly | None) -> None:
+    other = Reassembly(Family.IPV6, 100, 1024)
+    vpp = FakeShared.holding(VppShared(reassembly=frozenset({found, other})))
+    for operation in plan_shared(WISH, vpp.read(), VppShared()):
+        vpp.apply(operation)
+    assert vpp.read().reassembly == {made or found, other}
+    assert plan_shared(WISH, vpp.read(), VppShared()) == ()
+    ours = VppShared(reassembly=frozenset({found} if made else ()))
+    for operation in plan_shared(VppShared(), vpp.read(), ours):
+        vpp.apply(operation)
+    assert vpp.read().reassembly == {found, other}
+
+
+def test_what_another_uplink_needs_is_not_put_back() -> None:
+    raised = VppShared(reassembly=REASSEMBLED)
+    assert plan_shared(WISH, raised, VppShared(reassembly=frozenset({DEFAULT}))) == ()
+
+
+def test_limits_that_nobody_remembers_to_have_raised_stay() -> None:
+    assert plan_shared(VppShared(), VppShared(reassembly=REASSEMBLED), VppShared()) == ()
 
 
 # -------------------------------------------------------------------------------------- the fake refuses what VPP does

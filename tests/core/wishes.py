@@ -75,7 +75,7 @@ def wanted(draw: st.DrawFn) -> VppUplink:
     mtu_bytes = draw(st.sampled_from([1400, 1500, 9000]))
     link_local = draw(st.sampled_from([None, IPv6Address("fe80::1"), IPv6Address("fe80::2")]))
     uplink = VppPort(UPLINK, True, mtu_bytes, True, True, link_local, interfaces)
-    host = VppPort(HOST, True, mtu_bytes, True, True, None, frozenset(), UPLINK, True, True, True)
+    host = VppPort(HOST, True, mtu_bytes, True, True, None, frozenset(), UPLINK, True, True)
     return VppUplink(uplink, host, draw(neighbours()), draw(routes(interfaces)))
 
 
