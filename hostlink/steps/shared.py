@@ -1,5 +1,8 @@
 """What the uplinks of a node share in VPP: brought to what they need together, one settler at a time.
 
+What was found of the node's reassembly is remembered with the session only: a later life of the daemon does not know
+it, and leaves the raised limits there rather than guess an operator's.
+
 Only what is ours and nobody else of us needs is taken away: after a start, the other uplinks of the node may still be
 waiting to be adopted, and their redirects, and the range and switches that they stand on, look like leftovers.
 """
@@ -42,7 +45,9 @@ async def _owned(node: Node, actual: VppShared, leaving: str | None) -> tuple[Vp
     settled = {ports[tag] for tag in map(host_tag, names) if tag in ports}
     owned = VppShared(frozenset(one for one in actual.redirects if one.path.sw_if_index in settled))
     if settled == set(ports.values()):
-        return VppShared(owned.redirects, actual.proxy_ranges & {PROXIED}), VppShared()
+        raised = node.dataplane().raised
+        found = frozenset(raised[one] for one in actual.reassembly if one in raised)
+        return VppShared(owned.redirects, actual.proxy_ranges & {PROXIED}, reassembly=found), VppShared()
     return owned, VppShared(frozenset(), actual.proxy_ranges & {PROXIED}, actual.punted_l4)
 
 
@@ -54,5 +59,6 @@ def union(parts: Iterable[VppShared]) -> VppShared:
             total.redirects | part.redirects,
             total.proxy_ranges | part.proxy_ranges,
             total.punted_l4 | part.punted_l4,
+            total.reassembly | part.reassembly,
         )
     return total

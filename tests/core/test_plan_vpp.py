@@ -1,5 +1,6 @@
 """A plan carried out on a VPP that refuses what a real one refuses gives what was wanted, and then is empty."""
 
+from dataclasses import replace
 from ipaddress import ip_address, ip_interface, ip_network
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from wishes import HOST, MACS, POD, UPLINK, shared, there, wanted
 
 from hostlink.core import operations as op
+from hostlink.core.desired import REASSEMBLED
 from hostlink.core.model import (
     NO_INDEX,
     Family,
@@ -22,7 +24,6 @@ from hostlink.core.model import (
     VppUplink,
 )
 from hostlink.core.plan import clash, plan_uplink
-from hostlink.core.desired import REASSEMBLED
 from hostlink.core.plan_shared import plan_shared
 
 

@@ -19,6 +19,7 @@ from hostlink.lab.standin import (  # noqa: F401  (importing them registers thei
     api_ip,
     api_neighbour,
     api_punt,
+    api_reassembly,
 )
 from hostlink.lab.standin.api_interface import ADMIN_UP, LINK_UP
 from hostlink.lab.standin.codec import Codec, CodecError, Values

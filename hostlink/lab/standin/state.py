@@ -26,19 +26,30 @@ class ProxyArpRange:
     high: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class ReassemblyLimits:
+    """As VPP starts with them (ip4_full_reass.c, ip4_sv_reass.c, and the same for IPv6)."""
+
+    timeout_ms: int
+    max_reassemblies: int = 1024
+    max_reassembly_length: int = 3
+    expire_walk_interval_ms: int = 50
+
+
 @dataclass(slots=True)
 class Datagram:
-    """A datagram that is being put together: pieces by their offset in bytes, and the whole length once the last one
-    is there.
+    """A datagram that is being put together: pieces by their offset in bytes, none over another, and the whole length
+    once the last one is there.
     """
 
-    started_at_s: float
+    last_heard_s: float
+    fragments: int = 0
     pieces: dict[int, bytes] = field(default_factory=dict)
     length: int | None = None
     first: Packet | None = None
 
     def whole(self) -> bytes | None:
-        if self.length is None or self.first is None:
+        if self.length is None:
             return None
         data = bytearray()
         while len(data) < self.length:
@@ -69,6 +80,12 @@ class State:
         self.classifier = Classifier()
         self.proxy_arp: list[ProxyArpRange] = []
         self.fragments: dict[bytes, Datagram] = {}
+        self.reassembly = {
+            (version, kind): ReassemblyLimits(timeout_ms)
+            for version in (4, 6)
+            for kind, timeout_ms in ((0, 200), (1, 100))
+        }
+        """Limits by IP version and kind (0: whole datagrams)."""
         self.adjacencies: set[tuple[int, bytes]] = set()
         """Next hops that a route has used, by (sw_if_index, address)."""
         self.unresolved: list[tuple[int, bytes]] = []

@@ -30,6 +30,7 @@ enum sub_if_flags u32 SUB_IF_API_FLAG_NO_TAGS=1 SUB_IF_API_FLAG_ONE_TAG=2 SUB_IF
     SUB_IF_API_FLAG_DOT1AD=8 SUB_IF_API_FLAG_EXACT_MATCH=16 SUB_IF_API_FLAG_DEFAULT=32
     SUB_IF_API_FLAG_OUTER_VLAN_ID_ANY=64 SUB_IF_API_FLAG_INNER_VLAN_ID_ANY=128 SUB_IF_API_FLAG_MASK_VNET=254
     SUB_IF_API_FLAG_DOT1AH=256
+enum ip_reass_type u32 IP_REASS_TYPE_FULL=0 IP_REASS_TYPE_SHALLOW_VIRTUAL=1
 enum address_family u8 ADDRESS_IP4=0 ADDRESS_IP6=1
 alias ip4_address u8[4]
 alias ip6_address u8[16]
@@ -143,6 +144,11 @@ reply ip_route_details bda8f315 ip_route:route
 call ip_table_add_del_v2 14e5081f ip_table:table bool:create_mfib=true bool:is_add=true
 dump ip_table_dump 51077d14
 reply ip_table_details c79fca0f ip_table:table
+call ip_reassembly_set 16467d25 u32:timeout_ms u32:max_reassemblies u32:max_reassembly_length
+    u32:expire_walk_interval_ms bool:is_ip6 ip_reass_type:type
+call ip_reassembly_get ea13ff63 bool:is_ip6 ip_reass_type:type
+reply ip_reassembly_get_reply d5eb8d34 i32:retval u32:timeout_ms u32:max_reassemblies u32:max_reassembly_length
+    u32:expire_walk_interval_ms bool:is_ip6
 call sw_interface_ip6_enable_disable ae6cfcfb interface_index:sw_if_index bool:enable
 call sw_interface_ip6_set_link_local_address 1c10f15f interface_index:sw_if_index ip6_address:ip
 call sw_interface_ip6_get_link_local_address f9e6675e interface_index:sw_if_index
