@@ -44,7 +44,9 @@ def _bound(address: str, port: int, kind: socket.SocketKind) -> socket.socket:
         sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_FREEBIND, 1)
     else:
         sock.setsockopt(socket.IPPROTO_IP, _IP_FREEBIND, 1)
-    sock.bind((address, port))
+    # By getaddrinfo, because bind() takes the scope of a link-local address (fe80::1%eth0) only apart from its text.
+    ((*_, where),) = socket.getaddrinfo(address, port, type=kind, flags=socket.AI_NUMERICHOST)
+    sock.bind(where)
     return sock
 
 

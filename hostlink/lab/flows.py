@@ -174,7 +174,7 @@ async def _ping_once(sock: trio.socket.SocketType, address: str, version: int, e
     reply_s *= deadline_factor()
     with trio.move_on_after(reply_s):
         try:
-            await sock.sendto(echo.message(request, with_checksum=version == 4), (address, 0))
+            await sock.sendto(echo.message(request, with_checksum=version == 4), _raw_address(address))
         except OSError:
             await trio.sleep(reply_s)  # no way there at this moment: as good as a lost packet
             return False
@@ -184,6 +184,12 @@ async def _ping_once(sock: trio.socket.SocketType, address: str, version: int, e
             if message[:1] == answer[:1] and message[4:] == answer[4:]:
                 return True
     return False
+
+
+def _raw_address(address: str) -> tuple[str, int] | tuple[str, int, int, int]:
+    """A scope (fe80::1%2) apart, as a number: for raw sockets getaddrinfo(3) takes no port, and so no address of it."""
+    plain, _, scope = address.partition("%")
+    return (plain, 0, 0, int(scope)) if scope else (plain, 0)
 
 
 def _raw_socket(namespace: str, version: int, *, fragment: bool) -> trio.socket.SocketType:
