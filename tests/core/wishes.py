@@ -102,7 +102,7 @@ def there(draw: st.DrawFn) -> VppUplink:
         None,
         frozenset(),
         draw(st.sampled_from([None, UPLINK])),
-        *draw(st.tuples(st.booleans(), st.booleans(), st.booleans())),
+        *draw(st.tuples(st.booleans(), st.booleans())),
     )
     bare = draw(st.booleans())
     return VppUplink(VppPort(UPLINK), VppPort(HOST)) if bare else VppUplink(some, other, full.neighbours, full.routes)
