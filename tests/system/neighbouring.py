@@ -23,8 +23,8 @@ def arp_request(mac: str, target: str, source: str) -> bytes:
 
 
 def gratuitous_reply(mac: str, address: str) -> bytes:
-    """As `arping -A` and keepalived send it."""
-    arp = ARP(op=REPLY, hwsrc=mac, psrc=address, hwdst=BROADCAST, pdst=address)
+    """As `arping -A` sends it. Linux takes it for one only with the sender's MAC as target's too (arp_is_garp)."""
+    arp = ARP(op=REPLY, hwsrc=mac, psrc=address, hwdst=mac, pdst=address)
     return bytes(Ether(src=mac, dst=BROADCAST) / arp)
 
 
