@@ -30,6 +30,7 @@ from hostlink.kernel.errors import KernelError
 from hostlink.kernel.netlink import open_netlink, open_watcher
 from hostlink.kernel.privilege import missing_capabilities
 from hostlink.kernel.seam import NO_FAULTS, Faults
+from hostlink.kernel.watcher import WITH_TC
 from hostlink.lock import LockedError, acquire_lock
 from hostlink.notices import Moved, Notice, Notices
 from hostlink.problems import explain
@@ -166,7 +167,7 @@ def _runner(node: Node, number: int, notices: Notices) -> Runner:
 
 
 async def _watch_host(runners: list[Runner], *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-    async with open_watcher() as watcher:
+    async with open_watcher(groups=WITH_TC) as watcher:
         task_status.started()
         async for changed in watcher:
             for runner in runners:

@@ -159,6 +159,15 @@ _HOST = (
         "nothing was touched.",
         "take one of the two [[uplink]] entries out, or match by what only one interface has (pci, name)",
     ),
+    Record(
+        "HL-114",
+        "the kernel takes no packet programs",
+        _ERROR,
+        "what the host speaks with its link (DHCP, neighbours, router advertisements, multicast) goes around VPP by "
+        "small eBPF programs at tc, and this kernel refuses them. Nothing was touched.",
+        "use a kernel with CONFIG_BPF_SYSCALL, CONFIG_NET_SCH_INGRESS and CONFIG_NET_CLS_BPF (every distribution's "
+        "has them), and see whether a security module forbids bpf(2)",
+    ),
 )
 
 _VPP = (

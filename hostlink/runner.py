@@ -127,8 +127,8 @@ class Runner:
 
     def host_changed(self, changed: Changed) -> None:
         """A netlink notification: passed on when it may concern this uplink."""
-        ours = self.uplink.link_index
-        if changed.link_index is None or ours is None or changed.link_index == ours:
+        ours = (self.uplink.link_index, self.uplink.pair_index)
+        if changed.link_index is None or ours[0] is None or changed.link_index in ours:
             what = "notifications were lost" if changed.kind == "overflow" else changed.kind
             self.post(events.HostChanged(what))
 

@@ -29,7 +29,6 @@ _HANDLE = 1
 _PRIORITY = 0x686C
 """hostlink's place in the order of a hook's filters. Filters that name none are given 49152 and less, so come after."""
 _ALL_PROTOCOLS = socket.htons(0x0003)
-_RTM_NEWQDISC, _RTM_NEWTFILTER, _RTM_GETTFILTER = 36, 44, 46
 _TCA_KIND, _TCA_OPTIONS = 1, 2
 _TCA_BPF_FD, _TCA_BPF_NAME, _TCA_BPF_FLAGS = 6, 7, 8
 _DIRECT_ACTION = 1
@@ -65,7 +64,7 @@ async def ensure_program(nl: Netlink, link_index: int, side: Side, program: Prog
         nl.faults.check("tc.filter", operation)
         options = u32(_TCA_BPF_FD, descriptor) + text(_TCA_BPF_NAME, program.name) + u32(_TCA_BPF_FLAGS, _DIRECT_ACTION)
         body = _tcmsg(link_index, side, _HANDLE) + text(_TCA_KIND, "bpf") + attribute(_TCA_OPTIONS, options)
-        await nl.request(Request(operation, _RTM_NEWTFILTER, body, uapi.NLM_F_CREATE))
+        await nl.request(Request(operation, uapi.RTM_NEWTFILTER, body, uapi.NLM_F_CREATE))
     return True
 
 
@@ -74,7 +73,7 @@ async def _ensure_clsact(nl: Netlink, link_index: int) -> None:
     nl.faults.check("tc.qdisc", operation)
     body = _TCMSG.pack(0, link_index, _CLSACT_HANDLE, _ROOT, 0) + text(_TCA_KIND, "clsact")
     try:
-        await nl.request(Request(operation, _RTM_NEWQDISC, body, uapi.NLM_F_CREATE | uapi.NLM_F_EXCL))
+        await nl.request(Request(operation, uapi.RTM_NEWQDISC, body, uapi.NLM_F_CREATE | uapi.NLM_F_EXCL))
     except KernelRefused as refusal:
         if refusal.errno != errno.EEXIST:
             raise
@@ -83,7 +82,7 @@ async def _ensure_clsact(nl: Netlink, link_index: int) -> None:
 async def _present(nl: Netlink, link_index: int, side: Side) -> str | None:
     """The name of hostlink's program there, or None."""
     body = _TCMSG.pack(0, link_index, 0, side, 0)
-    for message in await nl.dump(Request(f"read the filters of interface {link_index}", _RTM_GETTFILTER, body)):
+    for message in await nl.dump(Request(f"read the filters of interface {link_index}", uapi.RTM_GETTFILTER, body)):
         _, _, handle, _, info = _TCMSG.unpack_from(message.body)
         if handle == _HANDLE and info >> 16 == _PRIORITY:
             options = dict(walk(message.body, _TCMSG.size)).get(_TCA_OPTIONS, b"")

@@ -47,12 +47,18 @@ RTM_GETNEIGH: Final = 30
 RTM_NEWRULE: Final = 32
 RTM_DELRULE: Final = 33
 RTM_GETRULE: Final = 34
+RTM_NEWQDISC: Final = 36
+RTM_DELQDISC: Final = 37
+RTM_NEWTFILTER: Final = 44
+RTM_DELTFILTER: Final = 45
+RTM_GETTFILTER: Final = 46
 RTM_NEWLINKPROP: Final = 108
 RTM_DELLINKPROP: Final = 109
 
 # ---------------------------------------------------------------------------------------------------- multicast groups
 RTNLGRP_LINK: Final = 1
 RTNLGRP_NEIGH: Final = 3
+RTNLGRP_TC: Final = 4
 RTNLGRP_IPV4_IFADDR: Final = 5
 RTNLGRP_IPV4_ROUTE: Final = 7
 RTNLGRP_IPV4_RULE: Final = 8

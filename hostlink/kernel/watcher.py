@@ -24,7 +24,7 @@ from hostlink.kernel import uapi
 from hostlink.kernel.attributes import walk
 from hostlink.kernel.sockets import RECEIVE_BYTES, Message, open_socket, split
 
-Kind = Literal["link", "address", "route", "rule", "neighbour", "overflow"]
+Kind = Literal["link", "address", "route", "rule", "neighbour", "tc", "overflow"]
 
 ALL_BUT_NEIGHBOURS = (
     uapi.RTNLGRP_LINK,
@@ -37,6 +37,8 @@ ALL_BUT_NEIGHBOURS = (
 )
 """What the host's view is made of. Neighbours change all the time, and only permanent ones belong to it."""
 WITH_NEIGHBOURS = (*ALL_BUT_NEIGHBOURS, uapi.RTNLGRP_NEIGH)
+WITH_TC = (*ALL_BUT_NEIGHBOURS, uapi.RTNLGRP_TC)
+"""And when somebody takes a qdisc or a filter away, which may have been hostlink's (kernel/tc.py)."""
 
 _AT_ONCE = 500
 """Datagrams that are read before what they say is handed on: bounds the delay, and the time other tasks wait."""
@@ -62,6 +64,8 @@ _KIND_OF: dict[int, Kind] = {
     uapi.RTM_DELNEIGH: "neighbour",
     uapi.RTM_NEWRULE: "rule",
     uapi.RTM_DELRULE: "rule",
+    uapi.RTM_DELQDISC: "tc",
+    uapi.RTM_DELTFILTER: "tc",
 }
 
 
@@ -124,7 +128,7 @@ def _read(datagram: bytes) -> list[Changed]:
 
 
 def _link_index(message: Message) -> int | None:
-    """ifindex at offset 4 (ifinfomsg, ifaddrmsg, ndmsg), or a route's RTA_OIF; a multipath route says None."""
+    """ifindex at offset 4 (ifinfomsg, ifaddrmsg, ndmsg, tcmsg), or a route's RTA_OIF; a multipath route says None."""
     kind = _KIND_OF[message.type]
     if kind == "rule":
         return None

@@ -16,6 +16,8 @@ from hostlink.core.model import Address, IPAddress, Link
 from hostlink.core.operations import SetHostLink
 from hostlink.kernel import link as kernel_link
 from hostlink.kernel.bpf import programs
+from hostlink.kernel.bpf.load import loaded
+from hostlink.kernel.errors import KernelRefused
 from hostlink.kernel.netlink import Netlink
 from hostlink.kernel.snapshot import find_link
 from hostlink.kernel.tc import Program, Side, ensure_program
@@ -36,6 +38,7 @@ async def ensure_bypass(uplink: Uplink, addresses: Collection[Address]) -> list[
     host = uplink.node.host
     async with parked(uplink) as there:
         here_end, there_end = await _ensure_pair(uplink, there)
+        uplink.pair_index = here_end
         host_link = await find_link(host, name=mark(uplink.name))
         if host_link is None:
             raise fail("HL-401", f"the host link of {uplink.name} is gone: somebody deletes interfaces here")
@@ -49,8 +52,18 @@ async def ensure_bypass(uplink: Uplink, addresses: Collection[Address]) -> list[
     ]
 
 
+def why_impossible() -> str | None:
+    """Why this kernel cannot have a bypass, or None. Changes nothing."""
+    try:
+        with loaded("trial", programs.host_ingress()):
+            return None
+    except KernelRefused as refusal:
+        return str(refusal)
+
+
 async def remove_bypass(uplink: Uplink) -> None:
     """The pair goes; the programs go with their devices. Nothing of it being there is right too."""
+    uplink.pair_index = None
     link = await _our_pair(uplink)
     if link is not None:
         await kernel_link.delete_link(uplink.node.host, link.index)

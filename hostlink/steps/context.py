@@ -129,6 +129,8 @@ class Uplink:
     """Its name on the host; until it has been found, what the configuration calls it."""
     link_index: int | None = None
     """The ifindex that notifications are about: the NIC's, then the host link's. None until it is known."""
+    pair_index: int | None = None
+    """The ifindex of the bypass pair's end on the host, while there is one."""
     takeover: Takeover | None = None
     ports: Ports = field(default_factory=Ports)
     keeper: Keeper | None = None

@@ -15,6 +15,7 @@ from hostlink.kernel.netlink import open_netlink
 from hostlink.kernel.snapshot import find_link, read_links, read_view
 from hostlink.kernel.tap import can_make_taps
 from hostlink.problems import problem
+from hostlink.steps.bypass import why_impossible
 from hostlink.steps.claims import claimed
 from hostlink.steps.context import Node, Uplink
 from hostlink.steps.mirror import remarks
@@ -134,6 +135,8 @@ async def _unfit(uplink: Uplink, link: Link) -> list[Problem]:
         found.append(problem("HL-104", f"{link.name} is a member of {of}"))
     if uplink.config.host_link == "tap" and not can_make_taps():
         found.append(problem("HL-111", "there is no /dev/net/tun to make the host's tap with"))
+    if (why := why_impossible()) is not None:
+        found.append(problem("HL-114", why))
     return found + await _clashes(uplink, link)
 
 

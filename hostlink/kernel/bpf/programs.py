@@ -144,7 +144,9 @@ def nic_egress(own: Collection[IPAddress]) -> bytes:
     asm.jump_unequal(R0, _IP6, "pass")
     asm.load(BYTE, _HOP_LIMIT)
     asm.jump_unequal(R0, 254, "pass")
-    for number, address in enumerate(sorted(one for one in own if isinstance(one, IPv6Address))):
+    own4 = sorted(one for one in own if isinstance(one, IPv4Address))
+    own6 = sorted(one for one in own if isinstance(one, IPv6Address))
+    for number, address in enumerate(own6):
         for part in range(0, 16, 4):
             asm.load(WORD, _SOURCE6 + part)
             asm.jump_unequal(R0, int.from_bytes(address.packed[part : part + 4]), f"not6-{number}")
@@ -155,16 +157,18 @@ def nic_egress(own: Collection[IPAddress]) -> bytes:
     asm.load(BYTE, _TTL)
     asm.jump_unequal(R0, 254, "pass")
     asm.load(WORD, _SOURCE4)
-    for address4 in sorted(one for one in own if isinstance(one, IPv4Address)):
+    for address4 in own4:
         asm.jump_equal(R0, int(address4), "raise4")
     asm.label("pass")
     asm.leave(CONTINUE)
-    asm.label("raise4")
-    _add_hop4(asm)
-    asm.leave(CONTINUE)
-    asm.label("raise6")
-    _add_hop6(asm)
-    asm.leave(CONTINUE)
+    if own4:  # the verifier refuses what nothing leads to, and a host before its first lease has none
+        asm.label("raise4")
+        _add_hop4(asm)
+        asm.leave(CONTINUE)
+    if own6:
+        asm.label("raise6")
+        _add_hop6(asm)
+        asm.leave(CONTINUE)
     return asm.assembled()
 
 
