@@ -204,7 +204,7 @@ _VPP = (
         "load the plugin that the message belongs to, or run a release that hostlink knows (README.md)",
         depends_on=("HL-201",),
     ),
-    # HL-205 was "an ACL slot is taken": hostlink needs none any more.
+    # 205 was "an ACL slot is taken": hostlink needs none any more.
     Record(
         "HL-206",
         "punt redirect taken",
