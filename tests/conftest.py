@@ -1,8 +1,10 @@
-"""For all tests: which of them a plain run leaves to `tools/check --live`."""
+"""For all tests: which of them a plain run leaves to `tools/check --live`, and how long each may take."""
 
 from __future__ import annotations
 
 import pytest
+
+from hostlink.lab.factor import deadline_factor
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -10,9 +12,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    _stretch_timeouts(config, items)
     if config.getoption("--live"):
         return
     left = [item for item in items if item.get_closest_marker("live")]
     if left:
         items[:] = [item for item in items if item not in left]
         config.hook.pytest_deselected(items=left)
+
+
+def _stretch_timeouts(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Each test's own timeout, or everybody's, times the lab's deadline factor."""
+    if deadline_factor() == 1.0:
+        return
+    for item in items:
+        own = item.get_closest_marker("timeout")
+        timeout_s = float(own.args[0] if own else config.getini("timeout"))
+        item.add_marker(pytest.mark.timeout(timeout_s * deadline_factor()), append=False)

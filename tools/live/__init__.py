@@ -1,0 +1,1 @@
+"""tools/check --live: every scenario on every dataplane, and the report of it."""
