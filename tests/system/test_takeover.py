@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import trio
 
+from hostlink.lab.factor import deadline_factor
 from hostlink.lab.flows import ping, tcp_roundtrip
 from hostlink.lab.layout import HOST4, NIC, NIC_MAC, ROUTER4
 from hostlink.lab.network import LabError
@@ -207,7 +208,7 @@ async def test_addresses_and_routes_that_change_are_mirrored(dataplane: Dataplan
 
 async def wait_mirrored(stage: Stage, wanted: dict[str, int], within_s: float = 10.0) -> None:
     state: dict[str, Any] = {}
-    with trio.move_on_after(within_s):
+    with trio.move_on_after(within_s * deadline_factor()):
         while True:
             state = await stage.wait_state("Steady")
             if state["mirrored"] == wanted:
