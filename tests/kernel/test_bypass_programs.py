@@ -168,6 +168,14 @@ def test_255_is_put_right_at_the_nic_for_the_hosts_own_addresses_only(own: list[
     assert after(HOST4, 254, mark=programs.MARK) == 254, "what came by the bypass is as the host sent it"
 
 
+@pytest.mark.parametrize("own", [[], [HOST4], [HOST6]])
+def test_a_host_before_the_first_lease_has_a_program_too(own: list[str]) -> None:
+    """The verifier refuses instructions that nothing leads to."""
+    program = programs.nic_egress([ip_address(one) for one in own])
+    frame = bytes(unicast(IP(src="10.0.0.2", dst=PEER4, ttl=254) / UDP()))
+    assert run(program, frame)[:2] == (CONTINUE, frame)
+
+
 def test_a_frame_that_is_too_short_goes_its_ordinary_way() -> None:
     """0 is TC_ACT_OK."""
     cut_short = (
