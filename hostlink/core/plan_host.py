@@ -13,9 +13,9 @@ goes down alone: the kernel takes its routes and IPv6 addresses away with it. Wi
 deleted when all that it has is there: routes by a gateway first, addresses last. And what the kernel makes by itself
 (the routes of an address, table `local`, multicast) is only added when it is the only thing that is still missing.
 
-A default route by router advertisement comes back one metric worse where the kernel reads advertisements: with the
+A default route by router advertisement comes back with a worse metric where the kernel reads advertisements: with the
 metric of the kernel's own, the kernel would drop the rest of each later advertisement, prefixes included (measured,
-Linux 6.18). It bridges the time to the next one, and expires.
+Linux 6.18). It bridges the time to the next one, and expires. Of several routers each gets a metric of its own.
 
 Of addresses: host_addresses.py.
 (kernel: include/uapi/linux/rtnetlink.h, include/uapi/linux/fib_rules.h)
@@ -123,10 +123,10 @@ def _routes(desired: HostView, actual: HostView) -> Iterator[HostOperation]:
     there = {_comparable(route, {}) for route in actual.routes}
     index, kernel = {desired.link.index: actual.link.index}, KernelMakes(desired.addresses)
     missing = [r for r in desired.routes if not kernel.made(r) and _comparable(r, index) not in there]
-    beside = _reads_advertisements(desired)
+    worse = _worse_metrics(desired) if _reads_advertisements(desired) else {}
     for route in sorted(missing, key=_by_gateway):
-        back = replace(route, metric=route.metric + 1) if beside and _advertised_default(route) else route
-        if back is route or _comparable(back, index) not in there:
+        back = replace(route, metric=worse.get(route, route.metric))
+        if back == route or _comparable(back, index) not in there:
             yield AddHostRoute(actual.link.index, desired.link.index, back)
 
 
@@ -135,6 +135,15 @@ def _reads_advertisements(view: HostView) -> bool:
     said = dict(view.sysctls)
     accept, forwarding = (said.get(f"ipv6/conf/{{link}}/{name}", "0") for name in ("accept_ra", "forwarding"))
     return accept == "2" or (accept == "1" and forwarding == "0")
+
+
+def _worse_metrics(view: HostView) -> dict[Route, int]:
+    """The metrics that advertised defaults come back with: each above its own, all different, in their order.
+
+    With one metric those of several routers would become one multipath route, which no snapshot asked for.
+    """
+    advertised = sorted(filter(_advertised_default, view.routes), key=lambda route: route.metric)
+    return {route: route.metric + number for number, route in enumerate(advertised, start=1)}
 
 
 def _advertised_default(route: Route) -> bool:

@@ -313,6 +313,21 @@ def test_an_advertised_default_leaves_its_metric_to_the_kernels_own(
         assert plan_host(desired, replace(there, routes=(replace(routes[0], next_hops=hop),))) == ()
 
 
+def test_advertised_defaults_of_two_routers_stay_two_routes() -> None:
+    """With one metric the kernel makes one multipath route of them, and the plan would never be empty."""
+    sysctls = (("ipv6/conf/{link}/accept_ra", "1"), ("ipv6/conf/{link}/forwarding", "0"))
+    other = replace(ROUTES[8], next_hops=(NextHop(OLD, ip_address("fe80::fe")),))
+    desired = HostView(NIC, routes=(ROUTES[8], other), sysctls=sysctls)
+    there = HostView(replace(NIC, index=NEW), sysctls=sysctls)
+    added = [step.route for step in plan_host(desired, there) if isinstance(step, op.AddHostRoute)]
+    assert [route.metric for route in added] == [1025, 1026]
+    moved = [replace(r, next_hops=(replace(r.next_hops[0], link_index=NEW),)) for r in added]
+    for number, route in enumerate(moved):
+        (still,) = plan_host(desired, replace(there, routes=(route,)))
+        assert still == op.AddHostRoute(NEW, OLD, added[1 - number])
+    assert plan_host(desired, replace(there, routes=tuple(moved))) == ()
+
+
 def test_next_hops_on_another_link_stay_on_it() -> None:
     both = replace(ROUTES[2], next_hops=(NextHop(OLD, ip_address("10.0.0.254")), NextHop(3, ip_address("10.3.0.1"))))
     there = replace(both, next_hops=(NextHop(3, ip_address("10.3.0.1")), NextHop(NEW, ip_address("10.0.0.254"))))

@@ -215,6 +215,24 @@ async def test_lifetimes_go_on_through_takeover_and_give_back(dataplane: Datapla
         assert ends.link_local not in await defaults(stage)
 
 
+async def test_a_router_that_was_known_before_leaves_afterwards(dataplane: Dataplane) -> None:
+    """Its default came to the host link with the takeover, and its own word (lifetime 0) must take it away."""
+    router = Router("fe80::d3", "02:00:00:00:dd:03")
+    async with open_stage(dataplane) as stage:
+
+        async def known() -> bool:
+            return router.link_local in await defaults(stage)
+
+        send_frame(stage.lab.wire, LAN, router.advertisement())
+        await eventually("its default", known)
+        stage.start_daemon()
+        await stage.wait_state("Steady")
+        assert router.link_local in await defaults(stage)
+        send_frame(stage.lab.wire, LAN, router.advertisement())
+        send_frame(stage.lab.wire, LAN, router.advertisement(lifetime_s=0))
+        await eventually("the default of a router that left is gone", _gone(stage, router))
+
+
 async def _lifetimes(stage: Stage, router: Router, slaac: str) -> None:
     expires_s = (await defaults(stage))[router.link_local]
     address = await host_address(stage, slaac)
