@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import replace
-from ipaddress import IPv4Address, IPv6Address, ip_interface
+from ipaddress import IPv6Address, ip_interface
 
 from hostlink.core.desired_routes import vpp_routes
 from hostlink.core.host_addresses import usable
@@ -28,7 +28,6 @@ from hostlink.core.model import (
     IPAddress,
     IPInterface,
     Problem,
-    ProxyRange,
     Reassembly,
     Redirect,
     Route,
@@ -38,10 +37,9 @@ from hostlink.core.model import (
     VppShared,
     VppUplink,
 )
+from hostlink.core.proxy_ranges import PROXIED
 
 TCP, UDP = 6, 17
-PROXIED = ProxyRange(0, IPv4Address("0.0.0.1"), IPv4Address("255.255.255.254"))
-"""The host asks VPP for everybody, so VPP answers for everybody."""
 REASSEMBLED = frozenset(Reassembly(family, max_fragments=64) for family in Family)
 """64 kB are 54 fragments at IPv6's least MTU, 45 at 1500. No more, because each holds one of VPP's buffers (16,384 by
 default) until its datagram is whole or 200 ms have passed without a fragment. Fewer datagrams at a time would bound

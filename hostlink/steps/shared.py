@@ -10,10 +10,11 @@ waiting to be adopted, and their redirects, and the range and switches that they
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
-from hostlink.core.desired import PROXIED
 from hostlink.core.model import VppShared
 from hostlink.core.plan_shared import plan_shared
+from hostlink.core.proxy_ranges import PROXIED, around, ours
 from hostlink.steps.context import Node, fail
 from hostlink.vpp.tags import host_tag
 
@@ -31,7 +32,7 @@ async def settle_shared(node: Node, leaving: str | None = None) -> None:
         for _ in range(ROUNDS):
             actual = await dataplane.read_shared()
             owned, kept = await _owned(node, actual, leaving)
-            plan = plan_shared(union((desired, kept)), actual, owned)
+            plan = plan_shared(beside_others(union((desired, kept)), actual), actual, owned)
             if not plan:
                 return
             await dataplane.apply(plan)
@@ -47,8 +48,15 @@ async def _owned(node: Node, actual: VppShared, leaving: str | None) -> tuple[Vp
     if settled == set(ports.values()):
         raised = node.dataplane().raised
         found = frozenset(raised[one] for one in actual.reassembly if one in raised)
-        return VppShared(owned.redirects, actual.proxy_ranges & {PROXIED}, reassembly=found), VppShared()
-    return owned, VppShared(frozenset(), actual.proxy_ranges & {PROXIED}, actual.punted_l4)
+        return VppShared(owned.redirects, ours(actual.proxy_ranges), reassembly=found), VppShared()
+    proxied = frozenset({PROXIED}) if ours(actual.proxy_ranges) else frozenset()
+    return owned, VppShared(frozenset(), proxied, actual.punted_l4)
+
+
+def beside_others(desired: VppShared, actual: VppShared) -> VppShared:
+    """`desired` with proxy ranges that keep clear of what other clients have."""
+    others = actual.proxy_ranges - ours(actual.proxy_ranges)
+    return replace(desired, proxy_ranges=around(desired.proxy_ranges, others))
 
 
 def union(parts: Iterable[VppShared]) -> VppShared:
