@@ -15,17 +15,17 @@ import pytest
 
 from hostlink.core.model import IPAddress
 from hostlink.lab.frames import Frame
-from hostlink.lab.layout import NIC, NIC_MAC, ROUTER4
+from hostlink.lab.layout import NIC, ROUTER4
 from hostlink.lab.stage import Dataplane, Stage
 from hostlink.lab.station import station
 from tests.system.dhcp.clients import Client, client
-from tests.system.dhcp.messages import BROADCAST4, Message4, dhcp4, first_of_each
+from tests.system.dhcp.messages import BROADCAST4, dhcp4, first_of_each
 from tests.system.dhcp.scene import (
-    Watch,
     carries,
     everywhere,
     fence,
     open_place,
+    passed_whole,
     take_over,
     until,
     wait_vpp_address,
@@ -50,18 +50,6 @@ async def left_s(stage: Stage, address: IPAddress) -> int:
     return int(next(entry["valid_life_time"] for entry in link["addr_info"] if entry["local"] == str(address)))
 
 
-def passed_whole(watch: Watch) -> list[Message4]:
-    """All messages on the wire, asserted: each came to the other end once, and each answer as it was sent."""
-    on_wire, at_host = dhcp4(watch.wire.frames), dhcp4(watch.host.frames)
-    sent = [(m.kind, m.xid, m.mac_source, m.source, m.destination, m.ttl) for m in on_wire if m.outgoing]
-    came = [(m.kind, m.xid, m.mac_source, m.source, m.destination, m.ttl) for m in at_host if not m.outgoing]
-    assert came == sent
-    asked = [m for m in on_wire if not m.outgoing]
-    assert {m.mac_source for m in asked} == {NIC_MAC}
-    assert len({m.payload for m in asked}) == len(asked)
-    return on_wire
-
-
 async def lease_taken(stage: Stage, dhcp: Client, leases: Server) -> IPAddress:
     """From nothing, by the four messages, and then the address works."""
     async with watching(stage) as watch:
@@ -69,7 +57,7 @@ async def lease_taken(stage: Stage, dhcp: Client, leases: Server) -> IPAddress:
         dhcp.start()
         bound = await dhcp.wait("bound", since)
         await fence(stage)
-        messages = passed_whole(watch)
+        messages = await passed_whole(watch, dhcp4)
     assert first_of_each(messages) == EXCHANGE
     ways = {(message.source, message.destination) for message in messages if not message.outgoing}
     assert ways == {("0.0.0.0", BROADCAST4)}
@@ -96,7 +84,7 @@ async def lease_renewed(stage: Stage, dhcp: Client, address: IPAddress) -> None:
         dhcp.renew()
         await dhcp.wait("renewed", since)
         await fence(stage)
-        request, answer = passed_whole(watch)[:2]
+        request, answer = (await passed_whole(watch, dhcp4))[:2]
     assert (request.kind, request.ciaddr, request.source) == ("request", str(address), str(address))
     assert request.destination == str(ROUTER4.ip)
     assert (answer.kind, answer.xid, answer.yiaddr) == ("ack", request.xid, str(address))
@@ -122,7 +110,7 @@ async def lease_rebound(stage: Stage, dhcp: Client, leases: Server, address: IPA
         await leases.start()
         await dhcp.wait("renewed", since)
         await fence(stage)
-        messages = passed_whole(watch)
+        messages = await passed_whole(watch, dhcp4)
     (answer,) = [message for message in messages if message.outgoing]
     asked = messages[: messages.index(answer)]
     assert (answer.kind, answer.yiaddr) == ("ack", str(address))
@@ -202,7 +190,7 @@ async def test_an_address_that_somebody_has_is_declined(place: Dataplane | None,
                     dhcp.start()
                 bound = await dhcp.wait("bound")
                 await fence(stage)
-                messages = passed_whole(watch)
+                messages = await passed_whole(watch, dhcp4)
             (decline,) = [message for message in messages if message.kind == "decline"]
             assert (decline.requested, decline.destination) == (str(FIRST4), BROADCAST4)
             assert bound["address"] != str(FIRST4)

@@ -36,7 +36,8 @@ class Message4:
     mac_source: str
     source: str
     destination: str
-    ttl: int
+    hops: int
+    """TTL."""
     ciaddr: str
     yiaddr: str
     requested: str | None
@@ -59,7 +60,8 @@ class Message6:
     mac_source: str
     source: str
     destination: str
-    hop_limit: int
+    hops: int
+    """Hop limit."""
     duid: bytes | None
     """The client's."""
     iaid: int | None
@@ -105,7 +107,7 @@ def _message4(frame: Frame) -> Message4 | None:
         mac_source=packet[Ether].src,
         source=packet[IP].src,
         destination=packet[IP].dst,
-        ttl=packet[IP].ttl,
+        hops=packet[IP].ttl,
         ciaddr=packet[BOOTP].ciaddr,
         yiaddr=packet[BOOTP].yiaddr,
         requested=options.get("requested_addr"),
@@ -128,7 +130,7 @@ def _message6(frame: Frame) -> Message6 | None:
         mac_source=packet[Ether].src,
         source=packet[IPv6].src,
         destination=packet[IPv6].dst,
-        hop_limit=packet[IPv6].hlim,
+        hops=packet[IPv6].hlim,
         duid=bytes(client.duid) if client is not None else None,
         iaid=association.iaid if association is not None else None,
         address=_address(association),

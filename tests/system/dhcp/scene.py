@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 import pytest
 import trio
@@ -12,14 +13,15 @@ import trio
 from hostlink.core.model import IPAddress
 from hostlink.lab.factor import deadline_factor
 from hostlink.lab.flows import echo_server, tcp_roundtrip, udp_roundtrip, wait_reachable
-from hostlink.lab.frames import Capture, capture
-from hostlink.lab.layout import BEYOND4, BEYOND6, NIC, ROUTER4, ROUTER6
+from hostlink.lab.frames import Capture, Frame, capture
+from hostlink.lab.layout import BEYOND4, BEYOND6, NIC, NIC_MAC, ROUTER4, ROUTER6
 from hostlink.lab.stage import ALL, Dataplane, Stage, open_stage, why_missing
-from tests.system.dhcp.messages import is_dhcp
+from tests.system.dhcp.messages import Message4, Message6, is_dhcp
 
 WIRE_PORT = "to-host"
 """The router's end of the NIC's cable, where the servers' side is seen."""
 _POLL_S = 0.02
+_UNDER_WAY_S = 1.0
 
 
 def _place(dataplane: Dataplane) -> object:
@@ -61,6 +63,31 @@ async def watching(stage: Stage) -> AsyncIterator[Watch]:
         capture(stage.lab.wire, WIRE_PORT, is_dhcp) as wire,
     ):
         yield Watch(host, wire)
+
+
+Message = TypeVar("Message", Message4, Message6)
+
+
+async def passed_whole(watch: Watch, read: Callable[[Iterable[Frame]], list[Message]]) -> list[Message]:
+    """All messages on the wire: each came to the other end once, as it was sent, and those of the client from the NIC.
+
+    What is under way between the two captures is waited for; what came twice stays twice.
+    """
+    with trio.move_on_after(_UNDER_WAY_S * deadline_factor()):
+        while True:
+            if _ways(read(watch.host.frames), outgoing=False) == _ways(read(watch.wire.frames), outgoing=True):
+                break
+            await trio.sleep(_POLL_S)
+    messages = read(watch.wire.frames)
+    assert _ways(read(watch.host.frames), outgoing=False) == _ways(messages, outgoing=True)
+    asked = [message for message in messages if not message.outgoing]
+    assert {message.mac_source for message in asked} == {NIC_MAC}
+    assert len({message.payload for message in asked}) == len(asked)
+    return messages
+
+
+def _ways(messages: Iterable[Message], *, outgoing: bool) -> list[tuple[object, ...]]:
+    return [(m.kind, m.xid, m.mac_source, m.source, m.destination, m.hops) for m in messages if m.outgoing == outgoing]
 
 
 async def until(is_so: Callable[[], bool], what: str, within_s: float = 5.0) -> None:
