@@ -15,6 +15,7 @@ from tools.live.main import find_vpps
 from tools.live.report import as_json, as_text
 from tools.live.results import NOT_RUN, OTHER, Column, Result, is_fault, placed, read_results, scenario
 from tools.live.runs import NO_VPP, Run, plan, release_of
+from tools.live.snapshot import snapshot
 
 ROOT = Path(__file__).resolve().parents[2]
 PASSED, FAILED, SKIPPED = Result("passed"), Result("failed", "assert 1 == 2"), Result("skipped", "no time")
@@ -122,6 +123,24 @@ def collected(one: Run) -> list[str]:
     argv = [sys.executable, "-m", "pytest", "--live", "-q", "--collect-only", *one.tests, "-k", one.select]
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
     return sorted(line for line in done.stdout.splitlines() if line.startswith("tests/"))
+
+
+def test_the_snapshot_has_what_git_would_not_ignore_and_is_gone_afterwards(tmp_path):
+    checkout = tmp_path / "checkout"
+    (checkout / ".venv").mkdir(parents=True)
+    (checkout / "hostlink").mkdir()
+    subprocess.run(["git", "init", "-q", str(checkout)], check=True)
+    for name, text in {".gitignore": "*.o\n.venv/\n", "hostlink/a.py": "A = 1\n", "b.o": "", "deleted": ""}.items():
+        (checkout / name).write_text(text)
+    subprocess.run(["git", "-C", str(checkout), "add", "deleted"], check=True)
+    (checkout / "deleted").unlink()
+    with snapshot(checkout) as tree:
+        (checkout / "hostlink/a.py").write_text("half an ed")
+        names = {str(path.relative_to(tree)) for path in tree.rglob("*") if not path.is_dir() and path.suffix != ".pyc"}
+        assert names == {".gitignore", "hostlink/a.py"}
+        assert (tree / "hostlink/a.py").read_text() == "A = 1\n"
+        assert (tree / ".venv").resolve() == checkout / ".venv"
+    assert not tree.exists()
 
 
 def fake_vpp(folder: Path, text: str) -> str:

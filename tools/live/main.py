@@ -16,6 +16,7 @@ from pathlib import Path
 from tools.live.report import FOLDER, write_report
 from tools.live.results import Results, is_fault
 from tools.live.runs import plan, release_of, run
+from tools.live.snapshot import snapshot
 
 _NO_VPP = "no VPP here: set $HOSTLINK_VPP to one, or have `vpp` on PATH"
 
@@ -58,13 +59,14 @@ def _run_all(vpps: dict[str, str], only: str | None, missing: Sequence[str]) -> 
     results: Results = {}
     notes, failed = [f"Only a part: the scenarios that match `{only}`."] if only else [], False
     notes += [f"Not on a real VPP: {text}." for text in missing]
-    for one in plan(vpps, only, has_vhost=Path("/dev/vhost-net").exists()):
-        print(f"\n== {one.title}", flush=True)
-        cells, status = run(one)
-        results |= cells
-        if status:
-            failed = True
-            notes.append(f"Failed: the run of {one.title} (exit {status}).")
+    with snapshot(Path.cwd()) as tree:
+        for one in plan(vpps, only, has_vhost=Path("/dev/vhost-net").exists()):
+            print(f"\n== {one.title}", flush=True)
+            cells, status = run(one, tree)
+            results |= cells
+            if status:
+                failed = True
+                notes.append(f"Failed: the run of {one.title} (exit {status}).")
     print(f"\n{write_report(results, list(vpps.values()), notes)}\nThe report is in {FOLDER}/report.md and .json")
     if not results:
         print("check --live: no scenario was selected", file=sys.stderr)

@@ -63,15 +63,19 @@ def release_of(vpp: str) -> str | None:
     return found[1] if done.returncode == 0 and found else None
 
 
-def run(one: Run) -> tuple[Results, int]:
-    """Run it, its output to ours. Returns its cells and the exit status, 0 also when there is nothing to run."""
-    expected = _collect(one)
+def run(one: Run, tree: Path) -> tuple[Results, int]:
+    """Run it in that checkout, its output to ours.
+
+    Returns its cells and the exit status, 0 also when there is nothing to run.
+    """
+    expected = _collect(one, tree)
     if not expected:
         return {}, 0
     with tempfile.TemporaryDirectory(prefix="hl-live-") as folder:
         seen = Path(OUT if one.in_guest else folder, _RESULTS)
         environment = {**os.environ, "HOSTLINK_VPP": one.vpp, VARIABLE: str(seen)}
-        done = subprocess.run(["setpriv", "--pdeathsig", "TERM", *_command(one, folder)], env=environment, check=False)
+        argv = ["setpriv", "--pdeathsig", "TERM", *_command(one, folder)]
+        done = subprocess.run(argv, cwd=tree, env=environment, check=False)
         found = read_results(Path(folder, _RESULTS))
     scenarios = [test for test in expected if test.startswith(f"{SYSTEM}/")]
     return placed(scenarios, found, one.release), done.returncode
@@ -80,15 +84,16 @@ def run(one: Run) -> tuple[Results, int]:
 def _command(one: Run, folder: str) -> list[str]:
     tests = [*_pytest(one), "-n", "2", "--dist", "worksteal", "-p", "tools.live.plugin", "--durations=10"]
     if one.in_guest:
-        return ["tools/guest", "--deadline", str(GUEST_DEADLINE_S), "--out", folder, "--", *tests]
+        guest = [sys.executable, "-m", "tools.guest_vm.main"]
+        return [*guest, "--deadline", str(GUEST_DEADLINE_S), "--out", folder, "--", *tests]
     return tests
 
 
-def _collect(one: Run) -> list[str]:
+def _collect(one: Run, tree: Path) -> list[str]:
     """The tests that are selected. Raises CalledProcessError when they cannot be read."""
-    argv = [*_pytest(one), "--collect-only", "--no-header", "-p", "no:randomly"]
+    argv = [*_pytest(one), "--collect-only", "--no-header"]
     environment = {**os.environ, "HOSTLINK_VPP": one.vpp}
-    done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(argv, cwd=tree, env=environment, capture_output=True, text=True, check=False)
     if done.returncode not in (0, _NOTHING_SELECTED):
         print(done.stdout, done.stderr, file=sys.stderr)
         done.check_returncode()
