@@ -50,6 +50,9 @@ def _vpp(operation: op.VppOperation, names: Names) -> str:
         case op.PuntL4(family, protocol, enable):
             what = f"IPv{int(family)} {_PROTOCOLS.get(protocol, f'protocol {protocol}')} to unclaimed ports"
             return f"punt {what}" if enable else f"no longer punt {what}"
+        case op.SetLocalReassembly(local):
+            made = " and ".join(f"IPv{n}" for n, on in ((4, local.ip4), (6, local.ip6)) if on)
+            return f"put together fragments for VPP itself of {made or 'neither family'}"
         case op.SetReassembly(new):
             return f"put together up to {new.max_fragments} fragments of an IPv{int(new.family)} datagram"
         case _:

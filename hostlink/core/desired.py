@@ -27,6 +27,7 @@ from hostlink.core.model import (
     HostView,
     IPAddress,
     IPInterface,
+    LocalReassembly,
     Problem,
     Reassembly,
     Redirect,
@@ -40,10 +41,14 @@ from hostlink.core.model import (
 from hostlink.core.proxy_ranges import PROXIED
 
 TCP, UDP = 6, 17
-REASSEMBLED = frozenset(Reassembly(family, max_fragments=64) for family in Family)
-"""64 kB are 54 fragments at IPv6's least MTU, 45 at 1500. No more, because each holds one of VPP's buffers (16,384 by
-default) until its datagram is whole or 200 ms have passed without a fragment. Fewer datagrams at a time would bound
-that, but VPP frees what ran out at leisure (up to a second): a few lost fragments would stop all reassembly."""
+REASSEMBLED = frozenset({Reassembly(Family.IPV4, max_fragments=64)})
+"""64 kB are 45 fragments at 1500 and 53 at 1280. No more, because each holds one of VPP's buffers (16,384 by default)
+until its datagram is whole or 200 ms have passed without a fragment. Fewer datagrams at a time would bound that, but
+VPP frees what ran out at leisure (up to a second): a few lost fragments would stop all reassembly."""
+LOCAL_REASSEMBLY = LocalReassembly(ip4=True, ip6=False)
+"""IPv6's fragments are punted as they came, and the host puts them together. It must be so: VPP cuts a whole datagram
+of more than 65,495 bytes of payload not at all on its way to the host (a length that wraps at 16 bits, ip6_mtu_check,
+26.06), which stops the host link's transmit ring for good."""
 
 
 def vpp_desired(
@@ -93,6 +98,7 @@ def shared_desired(view: HostView, *, uplink_sw: int, host_sw: int, primary: boo
         proxy_ranges=frozenset({PROXIED}),
         punted_l4=frozenset((family, protocol) for family in Family for protocol in (TCP, UDP)),
         reassembly=REASSEMBLED,
+        local_reassembly=LOCAL_REASSEMBLY,
     )
 
 

@@ -317,6 +317,17 @@ class Reassembly:
 
 
 @dataclass(frozen=True, slots=True)
+class LocalReassembly:
+    """Whether VPP puts fragments for itself together at all (VPP: vnet/ip/ip.api, ip_local_reass_enable_disable).
+
+    Where it does not, it drops those of IPv4, and takes those of IPv6 for an unclaimed protocol, which is punted.
+    """
+
+    ip4: bool = True
+    ip6: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class VppShared:
     """What belongs to the node and not to one uplink."""
 
@@ -326,6 +337,8 @@ class VppShared:
     """(family, IP protocol) whose unclaimed ports are punted. No dump tells: what hostlink remembers to have set."""
     reassembly: frozenset[Reassembly] = frozenset()
     """In a wish: so many fragments at least. In what is hostlink's: what was there before hostlink raised it."""
+    local_reassembly: LocalReassembly | None = None
+    """None in a wish: as it may be. In what is hostlink's: what was there before hostlink changed it."""
 
 
 # --------------------------------------------------------------------------------------------------- what is decided on

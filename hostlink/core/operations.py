@@ -14,6 +14,7 @@ from hostlink.core.model import (
     Address,
     Family,
     IPInterface,
+    LocalReassembly,
     Neighbour,
     ProxyRange,
     Reassembly,
@@ -150,6 +151,14 @@ class SetReassembly:
     found: Reassembly
 
 
+@dataclass(frozen=True, slots=True)
+class SetLocalReassembly:
+    """Sets both families, for the whole node. `found`: what is there now."""
+
+    local: LocalReassembly
+    found: LocalReassembly
+
+
 VppOperation = (
     SetMtu
     | SetUp
@@ -171,6 +180,7 @@ VppOperation = (
     | DeleteRedirect
     | PuntL4
     | SetReassembly
+    | SetLocalReassembly
 )
 
 # -------------------------------------------------------------------------------------------------------- on the host

@@ -9,8 +9,8 @@ Ownership is told by what hostlink itself set in this life of VPP (`owned`) and 
 (family, interface) of either is hostlink's, all others are somebody else's and stay. The same goes for proxy ranges.
 (That nobody else has taken hostlink's places is checked before a takeover: HL-206.)
 
-Reassembly is a switch of the node's that an operator may have set: it is only ever raised, and put back to what was
-found when nobody needs it any more, where it still is what hostlink made of it.
+Reassembly is a switch of the node's that an operator may have set: its limits are only ever raised, and all of it is
+put back to what was found when nobody needs it any more, where it still is what hostlink made of it.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from hostlink.core.model import Family, ProxyRange, Reassembly, Redirect, VppShared
+from hostlink.core.model import Family, LocalReassembly, ProxyRange, Reassembly, Redirect, VppShared
 from hostlink.core.operations import (
     AddProxyRange,
     AddRedirect,
     DeleteProxyRange,
     DeleteRedirect,
     PuntL4,
+    SetLocalReassembly,
     SetReassembly,
     VppOperation,
 )
@@ -40,6 +41,7 @@ def plan_shared(desired: VppShared, actual: VppShared, owned: VppShared) -> tupl
     plan: list[VppOperation] = []
     plan += [AddProxyRange(new) for new in _ranges(desired.proxy_ranges - actual.proxy_ranges)]
     plan += _reassembly_raised(desired.reassembly, actual.reassembly)
+    plan += _local_reassembly(desired.local_reassembly or owned.local_reassembly, actual.local_reassembly)
     plan += _redirects(desired, actual)
     plan += [PuntL4(family, protocol, True) for family, protocol in sorted(desired.punted_l4 - actual.punted_l4)]
     plan += [PuntL4(family, protocol, False) for family, protocol in sorted(actual.punted_l4 - desired.punted_l4)]
@@ -94,3 +96,8 @@ def _reassembly_put_back(
 def _pairs(some: Iterable[Reassembly], actual: Iterable[Reassembly]) -> list[tuple[Reassembly, Reassembly]]:
     there = {one.family: one for one in actual}
     return [(one, there[one.family]) for one in sorted(some) if one.family in there]
+
+
+def _local_reassembly(wanted: LocalReassembly | None, there: LocalReassembly | None) -> Iterator[VppOperation]:
+    if wanted is not None and there is not None and wanted != there:
+        yield SetLocalReassembly(wanted, there)

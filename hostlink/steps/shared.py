@@ -46,9 +46,10 @@ async def _owned(node: Node, actual: VppShared, leaving: str | None) -> tuple[Vp
     settled = {ports[tag] for tag in map(host_tag, names) if tag in ports}
     owned = VppShared(frozenset(one for one in actual.redirects if one.path.sw_if_index in settled))
     if settled == set(ports.values()):
-        raised = node.dataplane().raised
+        raised, switched = node.dataplane().raised, node.dataplane().switched
         found = frozenset(raised[one] for one in actual.reassembly if one in raised)
-        return VppShared(owned.redirects, ours(actual.proxy_ranges), reassembly=found), VppShared()
+        local = switched.get(actual.local_reassembly) if actual.local_reassembly else None
+        return VppShared(owned.redirects, ours(actual.proxy_ranges), frozenset(), found, local), VppShared()
     proxied = frozenset({PROXIED}) if ours(actual.proxy_ranges) else frozenset()
     return owned, VppShared(frozenset(), proxied, actual.punted_l4)
 
@@ -68,5 +69,6 @@ def union(parts: Iterable[VppShared]) -> VppShared:
             total.proxy_ranges | part.proxy_ranges,
             total.punted_l4 | part.punted_l4,
             total.reassembly | part.reassembly,
+            part.local_reassembly or total.local_reassembly,
         )
     return total

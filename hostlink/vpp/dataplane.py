@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from hostlink.core import operations as op
-from hostlink.core.model import Family, IPAddress, Reassembly, VppInterface, VppShared, VppUplink
+from hostlink.core.model import Family, IPAddress, LocalReassembly, Reassembly, VppInterface, VppShared, VppUplink
 from hostlink.vpp import read
 from hostlink.vpp.errors import VppRefused
 from hostlink.vpp.messages import messages_for
@@ -34,6 +34,8 @@ class Dataplane:
     """What was set by `set_punt` in this life: setting it again is harmless, reading it is impossible."""
     raised: dict[Reassembly, Reassembly] = field(default_factory=dict)
     """What hostlink made of the node's reassembly in this life → what it had found there."""
+    switched: dict[LocalReassembly, LocalReassembly] = field(default_factory=dict)
+    """The same for whether there is any."""
 
     async def find(self, uplink: str) -> Ports:
         """The interfaces of a takeover of `uplink`, by tag."""
@@ -94,6 +96,8 @@ class Dataplane:
         for operation in plan:
             if isinstance(operation, op.SetReassembly) and self.raised.pop(operation.found, None) is None:
                 self.raised[operation.reassembly] = operation.found
+            if isinstance(operation, op.SetLocalReassembly) and self.switched.pop(operation.found, None) is None:
+                self.switched[operation.local] = operation.found
 
     async def _routes(self, plan: list[op.VppOperation]) -> list[VppRefused]:
         add = [operation.route for operation in plan if isinstance(operation, op.AddVppRoute)]

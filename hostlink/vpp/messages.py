@@ -68,6 +68,9 @@ def _message(operation: op.VppOperation) -> Request:
             return _punt_l4(family, protocol, enable)
         case op.SetReassembly(new):
             return _reassembly(new)
+        case op.SetLocalReassembly(local):
+            fields = {"enable_ip4": local.ip4, "enable_ip6": local.ip6}
+            return Request("ip_local_reass_enable_disable", fields)
         case _:
             raise TypeError(f"{type(operation).__name__} is no single message: routes go by vpp/routes.py")
 

@@ -18,6 +18,7 @@ from hostlink.core.model import (
     Family,
     IPAddress,
     IPInterface,
+    LocalReassembly,
     PathType,
     ProxyRange,
     Reassembly,
@@ -158,7 +159,9 @@ async def read_shared(session: Session, punted_l4: frozenset[tuple[Family, int]]
         redirects |= {_redirect(item.punt, family) for item in details if item.punt.n_paths}
     ranges = {_proxy_range(item.proxy) for item in await session.dump("proxy_arp_dump")}
     reassembly = frozenset([await _reassembly(session, family) for family in FAMILIES])
-    return VppShared(frozenset(redirects), frozenset(ranges), punted_l4, reassembly)
+    local = await session.request("ip_local_reass_get")
+    enabled = LocalReassembly(bool(local.ip4_is_enabled), bool(local.ip6_is_enabled))
+    return VppShared(frozenset(redirects), frozenset(ranges), punted_l4, reassembly, enabled)
 
 
 async def _reassembly(session: Session, family: Family) -> Reassembly:

@@ -10,6 +10,7 @@ from hostlink.core import operations as op
 from hostlink.core.model import (
     Family,
     IPInterface,
+    LocalReassembly,
     PathType,
     Prefix,
     ProxyRange,
@@ -139,11 +140,18 @@ class FakeShared:
     proxy_ranges: set[ProxyRange]
     punted_l4: set[tuple[Family, int]]
     reassembly: dict[Family, Reassembly] = field(default_factory=dict)
+    local: LocalReassembly | None = None
 
     @classmethod
     def holding(cls, shared: VppShared) -> "FakeShared":
         redirects = {(one.family, one.rx_sw_if_index): one for one in shared.redirects}
-        return cls(redirects, set(shared.proxy_ranges), set(shared.punted_l4), {r.family: r for r in shared.reassembly})
+        return cls(
+            redirects,
+            set(shared.proxy_ranges),
+            set(shared.punted_l4),
+            {r.family: r for r in shared.reassembly},
+            shared.local_reassembly,
+        )
 
     def read(self) -> VppShared:
         return VppShared(
@@ -151,6 +159,7 @@ class FakeShared:
             frozenset(self.proxy_ranges),
             frozenset(self.punted_l4),
             frozenset(self.reassembly.values()),
+            self.local,
         )
 
     def apply(self, operation: op.VppOperation) -> None:
@@ -176,5 +185,9 @@ class FakeShared:
                 if self.reassembly[new.family] != found:
                     raise RefusedError(f"{found} is not what was there: an operator's choice is lost")
                 self.reassembly[new.family] = new
+            case op.SetLocalReassembly(local, found):
+                if self.local != found:
+                    raise RefusedError(f"{found} is not what was there: an operator's choice is lost")
+                self.local = local
             case _:
                 raise AssertionError(f"not an operation on what is shared: {operation}")

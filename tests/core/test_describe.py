@@ -12,6 +12,7 @@ from hostlink.core.model import (
     NO_INDEX,
     Address,
     Family,
+    LocalReassembly,
     Neighbour,
     NextHop,
     PathType,
@@ -56,6 +57,10 @@ LINES: list[tuple[op.VppOperation | op.HostOperation, str]] = [
         "VPP: add route 10.9.0.0/16 via 10.0.0.254 dev host-eth1 weight 2, dev host-eth1 preference 1",
     ),
     (op.DeleteVppRoute(DEAD), "VPP: delete route fd09::/48 in table 9 prohibit"),
+    (
+        op.SetLocalReassembly(LocalReassembly(True, False), LocalReassembly()),
+        "VPP: put together fragments for VPP itself of IPv4",
+    ),
     (
         op.SetReassembly(Reassembly(Family.IPV6, 64), Reassembly(Family.IPV6, 3)),
         "VPP: put together up to 64 fragments of an IPv6 datagram",

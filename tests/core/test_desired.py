@@ -14,6 +14,7 @@ from hostlink.core.model import (
     Family,
     HostView,
     Link,
+    LocalReassembly,
     NextHop,
     PathType,
     ProxyRange,
@@ -312,7 +313,8 @@ def test_what_the_primary_uplink_needs_of_the_node() -> None:
         ),
         proxy_ranges=frozenset({ProxyRange(0, ip_address("0.0.0.1"), ip_address("255.255.255.254"))}),  # type: ignore[arg-type]
         punted_l4=frozenset({(Family.IPV4, 6), (Family.IPV4, 17), (Family.IPV6, 6), (Family.IPV6, 17)}),
-        reassembly=frozenset({Reassembly(Family.IPV4, 64), Reassembly(Family.IPV6, 64)}),
+        reassembly=frozenset({Reassembly(Family.IPV4, 64)}),
+        local_reassembly=LocalReassembly(ip4=True, ip6=False),
     )
 
 

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from wishes import HOST, MACS, POD, UPLINK, shared, there, wanted
 
 from hostlink.core import operations as op
-from hostlink.core.desired import REASSEMBLED
+from hostlink.core.desired import LOCAL_REASSEMBLY, REASSEMBLED
 from hostlink.core.model import (
     NO_INDEX,
     Family,
+    LocalReassembly,
     Reassembly,
     Redirect,
     VppNeighbour,
@@ -223,6 +224,19 @@ def test_reassembly_is_only_raised_and_what_was_found_is_put_back(found: Reassem
 def test_what_another_uplink_needs_is_not_put_back() -> None:
     raised = VppShared(reassembly=REASSEMBLED)
     assert plan_shared(WISH, raised, VppShared(reassembly=frozenset({DEFAULT}))) == ()
+
+
+def test_ipv6_fragments_are_the_host_s_and_again_vpp_s_afterwards() -> None:
+    vpp = FakeShared.holding(VppShared(local_reassembly=LocalReassembly()))
+    wish = VppShared(local_reassembly=LOCAL_REASSEMBLY)
+    for operation in plan_shared(wish, vpp.read(), VppShared()):
+        vpp.apply(operation)
+    assert vpp.read() == wish
+    assert plan_shared(wish, vpp.read(), VppShared(local_reassembly=LocalReassembly())) == ()
+    assert plan_shared(VppShared(), vpp.read(), VppShared()) == ()
+    for operation in plan_shared(VppShared(), vpp.read(), VppShared(local_reassembly=LocalReassembly())):
+        vpp.apply(operation)
+    assert vpp.read().local_reassembly == LocalReassembly()
 
 
 def test_limits_that_nobody_remembers_to_have_raised_stay() -> None:

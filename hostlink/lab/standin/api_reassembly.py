@@ -42,3 +42,17 @@ def ip_reassembly_get(vpp: Vpp, request: Values) -> Reply:
 
 def _version(request: Values) -> int:
     return 6 if request["is_ip6"] else 4
+
+
+@handles("ip_local_reass_enable_disable")
+def ip_local_reass_enable_disable(vpp: Vpp, request: Values) -> Reply:
+    """Whether fragments for VPP itself are put together."""
+    vpp.state.local_reassembly = {4: request["enable_ip4"], 6: request["enable_ip6"]}
+    return {}
+
+
+@handles("ip_local_reass_get")
+def ip_local_reass_get(vpp: Vpp, _request: Values) -> Reply:
+    """Both families."""
+    enabled = vpp.state.local_reassembly
+    return {"ip4_is_enabled": enabled[4], "ip6_is_enabled": enabled[6]}

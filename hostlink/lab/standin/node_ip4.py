@@ -218,6 +218,9 @@ def _next_identification() -> int:
 @node("ip4-local")
 def ip4_local(context: Context, packet: Packet) -> None:
     header = parse_ip4(packet.data)
+    if header.fragment and not context.state.local_reassembly[4]:
+        context.state.error("ip4-drop", "no error")
+        return
     if header.fragment:
         context.enqueue("ip4-local-full-reassembly", packet)
         return

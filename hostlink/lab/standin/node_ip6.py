@@ -212,6 +212,8 @@ def ip6_local(context: Context, packet: Packet) -> None:
         context.drop(reason)
     elif header.next_header == HOP_BY_HOP:
         context.state.error("ip6-local-hop-by-hop", "Unknown protocol ip6 local h-b-h packets dropped")
+    elif header.next_header == FRAGMENT and not context.state.local_reassembly[6]:
+        context.enqueue("ip6-punt", packet)  # as any protocol that nobody claims
     else:
         context.enqueue(_LOCAL.get(header.next_header, "ip6-punt"), packet)
 

@@ -86,6 +86,7 @@ class State:
             for kind, timeout_ms in ((0, 200), (1, 100))
         }
         """Limits by IP version and kind (0: whole datagrams)."""
+        self.local_reassembly = {4: True, 6: True}
         self.adjacencies: set[tuple[int, bytes]] = set()
         """Next hops that a route has used, by (sw_if_index, address)."""
         self.unresolved: list[tuple[int, bytes]] = []

@@ -144,6 +144,9 @@ reply ip_route_details bda8f315 ip_route:route
 call ip_table_add_del_v2 14e5081f ip_table:table bool:create_mfib=true bool:is_add=true
 dump ip_table_dump 51077d14
 reply ip_table_details c79fca0f ip_table:table
+call ip_local_reass_enable_disable 34e2ccc4 bool:enable_ip4 bool:enable_ip6
+call ip_local_reass_get 51077d14
+reply ip_local_reass_get_reply 3e93a702 i32:retval bool:ip4_is_enabled bool:ip6_is_enabled
 call ip_reassembly_set 16467d25 u32:timeout_ms u32:max_reassemblies u32:max_reassembly_length
     u32:expire_walk_interval_ms bool:is_ip6 ip_reass_type:type
 call ip_reassembly_get ea13ff63 bool:is_ip6 ip_reass_type:type
