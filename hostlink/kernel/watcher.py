@@ -6,6 +6,10 @@ overflow (ENOBUFS) is itself a notification, "look at everything again", and nev
 
 What has queued up is read in one go and each thing said once: a routing daemon that loads 100,000 routes wakes the
 reader a few hundred times and not 100,000 times.
+
+One thing is not handed on: that an address's lifetimes were refreshed and nothing else (F15). Each router advertisement
+says so of each address that it made, many times a second where they flood (measured, Linux 6.18: of an advertisement
+that repeats another that is the only message). A lifetime is read with the next snapshot.
 """
 
 from __future__ import annotations
@@ -40,6 +44,7 @@ WITH_NEIGHBOURS = (*ALL_BUT_NEIGHBOURS, uapi.RTNLGRP_NEIGH)
 WITH_TC = (*ALL_BUT_NEIGHBOURS, uapi.RTNLGRP_TC)
 """And when somebody takes a qdisc or a filter away, which may have been hostlink's (kernel/tc.py)."""
 
+_IFADDRMSG_BYTES = 8
 _AT_ONCE = 500
 """Datagrams that are read before what they say is handed on: bounds the delay, and the time other tasks wait."""
 _MOST = 20_000
@@ -69,12 +74,47 @@ _KIND_OF: dict[int, Kind] = {
 }
 
 
+class _Refreshes:
+    """Knows addresses by all that was last said of them, but for their lifetimes.
+
+    An address that went and came has another creation stamp, so no message that was missed makes it look the same.
+    """
+
+    def __init__(self) -> None:
+        self._said: dict[bytes, bytes] = {}
+
+    def only_refreshed(self, message: Message) -> bool:
+        if message.type not in (uapi.RTM_NEWADDR, uapi.RTM_DELADDR):
+            return False
+        attributes = list(walk(message.body, _IFADDRMSG_BYTES))
+        names = (uapi.IFA_LOCAL, uapi.IFA_ADDRESS)
+        # Family, prefix length and ifindex; flags and scope are between them.
+        key = message.body[:2] + message.body[4:8] + b"".join(value for kind, value in attributes if kind in names)
+        if message.type == uapi.RTM_DELADDR:
+            self._said.pop(key, None)
+            return False
+        if len(self._said) > _MOST:
+            self._said.clear()
+        said = message.body[:8] + b"".join(_without_lifetimes(kind, value) for kind, value in attributes)
+        before, self._said[key] = self._said.get(key), said
+        return before == said
+
+
+def _without_lifetimes(kind: int, value: bytes) -> bytes:
+    """Of struct ifa_cacheinfo: when it was created, and which of its lifetimes are for ever, and which have ended."""
+    if kind == uapi.IFA_CACHEINFO:
+        preferred_s, valid_s, created, _updated = struct.unpack_from("=IIII", value)
+        value = struct.pack("=III", created, *(min(s, 1) if s < uapi.FOR_EVER else s for s in (preferred_s, valid_s)))
+    return struct.pack("=H", kind) + value
+
+
 class Watcher:
     """A subscribed socket; `async for changed in watcher` never ends. Made by `open_watcher`."""
 
     def __init__(self, sock: trio.socket.SocketType) -> None:
         self._sock = sock
         self._pending: list[Changed] = []
+        self._refreshes = _Refreshes()
 
     def __aiter__(self) -> Watcher:
         return self
@@ -96,7 +136,7 @@ class Watcher:
 
     async def _receive(self) -> list[Changed]:
         try:
-            return _read(await self._sock.recv(RECEIVE_BYTES))
+            return self._read(await self._sock.recv(RECEIVE_BYTES))
         except OSError as error:
             return _overflow(error)
 
@@ -105,12 +145,16 @@ class Watcher:
         found: dict[Changed, None] = {}
         for _ in range(_AT_ONCE):
             try:
-                found.update(dict.fromkeys(_read(os.read(self._sock.fileno(), RECEIVE_BYTES))))
+                found.update(dict.fromkeys(self._read(os.read(self._sock.fileno(), RECEIVE_BYTES))))
             except BlockingIOError:
                 break
             except OSError as error:
                 found.update(dict.fromkeys(_overflow(error)))
         return list(found)
+
+    def _read(self, datagram: bytes) -> list[Changed]:
+        told = [m for m in split(datagram) if m.type in _KIND_OF and not self._refreshes.only_refreshed(m)]
+        return [Changed(_KIND_OF[m.type], _link_index(m)) for m in told]
 
 
 def _overflow(error: OSError) -> list[Changed]:
@@ -121,10 +165,6 @@ def _overflow(error: OSError) -> list[Changed]:
 
 def _distinct(*lists: list[Changed]) -> list[Changed]:
     return list(dict.fromkeys(changed for each in lists for changed in each))
-
-
-def _read(datagram: bytes) -> list[Changed]:
-    return [Changed(_KIND_OF[m.type], _link_index(m)) for m in split(datagram) if m.type in _KIND_OF]
 
 
 def _link_index(message: Message) -> int | None:

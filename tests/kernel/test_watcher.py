@@ -114,3 +114,27 @@ async def test_waits_for_what_comes_later(host):
             assert heard == []
             host.ip("rule add pref 9 iif eth1 lookup 100")
     assert heard == [Changed("rule", None)]
+
+
+async def test_a_refresh_of_lifetimes_alone_is_not_said(wired):
+    """F15: router advertisements refresh them many times a second; anything else about an address is said.
+
+    nodad: of a tentative address the kernel itself says nothing.
+    """
+    async with open_netlink(wired) as nl:
+        changed = Changed("address", (await read_link(nl, "eth1")).index)
+    add = "addr add 2001:db8::1/64 dev eth1 nodad valid_lft 600 preferred_lft 300"
+    refresh = "addr change 2001:db8::1/64 dev eth1 nodad valid_lft 900 preferred_lft 450"
+    async with open_watcher(wired) as watcher:
+        for script, said in (
+            (add, True),
+            (refresh, False),
+            (f"{refresh}\n {refresh}", False),
+            ("addr change 2001:db8::1/64 dev eth1 nodad valid_lft forever preferred_lft forever", True),
+            (refresh, True),
+            ("addr change 2001:db8::1/64 dev eth1 nodad valid_lft 900 preferred_lft 0", True),
+            ("addr del 2001:db8::1/64 dev eth1", True),
+            (add, True),
+        ):
+            wired.ip(script)
+            assert (changed in watcher.pending()) is said, script
