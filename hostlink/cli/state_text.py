@@ -28,7 +28,7 @@ def state_text(document: Mapping[str, object], now: datetime, *, colour: bool = 
 def _uplink(uplink: Uplink, now: datetime, colour: bool) -> Iterator[str]:
     hold = uplink.get("hold")
     mood = "good" if uplink["state"] == "Steady" else "bad" if hold else "busy"
-    yield f"{_clean(uplink['name'])}  {_paint(_clean(uplink['state']), mood, colour)}  {_since(uplink, now)}".rstrip()
+    yield f"{clean(uplink['name'])}  {_paint(clean(uplink['state']), mood, colour)}  {_since(uplink, now)}".rstrip()
     yield from _line("why", uplink.get("why"))
     if hold:
         yield from _line(
@@ -45,7 +45,7 @@ def _uplink(uplink: Uplink, now: datetime, colour: bool) -> Iterator[str]:
 
 def _line(label: str, value: object) -> Iterator[str]:
     if value:
-        yield f"  {label:{_LABEL}}{_clean(value)}"
+        yield f"  {label:{_LABEL}}{clean(value)}"
 
 
 def _since(uplink: Uplink, now: datetime) -> str:
@@ -74,8 +74,8 @@ def _indexes(indexes: Mapping[str, Any]) -> str:
 def _problem(problem: Mapping[str, Any], colour: bool) -> Iterator[str]:
     severity = str(problem.get("severity", ""))
     head = f"{severity} {problem.get('code')}".strip()
-    title = _clean(f"{problem.get('title')}: {problem.get('detail')}")
-    yield f"  {_paint(_clean(head), _SEVERITIES.get(severity, ''), colour)}  {title}"
+    title = clean(f"{problem.get('title')}: {problem.get('detail')}")
+    yield f"  {_paint(clean(head), _SEVERITIES.get(severity, ''), colour)}  {title}"
     yield from _line("  to do", problem.get("to_do"))
 
 
@@ -87,15 +87,15 @@ def _history(history: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         at = _time(move.get("at"))
         label = "" if number else "history"
         ends = f"{move.get('from')} → {move.get('to')}"
-        yield f"  {label:{_LABEL}}{f'{at:%H:%M:%S}' if at else '':8}  {_clean(ends):{width}}  {_clean(move.get('why'))}"
+        yield f"  {label:{_LABEL}}{f'{at:%H:%M:%S}' if at else '':8}  {clean(ends):{width}}  {clean(move.get('why'))}"
 
 
 def _vpp(vpp: Mapping[str, Any]) -> Iterator[str]:
     if vpp.get("reachable"):
-        yield _clean(f"VPP  {vpp.get('version') or 'of an unknown release'} at {vpp.get('api_socket')}")
+        yield clean(f"VPP  {vpp.get('version') or 'of an unknown release'} at {vpp.get('api_socket')}")
     else:
         error = f" ({vpp['error']})" if vpp.get("error") else ""
-        yield _clean(f"VPP  does not answer at {vpp.get('api_socket')}{error}")
+        yield clean(f"VPP  does not answer at {vpp.get('api_socket')}{error}")
 
 
 def _time(value: object) -> datetime | None:
@@ -120,5 +120,6 @@ def _paint(text: str, mood: str, colour: bool) -> str:
     return f"\x1b[{_COLOURS[mood]}m{text}\x1b[0m" if colour and mood in _COLOURS else text
 
 
-def _clean(value: object) -> str:
+def clean(value: object) -> str:
+    """A text without control characters."""
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in str(value))

@@ -137,6 +137,15 @@ async def test_plan_is_one_line_for_each_operation(daemon: FakeDaemon, capsys: p
     assert capsys.readouterr().out == "enp216s0f1: + address 10.0.0.1/24\nenp216s0f1: - route 10.0.0.0/8\n"
 
 
+async def test_plan_tells_problems_beside_the_plan(daemon: FakeDaemon, capsys: pytest.CaptureFixture[str]) -> None:
+    told = {"severity": "note", "code": "HL-209", "title": "VPP keeps a protocol", "detail": "protocol 47\x1b[2J"}
+    daemon.show(document(uplink(problems=[told])))
+    assert await run_verb("plan", "--runtime-dir", str(daemon.runtime_dir)) == 0
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 2
+    assert err == "enp216s0f1: note HL-209 VPP keeps a protocol: protocol 47\N{REPLACEMENT CHARACTER}[2J\n"
+
+
 @pytest.mark.parametrize("verb", ["resume", "plan", "diagram --current"])
 def test_no_daemon_is_69(verb: str, tmp_path: Path) -> None:
     assert cli.main([*verb.split(), "--runtime-dir", str(tmp_path)]) == 69
