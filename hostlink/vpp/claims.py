@@ -2,8 +2,8 @@
 
 A packet to an address of VPP is for the host when VPP's own stack has no node for it: then it is punted. Whoever
 registers a node for a protocol or port takes all of it, in every table and on every interface, whether or not it can
-use the single packet. No message of the API tells; what VPP prints of the tables that it dispatches by is the same text
-in 25.10 and 26.06, and it is the truth, which neither the list of plugins nor a dump of tunnels is.
+use the single packet. No message of the API tells; what VPP prints of the tables that it dispatches by does (26.06 run,
+25.10 read: the same text), and it is the truth, which neither the list of plugins nor a dump of tunnels is.
 
 Measured with 26.06, unicast from the LAN to the node's address through a takeover; each of these arrives until it is
 claimed, and none of it does from then on, and nothing else is missing:
@@ -14,7 +14,7 @@ claimed, and none of it does from then on, and nothing else is missing:
   reaches the host: it is dropped there (`no tunnel`, `no matching tunnel`);
 - the first VXLAN tunnel claims UDP 4789 in its family, an IKEv2 profile 500 and 4500, a BFD session 3784 and 3785
   (4784 for multihop); loading the plugins alone claims nothing;
-- VXLAN, GRE and IPIP are claimed until VPP ends, also when the last tunnel has gone (read: nothing unregisters them).
+- VXLAN and GRE are claimed until VPP ends, also when the last tunnel has gone; so is IPIP (read).
 
 In 26.06 enabling the session layer registers `transport-icmp-dest-unreachable` for all of ICMPv4 type 3: it frees
 every one, frag-needed too, and the host's path MTU discovery and its refused UDP connections go blind. Nothing undoes
