@@ -185,3 +185,19 @@ def test_a_frame_that_is_too_short_goes_its_ordinary_way() -> None:
     )
     for packet in cut_short:
         assert run(programs.nic_ingress(1), bytes(packet))[0] == 0
+
+
+@pytest.mark.parametrize(
+    "packet", [IP(src=PEER4, dst="224.0.0.1", ttl=1), IPv6(src=ROUTER6, dst="ff02::1", hlim=1)], ids=["IPv4", "IPv6"]
+)
+def test_what_vpp_punts_of_a_group_has_the_hosts_mac_and_is_a_second_copy_all_the_same(packet: Packet) -> None:
+    punted = bytes(unicast(packet / UDP(sport=9, dport=9)))
+    assert run(programs.host_ingress(), punted)[0] == SHOT
+    assert run(programs.host_ingress(), punted, mark=programs.MARK)[0] == CONTINUE
+
+
+@pytest.mark.parametrize("packet", [IP(src="224.0.0.1", dst=PEER4), IPv6(src="ff02::1", dst=PEER6)], ids=["4", "6"])
+def test_vpps_own_answer_from_a_group_goes_nowhere_and_its_ring_is_told_that_it_went(packet: Packet) -> None:
+    """TC_ACT_SHOT would make VPP's sendto fail, and wedge its ring."""
+    program = programs.nic_egress([ip_address(HOST4), ip_address(HOST6)])
+    assert run(program, bytes(unicast(packet / UDP())))[0] == programs.STOLEN

@@ -7,6 +7,7 @@ have arrived; VPP keeps the order, so what it might still have sent twice is the
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
@@ -31,6 +32,7 @@ WIRE_PORT = "to-host"
 _WITHIN_S = 2.0
 _POLL_S = 0.003
 _AT_ONCE = 40
+_TRIES = 4
 _ports = itertools.count(20000)
 
 Count = Callable[[], int]
@@ -132,10 +134,15 @@ async def fence(at: Round) -> None:
 
 
 async def _fence(at: Round, source: str, target: str, address: IPAddress) -> None:
+    """More than one try: a router drops a packet while it resolves a neighbour, which may be due at any time."""
     port, tag = new_port(), new_tag()
     with receiver(target, address.version, port=port) as there, sender(source, address.version) as here:
-        here.socket.sendto(tag, (str(address), port))
-        await there.wait(tag, at.within_s)
+        for _ in range(_TRIES):
+            here.socket.sendto(tag, (str(address), port))
+            with contextlib.suppress(FlowError):
+                await there.wait(tag, at.within_s / 2)
+                return
+    raise FlowError(f"the fence: nothing came from {source} to {address} in {_TRIES} tries")
 
 
 @asynccontextmanager

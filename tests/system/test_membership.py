@@ -11,7 +11,7 @@ from scapy.layers.inet6 import ICMPv6MLQuery2, IPv6, IPv6ExtHdrHopByHop, RouterA
 from scapy.layers.l2 import Ether
 
 from hostlink.lab.frames import send_frame
-from hostlink.lab.layout import LAN, NIC, NIC_MAC, ROUTER4, ROUTER_LINK_LOCAL, ROUTER_MAC
+from hostlink.lab.layout import LAN, NIC, NIC_MAC, ROUTER4, ROUTER6, ROUTER_LINK_LOCAL, ROUTER_MAC
 from hostlink.lab.stage import Dataplane
 from tests.system.cells import WIRE_PORT, Cell, Count, Round, before_and_after, came, must, new_tag
 from tests.system.sockets import echo_request, receiver, sender
@@ -66,15 +66,15 @@ def query_cell(version: int, group: str) -> Cell:
     return Cell(f"a general query is answered, IPv{version}", run)
 
 
-def all_nodes_ping_cell() -> Cell:
+def all_nodes_ping_cell(source: str) -> Cell:
     async def run(at: Round) -> Count:
         tag = new_tag()
-        with sender(at.lab.wire, 6, socket.IPPROTO_ICMPV6, link=LAN) as here:
+        with sender(at.lab.wire, 6, socket.IPPROTO_ICMPV6, link=LAN, source=source) as here:
             here.socket.sendto(echo_request(6, tag), ("ff02::1", 0))
             await at.seen(at.wire, came(tag), "the answer")
         return lambda: len(at.wire.matching(came(tag)))
 
-    return Cell("a ping to all nodes is answered once by this node", run)
+    return Cell(f"a ping to all nodes from {source or 'the link-local address'} is answered once by this node", run)
 
 
 def all_hosts_ping_cell() -> Cell:
@@ -91,5 +91,6 @@ def all_hosts_ping_cell() -> Cell:
 
 async def test_group_membership_is_told_and_asked(dataplane: Dataplane) -> None:
     cells = [join_cell("239.77.0.1"), join_cell("ff05::77:1"), join_cell("224.0.0.200"), join_cell("ff02::77:2")]
-    cells += [query_cell(4, "239.77.0.9"), query_cell(6, "ff05::77:9"), all_nodes_ping_cell(), all_hosts_ping_cell()]
+    cells += [query_cell(4, "239.77.0.9"), query_cell(6, "ff05::77:9"), all_nodes_ping_cell(""), all_hosts_ping_cell()]
+    cells += [all_nodes_ping_cell(str(ROUTER6.ip))]
     await before_and_after(dataplane, cells)

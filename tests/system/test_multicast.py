@@ -186,15 +186,25 @@ def frame_cell(name: str, *, outwards: bool) -> Cell:
         tag = new_tag()
         if outwards:
             frame = frame_of(name, NIC_MAC, str(HOST4.ip), HOST_LINK_LOCAL, tag)
+            arrived, count = at.wire, lambda: len(at.wire.matching(came(tag)))
             send_frame(at.lab.host, NIC, frame)
         else:
             frame = frame_of(name, ROUTER_MAC, str(ROUTER4.ip), str(ROUTER_LINK_LOCAL), tag)
+            arrived, count = at.host, copies(at, frame, tag)
             send_frame(at.lab.wire, WIRE_PORT, frame)
-        arrived = at.wire if outwards else at.host
-        must((await at.seen(arrived, came(tag))).data.hex(" ", 2), frame.hex(" ", 2), "the frame that arrived")
-        return lambda: len(arrived.matching(came(tag)))
+        await at.seen(arrived, lambda seen: not seen.outgoing and seen.data == frame, "the frame, byte for byte,")
+        return count
 
     return Cell(f"{'from' if outwards else 'to'} the host, a frame: {name}", run)
+
+
+def copies(at: Round, frame: bytes, tag: bytes) -> Count:
+    """How often the frame comes. IGMP by a socket: a capture sees VPP's punted copy too, which tc drops behind it."""
+    if frame[12:14] == b"\x08\x00" and frame[23] == socket.IPPROTO_IGMP:
+        group = str(ip_address(frame[30:34]))
+        there = at.held.enter_context(receiver(at.lab.host, 4, socket.IPPROTO_IGMP, link=NIC, groups=(group,)))
+        return lambda: there.count(tag)
+    return lambda: len(at.host.matching(came(tag)))
 
 
 async def test_groups_and_broadcasts_from_the_host(dataplane: Dataplane) -> None:
