@@ -8,14 +8,20 @@ dhclient holds one packet socket bound to the NIC's index, which ends with ENETD
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
+from collections.abc import Iterator
 from ipaddress import ip_address
 
 import pytest
+import trio
 
 from hostlink.core.model import IPAddress
+from hostlink.kernel.namespace import inside
+from hostlink.lab.factor import deadline_factor
 from hostlink.lab.frames import Frame
-from hostlink.lab.layout import NIC, ROUTER4
+from hostlink.lab.layout import HOST4, NIC, ROUTER4
 from hostlink.lab.stage import Dataplane, Stage
 from hostlink.lab.station import station
 from tests.system.dhcp.clients import Client, client
@@ -84,7 +90,10 @@ async def lease_renewed(stage: Stage, dhcp: Client, address: IPAddress) -> None:
         dhcp.renew()
         await dhcp.wait("renewed", since)
         await fence(stage)
-        request, answer = (await passed_whole(watch, dhcp4))[:2]
+        messages = await passed_whole(watch, dhcp4)
+        renewals = [event for event in dhcp.events[since:] if event["kind"] == "renewed"]
+    request, answer = messages[:2]
+    assert len(renewals) <= sum(message.kind == "ack" for message in messages)
     assert (request.kind, request.ciaddr, request.source) == ("request", str(address), str(address))
     assert request.destination == str(ROUTER4.ip)
     assert (answer.kind, answer.xid, answer.yiaddr) == ("ack", request.xid, str(address))
@@ -168,6 +177,47 @@ async def started_again(dhcp: Client, address: IPAddress) -> None:
     dhcp.start()
     bound = await dhcp.wait("bound", since)
     assert (bound["reason"], bound["address"]) == ("REBOOT", str(address))
+
+
+@everywhere
+async def test_what_is_sent_to_a_client_comes_once(place: Dataplane | None) -> None:
+    """Around VPP and through it there are two ways to the client's port; its socket gets each datagram by one."""
+    async with open_place(place) as stage:
+        await take_over(stage, place)
+        with (
+            udp_socket(stage.lab.host, "0.0.0.0", 68) as client_end,
+            udp_socket(stage.lab.wire, str(ROUTER4.ip), 67) as server_end,
+            udp_socket(stage.lab.host, str(HOST4.ip), 6868) as other,
+        ):
+            sent = [(number, to) for number in range(5) for to in (str(HOST4.ip), BROADCAST4)]
+            for number, to in sent:
+                server_end.sendto(f"{number} {to}".encode(), (to, 68))
+            with trio.fail_after(5 * deadline_factor()):
+                server_end.sendto(b"fence", (str(HOST4.ip), 6868))
+                await trio.lowlevel.wait_readable(other)
+            came: list[bytes] = []
+            await until(lambda: received(client_end, came) >= len(sent), f"{len(sent)} datagrams for the client")
+            await fence(stage)
+            received(client_end, came)
+    assert sorted(came) == sorted(f"{number} {to}".encode() for number, to in sent)
+
+
+def received(sock: socket.socket, into: list[bytes]) -> int:
+    """Adds what has come; returns how much there is in all."""
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            into.append(sock.recv(2048))
+    return len(into)
+
+
+@contextlib.contextmanager
+def udp_socket(namespace: str, address: str, port: int) -> Iterator[socket.socket]:
+    with inside(namespace):
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+    with sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        sock.bind((address, port))
+        yield sock
 
 
 @everywhere
