@@ -1,10 +1,11 @@
 """A pod does not pass for the host: no packet with a pod's address leaves the node with 255 hops (RFC 5082).
 
-Known limitation, asserted as it is (VPP 26.06 and the stand-in): VPP looks at no source address by itself, and the NIC's
-program cannot tell who sent what claims the host's. So a pod that forges the host's address and 255 hops leaves with
-255, where a Linux router would drop it as a martian. The pod network must check sources (VPP's urpf, an ACL).
+Known limitation, asserted as it is (VPP 26.06 and the stand-in): VPP looks at no source address by itself, and the
+NIC's program cannot tell who sent what claims the host's. So a pod that forges the host's address and 255 hops leaves
+with 255, where a Linux router would drop it as a martian. The pod network must check sources (VPP's urpf, an ACL).
 
-Packets of the host to its own pod keep their TTL. All this is only there once VPP has the NIC.
+Packets of the host to its own pod keep their TTL, but 255 arrives as 254: it is put right at the NIC only. All this is
+only there once VPP has the NIC, so there is no bare run before it.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def from_pod_cell(version: int) -> Cell:
 
 
 def forged_cell(version: int) -> Cell:
-    """The limitation of this module's opening. If this fails with another TTL, or no frame, it is gone: say so there."""
+    """The limitation of this module's opening. If another TTL comes, or no frame, it is gone: say so there."""
 
     async def run(at: Round) -> None:
         tag = new_tag()
