@@ -41,6 +41,8 @@ from hostlink.core.model import (
 from hostlink.core.proxy_ranges import PROXIED
 
 TCP, UDP = 6, 17
+PUNTED_L4 = frozenset((family, protocol) for family in Family for protocol in (TCP, UDP))
+"""The ports of both that nothing in VPP claims are the host's."""
 REASSEMBLED = frozenset({Reassembly(Family.IPV4, max_fragments=64)})
 """64 kB are 45 fragments at 1500 and 53 at 1280. No more, because each holds one of VPP's buffers (16,384 by default)
 until its datagram is whole or 200 ms have passed without a fragment. Fewer datagrams at a time would bound that, but
@@ -96,7 +98,7 @@ def shared_desired(view: HostView, *, uplink_sw: int, host_sw: int, primary: boo
     return VppShared(
         redirects=frozenset(Redirect(Family(to.version), rx, VppPath(host_sw, to)) for to in targets),
         proxy_ranges=frozenset({PROXIED}),
-        punted_l4=frozenset((family, protocol) for family in Family for protocol in (TCP, UDP)),
+        punted_l4=PUNTED_L4,
         reassembly=REASSEMBLED,
         local_reassembly=LOCAL_REASSEMBLY,
     )

@@ -334,7 +334,7 @@ class VppShared:
     redirects: frozenset[Redirect] = frozenset()
     proxy_ranges: frozenset[ProxyRange] = frozenset()
     punted_l4: frozenset[tuple[Family, int]] = frozenset()
-    """(family, IP protocol) whose unclaimed ports are punted. No dump tells: what hostlink remembers to have set."""
+    """(family, IP protocol) whose unclaimed ports are all punted."""
     reassembly: frozenset[Reassembly] = frozenset()
     """In a wish: so many fragments at least. In what is hostlink's: what was there before hostlink raised it."""
     local_reassembly: LocalReassembly | None = None

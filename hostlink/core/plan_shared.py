@@ -6,7 +6,8 @@ an absent one switches punting off while the dump still looks right. So a redire
 none, deleted only as a dump showed it, and one with another path is deleted first.
 
 Ownership is told by what hostlink itself set in this life of VPP (`owned`) and by what it wants now: a redirect for a
-(family, interface) of either is hostlink's, all others are somebody else's and stay. The same goes for proxy ranges.
+(family, interface) of either is hostlink's, all others are somebody else's and stay. The same goes for proxy ranges and
+punted protocols.
 (That nobody else has taken hostlink's places is checked before a takeover: HL-206.)
 
 Reassembly is a switch of the node's that an operator may have set: its limits are only ever raised, and all of it is
@@ -44,7 +45,8 @@ def plan_shared(desired: VppShared, actual: VppShared, owned: VppShared) -> tupl
     plan += _local_reassembly(desired.local_reassembly or owned.local_reassembly, actual.local_reassembly)
     plan += _redirects(desired, actual)
     plan += [PuntL4(family, protocol, True) for family, protocol in sorted(desired.punted_l4 - actual.punted_l4)]
-    plan += [PuntL4(family, protocol, False) for family, protocol in sorted(actual.punted_l4 - desired.punted_l4)]
+    off = (actual.punted_l4 & owned.punted_l4) - desired.punted_l4
+    plan += [PuntL4(family, protocol, False) for family, protocol in sorted(off)]
     plan += _redirects_gone(desired, actual, owned)
     gone = (actual.proxy_ranges - desired.proxy_ranges) & owned.proxy_ranges
     plan += [DeleteProxyRange(old) for old in _ranges(gone)]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from hostlink.core.desired import shared_desired
+from hostlink.core.desired import PUNTED_L4, shared_desired
 from hostlink.core.events import PathProved
 from hostlink.core.model import HostView, VppShared
+from hostlink.journal import Phase
 from hostlink.steps.claims import claimed
 from hostlink.steps.context import Uplink, fail
 from hostlink.steps.prove import prove
@@ -18,6 +19,10 @@ async def punt(uplink: Uplink, step: int) -> PathProved:
     view = uplink.mirrored_view or await host_view(uplink)
     if not is_lost_source(uplink, view):
         uplink.node.contributions[uplink.name] = contribution(uplink, view)
+    dataplane = uplink.node.dataplane()
+    if not dataplane.punted_l4_known and uplink.taken().phase is Phase.PROVED:
+        dataplane.punted_l4 |= PUNTED_L4  # adopted: an earlier life of ours switched it on
+    dataplane.punted_l4_known = True
     await settle_shared(uplink.node)
     uplink.told["claims"] = await claimed(uplink.node)
     uplink.told["path"] = await prove(uplink, view)

@@ -49,7 +49,8 @@ async def _owned(node: Node, actual: VppShared, leaving: str | None) -> tuple[Vp
         raised, switched = node.dataplane().raised, node.dataplane().switched
         found = frozenset(raised[one] for one in actual.reassembly if one in raised)
         local = switched.get(actual.local_reassembly) if actual.local_reassembly else None
-        return VppShared(owned.redirects, ours(actual.proxy_ranges), frozenset(), found, local), VppShared()
+        punted = frozenset(node.dataplane().punted_l4)
+        return VppShared(owned.redirects, ours(actual.proxy_ranges), punted, found, local), VppShared()
     proxied = frozenset({PROXIED}) if ours(actual.proxy_ranges) else frozenset()
     return owned, VppShared(frozenset(), proxied, actual.punted_l4)
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hostlink.core.desired import TCP, UDP
-from hostlink.core.model import Family, VppInterface
+from hostlink.core.desired import PUNTED_L4
+from hostlink.core.model import VppInterface
 from hostlink.core.plan import plan_uplink
 from hostlink.journal import Phase
 from hostlink.steps.context import Uplink
@@ -39,8 +39,9 @@ async def _leave_shared(uplink: Uplink) -> list[VppRefused]:
     """A takeover that never got as far as Punting has set nothing there: what is there is somebody else's."""
     if uplink.takeover is not None and uplink.takeover.phase is Phase.CAPTURED:
         return []
-    # An earlier life of ours may have set these, whatever this one remembers: VPP does not tell.
-    uplink.node.dataplane().punted_l4 |= {(family, protocol) for family in Family for protocol in (TCP, UDP)}
+    dataplane = uplink.node.dataplane()
+    if not dataplane.punted_l4_known:
+        dataplane.punted_l4 |= PUNTED_L4  # by an earlier life of ours: VPP does not tell who switched it on
     try:
         await settle_shared(uplink.node, leaving=uplink.name)
     except VppRefused as refusal:

@@ -31,7 +31,9 @@ class Dataplane:
     session: Session
     source_id: int
     punted_l4: set[tuple[Family, int]] = field(default_factory=set)
-    """What was set by `set_punt` in this life: setting it again is harmless, reading it is impossible."""
+    """What hostlink switched on by `set_punt`, in this life or, as far as can be told, in an earlier one."""
+    punted_l4_known: bool = False
+    """Whether that is settled: after the first look at Punting. VPP tells what is on, and not who switched it."""
     raised: dict[Reassembly, Reassembly] = field(default_factory=dict)
     """What hostlink made of the node's reassembly in this life → what it had found there."""
     switched: dict[LocalReassembly, LocalReassembly] = field(default_factory=dict)
@@ -60,7 +62,7 @@ class Dataplane:
 
     async def read_shared(self) -> VppShared:
         """What the node shares."""
-        return await read.read_shared(self.session, frozenset(self.punted_l4))
+        return await read.read_shared(self.session)
 
     async def neighbour_known(self, sw_if_index: int, address: IPAddress) -> bool:
         """Whether somebody on that interface has answered for `address`."""

@@ -4,11 +4,12 @@ There are no events for addresses, neighbours or FIB entries, so the only truth 
 out together. What is switched on for an interface is read from the text of `show interface features`: the ND proxy
 and the output ACL have no dump, and the dump of proxy ARP interfaces goes on listing an interface that was deleted,
 and with it the next one of that number, on which nothing is switched on (measured, 26.06; the slot of `show outacl`
-likewise). `set_punt` cannot be read at all.
+likewise). `set_punt` is read from the text of `show tcp punt` and `show udp punt`: it has no dump.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface
 from typing import Any
@@ -40,6 +41,7 @@ ARP_PROXY_FEATURE = "arp-proxy"
 ND_PROXY_FEATURE = "ip6-unicast-nd-proxy"
 _ADMIN_UP, _LINK_UP = 1, 2
 FAMILIES = (Family.IPV4, Family.IPV6)
+PROTOCOLS = {"tcp": 6, "udp": 17}
 
 
 async def read_interfaces(session: Session) -> tuple[VppInterface, ...]:
@@ -151,8 +153,8 @@ async def neighbour_known(session: Session, sw_if_index: int, address: IPAddress
     return any(ip_address(str(item.neighbor.ip_address)) == address for item in details)
 
 
-async def read_shared(session: Session, punted_l4: frozenset[tuple[Family, int]] = frozenset()) -> VppShared:
-    """What the node shares. `punted_l4` is what hostlink remembers to have set: VPP does not tell."""
+async def read_shared(session: Session) -> VppShared:
+    """What the node shares."""
     redirects: set[Redirect] = set()
     for af, family in enumerate(FAMILIES):
         details = await session.dump("ip_punt_redirect_v2_dump", sw_if_index=NO_INDEX, af=af)
@@ -161,7 +163,19 @@ async def read_shared(session: Session, punted_l4: frozenset[tuple[Family, int]]
     reassembly = frozenset([await _reassembly(session, family) for family in FAMILIES])
     local = await session.request("ip_local_reass_get")
     enabled = LocalReassembly(bool(local.ip4_is_enabled), bool(local.ip6_is_enabled))
-    return VppShared(frozenset(redirects), frozenset(ranges), punted_l4, reassembly, enabled)
+    punted = await _punted_l4(session)
+    return VppShared(frozenset(redirects), frozenset(ranges), punted, reassembly, enabled)
+
+
+async def _punted_l4(session: Session) -> frozenset[tuple[Family, int]]:
+    replies = [await session.request("cli_inband", cmd=f"show {name} punt") for name in PROTOCOLS]
+    return parse_punted_l4("".join(str(reply.reply) for reply in replies))
+
+
+def parse_punted_l4(text: str) -> frozenset[tuple[Family, int]]:
+    """Read `show tcp punt` and `show udp punt`: a line `IPv4 TCP punt: enabled` for each that is punted wholly."""
+    lines = re.findall(r"^IPv([46]) (TCP|UDP) punt: enabled", text, re.MULTILINE)
+    return frozenset((Family(int(version)), PROTOCOLS[name.lower()]) for version, name in lines)
 
 
 async def _reassembly(session: Session, family: Family) -> Reassembly:

@@ -178,3 +178,31 @@ async def test_tables_of_another_client_on_hostlinks_own_interface_do_no_harm(da
         assert await undelivered(stage, {dropped, other}) == {dropped}
         assert await stage.stop_daemon() == 0
         assert await undelivered(stage, {dropped, other}) == set(), "given back: VPP has no part in it"
+
+
+async def test_punting_that_another_client_switched_on_stays_on_at_release(dataplane: Dataplane) -> None:
+    """set_punt has no dump; `show udp punt` and `show tcp punt` tell, and are looked at before it is set."""
+    async with open_stage(dataplane) as stage:
+        async with open_session(stage.api_socket) as session:
+            l4 = {"af": 0, "protocol": 17, "port": 65535}
+            await session.request("set_punt", is_add=True, punt={"type": 0, "punt": {"l4": l4}})
+        before = [await stage.vppctl(f"show {name} punt") for name in ("udp", "tcp")]
+        assert [word in before[0] for word in ("IPv4 UDP punt: enabled", "IPv6 UDP punt: enabled")] == [True, False]
+        stage.start_daemon()
+        await stage.wait_state("Steady")
+        held = [await stage.vppctl(f"show {name} punt") for name in ("udp", "tcp")]
+        assert [text.count("enabled") for text in held] == [2, 2]
+        assert await stage.stop_daemon() == 0
+        assert [await stage.vppctl(f"show {name} punt") for name in ("udp", "tcp")] == before
+
+
+async def test_punting_that_an_earlier_life_switched_on_ends_with_the_takeover(dataplane: Dataplane) -> None:
+    async with open_stage(dataplane) as stage:
+        stage.start_daemon()
+        await stage.wait_state("Steady")
+        await stage.stop_daemon(signal.SIGKILL)
+        stage.start_daemon()
+        await stage.wait_state("Steady")
+        assert await stage.stop_daemon() == 0
+        after = [await stage.vppctl(f"show {name} punt") for name in ("udp", "tcp")]
+        assert [text.count("enabled") for text in after] == [0, 0]

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from hostlink.lab.standin.cli_features import show_features, show_output_acl
 from hostlink.lab.standin.cli_fib import show_fib, show_punt_redirect
+from hostlink.lab.standin.cli_punt import show_tcp_punt, show_udp_punt
 from hostlink.lab.standin.registry import Vpp
 
 _Command = Callable[[Vpp], str]
@@ -134,6 +135,8 @@ COMMANDS: dict[str, _Command] = {
     "show ip local": lambda _: _LOCAL4,
     "show ip6 local": lambda _: _LOCAL6,
     "show udp ports": lambda _: _UDP_PORTS,
+    "show udp punt": show_udp_punt,
+    "show tcp punt": show_tcp_punt,
     "show node ip4-icmp-input": lambda _: _ICMP_NODE,
     "show version": show_version,
     "show interface": show_interface,

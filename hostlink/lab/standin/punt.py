@@ -58,7 +58,7 @@ def _slot(rx_sw_if_index: int) -> int:
 
 @dataclass(slots=True)
 class PuntedPorts:
-    """Which packets to closed ports of VPP are punted (VPP API: set_punt). There is no dump of it."""
+    """Which packets to closed ports of VPP are punted (VPP API: set_punt). No dump tells; cli_punt.py does."""
 
     unknown: set[tuple[int, int]] = field(default_factory=set)
     """(version, protocol) of which every closed port is punted."""
