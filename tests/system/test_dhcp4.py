@@ -2,8 +2,9 @@
 server see is a client, and what the client sees is the server, each message once and as it was sent.
 
 Clients that live through a takeover: udhcpc opens a socket by the link's name for each exchange, and goes on.
-dhclient holds one packet socket bound to the NIC's index, which ends with ENETDOWN when the NIC leaves the namespace
-(packet(7)); it is started again, as what supervises it does, and asks for the lease that it has on file.
+dhclient (4.4.3) holds one packet socket, bound to the NIC's index, and reads even unicast answers by it. When the NIC
+leaves the namespace it reads ENETDOWN, and each later send is ENXIO (packet(7)): it is started again, as what
+supervises it does, and asks for the lease that it has on file.
 """
 
 from __future__ import annotations
