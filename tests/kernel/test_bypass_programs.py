@@ -79,7 +79,6 @@ ROUTED_FRAMES: dict[str, Packet] = {
     "an IPv6 fragment": unicast(IPv6(src=HOST6, dst=PEER6) / IPv6ExtHdrFragment(m=1) / Raw(b"x" * 8)),
     "renewal of a lease, to the server": unicast(IP(src=HOST4, dst=PEER4) / UDP(sport=68, dport=67)),
     "who has, for a global address": multicast6(IPv6(src=HOST6, dst="ff02::1:ff00:9") / ICMPv6ND_NS(tgt=PEER6)),
-    "ARP who has": Ether(dst=BROADCAST) / ARP(psrc=HOST4, pdst=PEER4),
 }
 """What VPP carries or answers, in both directions."""
 
@@ -122,6 +121,14 @@ ANSWERS: dict[str, Packet] = {
 def test_answers_reach_the_host_that_vpp_could_not_deliver(name: str) -> None:
     frame = bytes(ANSWERS[name])
     assert run(programs.nic_ingress(1), frame)[:2] == (REDIRECT, frame)
+
+
+def test_an_arp_question_of_the_host_is_vpps_and_one_of_the_wire_is_for_both() -> None:
+    """VPP answers nobody whose own address is not of the LAN; where both answer, they say the same."""
+    frame = bytes(Ether(dst=BROADCAST) / ARP(psrc=HOST4, pdst=PEER4))
+    assert run(programs.host_egress(1, VPP), frame)[:2] == (CONTINUE, frame)
+    assert run(programs.nic_ingress(1), frame)[:2] == (REDIRECT, frame)
+    assert run(programs.host_ingress(), frame)[:2] == (CONTINUE, frame)
 
 
 def test_frames_for_other_stations_do_not_reach_the_host() -> None:
@@ -179,7 +186,6 @@ def test_a_host_before_the_first_lease_has_a_program_too(own: list[str]) -> None
 def test_a_frame_that_is_too_short_goes_its_ordinary_way() -> None:
     """0 is TC_ACT_OK."""
     cut_short = (
-        Ether(dst=BROADCAST, type=0x0806) / Raw(b"\0\1"),
         multicast6(IPv6(src=LINK6, dst="ff02::1", nh=58)),
         unicast(IP(src=HOST4, dst=PEER4, proto=17)),
     )

@@ -51,14 +51,13 @@ _OTHERHOST = 3
 
 # Offsets in a frame.
 _ETHERTYPE = 12
-_ARP_OPERATION, _ARP_SENDER, _ARP_TARGET = 20, 28, 38
+_ARP_SENDER, _ARP_TARGET = 28, 38
 _TTL, _PROTOCOL4, _FRAGMENT, _SOURCE4, _DESTINATION4, _CHECKSUM4 = 22, 23, 20, 26, 30, 24
 _NEXT_HEADER, _HOP_LIMIT, _SOURCE6, _DESTINATION6, _ICMP6_TYPE, _ND_TARGET = 20, 21, 22, 38, 54, 62
 _ARP, _IP4, _IP6 = 0x0806, 0x0800, 0x86DD
 _UDP, _ICMP6 = 17, 58
 _SOLICITATION, _ADVERTISEMENT = 135, 136
 _DHCP_CLIENT = 68
-_ARP_REPLY = 2
 _GROUPS4, _GROUP4 = 0xF0, 0xE0
 """224.0.0.0/4 by its first byte."""
 _MULTICAST_BIT = 1
@@ -194,15 +193,9 @@ def nic_egress(own: Collection[IPAddress]) -> bytes:
 def _for_host(asm: Assembler, around: str) -> None:
     """Jumps to `around` for what the wire sent to the host itself; falls through for what is VPP's to handle."""
     asm.load(HALF, _ETHERTYPE)
-    asm.jump_equal(R0, _ARP, "arp-for-host")
     asm.jump_equal(R0, _IP4, "ip4-for-host")
-    asm.jump_unequal(R0, _IP6, around)
+    asm.jump_unequal(R0, _IP6, around)  # ARP is answered by both, alike; VPP answers nobody who is not of the LAN
     _link_scope6(asm, around)
-    asm.jump("for-vpp")
-    asm.label("arp-for-host")
-    _announcement_or_probe(asm, around)
-    asm.load(HALF, _ARP_OPERATION)
-    asm.jump_equal(R0, _ARP_REPLY, around)
     asm.jump("for-vpp")
     asm.label("ip4-for-host")
     asm.load(BYTE, 0)
