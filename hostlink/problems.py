@@ -168,6 +168,16 @@ _HOST = (
         "use a kernel with CONFIG_BPF_SYSCALL, CONFIG_NET_SCH_INGRESS and CONFIG_NET_CLS_BPF (every distribution's "
         "has them), and see whether a security module forbids bpf(2)",
     ),
+    Record(
+        "HL-115",
+        "a program listens on the NIC by packet socket",
+        _WARNING,
+        "the program that the detail names has a packet socket on the uplink. Such a socket is bound to the number of "
+        "the interface and hears nothing any more when the host's interface takes the NIC's place, and again when the "
+        "NIC comes back. udhcpc, systemd-networkd and tcpdump begin anew or end; dhclient 4.4 lets its lease run out.",
+        "restart the program after the takeover, and after a give-back; with its lease file a DHCP client asks for the "
+        "same address",
+    ),
 )
 
 _VPP = (

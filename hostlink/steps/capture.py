@@ -5,10 +5,12 @@ from __future__ import annotations
 import trio
 
 from hostlink.core.events import Captured
-from hostlink.core.model import Capture, HostView, IPAddress, Probe
+from hostlink.core.model import Capture, HostView, IPAddress, Probe, Problem
 from hostlink.journal import Parking, Takeover
+from hostlink.kernel.packet_sockets import listeners
 from hostlink.kernel.probe import echo, neighbour_answers
 from hostlink.kernel.snapshot import read_view
+from hostlink.problems import problem
 from hostlink.steps.context import Uplink, boot_id, fail
 from hostlink.steps.names import inner_name
 
@@ -35,7 +37,15 @@ async def capture(uplink: Uplink, step: int) -> Captured:
         # The host changed during the snapshot and it is taken again. Nothing has moved, so the first one may go.
         uplink.journal.discard()
     uplink.remember(takeover)
+    uplink.told["listeners"] = deafened(view)
     return Captured(step)
+
+
+def deafened(view: HostView) -> tuple[Problem, ...]:
+    """Programs whose packet sockets end with the NIC's leaving."""
+    name = view.link.name
+    found = listeners(view.link.index)
+    return tuple(problem("HL-115", f"{one.command} (pid {one.pid}) listens on {name}: restart it") for one in found)
 
 
 def gateways(view: HostView) -> tuple[IPAddress, ...]:

@@ -16,6 +16,7 @@ from hostlink.kernel.snapshot import find_link, read_links, read_view
 from hostlink.kernel.tap import can_make_taps
 from hostlink.problems import problem
 from hostlink.steps.bypass import why_impossible
+from hostlink.steps.capture import deafened
 from hostlink.steps.claims import claimed
 from hostlink.steps.context import Node, Uplink
 from hostlink.steps.mirror import remarks
@@ -81,6 +82,7 @@ async def _fresh(uplink: Uplink, link: Link | None) -> Facts:
         obstacles += await _unfit(uplink, link)
         view = await read_view(uplink.node.host, link.index)
         notes += remarks(view) if view is not None else ()
+        uplink.told["listeners"] = deafened(view) if view is not None else ()
     obstacles += await _vpp_obstacles(uplink)
     return Facts(
         uplink_found=link is not None,
