@@ -12,7 +12,7 @@ import pytest
 
 from hostlink.lab.limits import LIMITS, is_registered, limited
 from tools.live.main import find_vpps
-from tools.live.report import as_json, as_text
+from tools.live.report import as_json, as_text, read_report
 from tools.live.results import NOT_RUN, OTHER, Column, Result, is_fault, placed, read_results, scenario
 from tools.live.runs import NO_VPP, Run, plan, release_of
 from tools.live.snapshot import snapshot
@@ -97,6 +97,20 @@ def test_the_report_shows_every_cell_with_its_reason_and_the_release():
         ("b", "vpp/tap", "not run", True),
         ("c", "standin/tap", "skipped", False),
     ]
+
+
+def test_a_report_that_was_written_is_read_as_it_was(tmp_path):
+    cells = {
+        ("a.py::b", Column("vpp/tap", "26.06-release")): Result("passed", seconds=1.5),
+        ("a.py::b", Column("standin/tap")): Result("skipped", "why"),
+    }
+    path = tmp_path / "report.json"
+    assert read_report(path) == ({}, [])
+    path.write_text(as_json(cells, ["26.06-release"], []))
+    assert read_report(path) == (cells, ["26.06-release"])
+    path.write_text('{"version": 2}')
+    with pytest.raises(ValueError, match="of version 2, not 1"):
+        read_report(path)
 
 
 def test_each_vpp_has_its_runs_and_its_tap_goes_to_the_guest_where_the_kernel_lacks_vhost():

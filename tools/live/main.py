@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tools.live.report import FOLDER, write_report
+from tools.live.report import FOLDER, read_report, write_report
 from tools.live.results import Results, is_fault
 from tools.live.runs import plan, release_of, run
 from tools.live.snapshot import snapshot
@@ -27,13 +27,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     need.add_argument("--required", dest="optional", action="store_false", help="fail without a VPP (default)")
     need.add_argument("--optional", action="store_true", help="without a VPP, be content with the stand-in")
     parser.add_argument("--only", metavar="PATTERN", help="only the scenarios that pytest's -k selects by it")
+    parser.add_argument("--add", action="store_true", help="beside what is run now, keep what the last report has")
     options = parser.parse_args(argv)
     vpps, missing = find_vpps(os.environ.get("HOSTLINK_VPP", ""))
     for text in missing:
         print(f"check --live: {text}", file=sys.stderr)
     if missing and not (options.optional and not os.environ.get("HOSTLINK_VPP")):
         return 1
-    return _run_all(vpps, options.only, missing)
+    return _run_all(vpps, options.only, missing, add=options.add)
 
 
 def find_vpps(named: str) -> tuple[dict[str, str], list[str]]:
@@ -55,7 +56,7 @@ def find_vpps(named: str) -> tuple[dict[str, str], list[str]]:
     return found, missing
 
 
-def _run_all(vpps: dict[str, str], only: str | None, missing: Sequence[str]) -> int:
+def _run_all(vpps: dict[str, str], only: str | None, missing: Sequence[str], *, add: bool) -> int:
     results: Results = {}
     notes, failed = [f"Only a part: the scenarios that match `{only}`."] if only else [], False
     notes += [f"Not on a real VPP: {text}." for text in missing]
@@ -67,7 +68,13 @@ def _run_all(vpps: dict[str, str], only: str | None, missing: Sequence[str]) -> 
             if status:
                 failed = True
                 notes.append(f"Failed: the run of {one.title} (exit {status}).")
-    print(f"\n{write_report(results, list(vpps.values()), notes)}\nThe report is in {FOLDER}/report.md and .json")
+    releases = list(vpps.values())
+    if add:
+        earlier, known = read_report(FOLDER / "report.json")
+        results = earlier | results
+        releases = list(dict.fromkeys([*known, *releases]))
+        notes.append("Put together of several runs (--add): cells that the last one did not run are an earlier one's.")
+    print(f"\n{write_report(results, releases, notes)}\nThe report is in {FOLDER}/report.md and .json")
     if not results:
         print("check --live: no scenario was selected", file=sys.stderr)
     return int(failed or not results or any(is_fault(column, one) for (_, column), one in results.items()))

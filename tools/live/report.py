@@ -10,6 +10,7 @@ from pathlib import Path
 from tools.live.results import Column, Result, Results, columns, is_fault
 
 FOLDER = Path(".live")
+VERSION = 1
 _LONGEST = 200
 
 
@@ -60,7 +61,24 @@ def as_json(results: Results, releases: Sequence[str], notes: Sequence[str]) -> 
         }
         for (name, column), one in sorted(results.items(), key=lambda item: (item[0][0], str(item[0][1])))
     ]
-    return json.dumps({"version": 1, "releases": list(releases), "notes": list(notes), "cells": cells}, indent=1) + "\n"
+    report = {"version": VERSION, "releases": list(releases), "notes": list(notes), "cells": cells}
+    return json.dumps(report, indent=1) + "\n"
+
+
+def read_report(path: Path) -> tuple[Results, list[str]]:
+    """The cells and releases of a report.json, or nothing where there is none. Raises ValueError, KeyError."""
+    if not path.exists():
+        return {}, []
+    report = json.loads(path.read_text())
+    if report["version"] != VERSION:
+        raise ValueError(f"{path} is of version {report['version']}, not {VERSION}")
+    cells = {
+        (one["scenario"], Column(one["dataplane"], one["release"] or "")): Result(
+            one["outcome"], one["reason"] or "", one["seconds"]
+        )
+        for one in report["cells"]
+    }
+    return cells, list(report["releases"])
 
 
 class _Footnotes:
