@@ -20,13 +20,14 @@ import trio
 from hostlink import varlink
 from hostlink.cli.client import AnswerTimeoutError, Client, UnreachableError
 from hostlink.lab.children import in_namespace
+from hostlink.lab.factor import deadline_factor
 from hostlink.lab.layout import NIC
 from hostlink.lab.stage import Dataplane, Stage, open_stage, running
 from hostlink.vpp.errors import VppRefused
 from hostlink.vpp.session import Request, Session, open_session, raise_first
 from tests.system.picture import picture
 
-WITHIN_S = 20.0
+WITHIN_S = 20.0 * deadline_factor()
 STANDIN = Dataplane(real=False, host_link="tap")
 """For what is decided before the host link matters."""
 Uplink = dict[str, Any]

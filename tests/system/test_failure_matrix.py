@@ -16,13 +16,14 @@ from typing import Any
 import pytest
 import trio
 
+from hostlink.lab.factor import deadline_factor
 from hostlink.lab.stage import Dataplane, Stage, StageError, open_stage
 from tests.system.picture import picture
 
 AT_ONCE = 3
 """Stages at the same time: two cores, and a stage mostly waits."""
 CLUSTER = '[cluster]\npod_cidrs = ["10.244.0.0/16"]\n'
-WITHIN_S = 40.0
+WITHIN_S = 40.0 * deadline_factor()
 
 
 async def names_of_a_takeover(dataplane: Dataplane, folder: Path) -> tuple[list[str], list[str]]:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import trio
 
+from hostlink.lab.factor import deadline_factor
 from hostlink.lab.flows import ping
 from hostlink.lab.layout import HOST4, LAN, NIC, NIC_MAC, ROUTER4
 from hostlink.lab.stage import ALL, Dataplane, Stage, StageError, open_stage, running, why_missing
@@ -39,7 +40,7 @@ def begun(stage: Stage) -> bool:
 
 
 async def wait_begun(stage: Stage) -> None:
-    with trio.fail_after(20):
+    with trio.fail_after(20 * deadline_factor()):
         while True:
             if begun(stage):
                 return
@@ -279,7 +280,7 @@ async def test_release_does_not_wait_for_a_vpp_that_hangs() -> None:
             assert stage.vpp is not None
             os.killpg(stage.vpp.pid, signal.SIGSTOP)
             await stage.stop_daemon(signal.SIGKILL)
-            with trio.fail_after(15):
+            with trio.fail_after(15 * deadline_factor()):
                 done = await stage.hostlink("release", "--config", str(stage.config))
             assert done.returncode == 0, done.stderr
             assert await unlike(stage, before) is None
@@ -345,7 +346,7 @@ async def test_a_host_interface_that_is_set_down_is_up_again_with_all_it_carried
 
 
 async def wait_routes(stage: Stage, routes: str, within_s: float = 15.0) -> None:
-    with trio.move_on_after(within_s):
+    with trio.move_on_after(within_s * deadline_factor()):
         while True:
             if await stage.on_host("ip", "route") == routes:
                 return
@@ -459,7 +460,7 @@ async def test_vpp_dies_while_the_path_is_proved(standin: Dataplane) -> None:
 
 async def wait_forgotten(stage: Stage, within_s: float = 10.0) -> None:
     """Until VPP knows no router any more."""
-    with trio.fail_after(within_s):
+    with trio.fail_after(within_s * deadline_factor()):
         while True:
             if str(ROUTER4.ip) not in await stage.vppctl("show ip neighbors"):
                 return

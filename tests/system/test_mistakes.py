@@ -8,6 +8,7 @@ import trio
 
 from hostlink.core.model import NO_INDEX
 from hostlink.lab import layout
+from hostlink.lab.factor import deadline_factor
 from hostlink.lab.flows import ping
 from hostlink.lab.layout import HOST4, NIC, ROUTER4
 from hostlink.lab.stage import Dataplane, open_stage
@@ -40,14 +41,14 @@ async def test_a_router_that_falls_silent_ends_no_takeover(standin: Dataplane) -
         stage.start_daemon()
         await stage.wait_state("Steady")
         await stage.lab.exec(stage.lab.wire, ["ip", "link", "set", layout.LAN, "down"])
-        with trio.fail_after(20):
+        with trio.fail_after(20 * deadline_factor()):
             while True:
                 state = await stage.wait_state("Steady")
                 if any(problem["code"] == "HL-412" for problem in state["problems"]):
                     break
         assert str(ROUTER4.ip) in json.dumps(state["problems"])
         await stage.lab.exec(stage.lab.wire, ["ip", "link", "set", layout.LAN, "up"])
-        with trio.fail_after(20):
+        with trio.fail_after(20 * deadline_factor()):
             while True:
                 if not (await stage.wait_state("Steady"))["problems"]:
                     break
@@ -61,7 +62,7 @@ async def test_the_mtu_of_the_parked_nic_follows(dataplane: Dataplane) -> None:
         await stage.wait_state("Steady")
         for mtu in (1400, 2000, 1300):
             await stage.on_host("ip", "link", "set", NIC, "mtu", str(mtu))
-            with trio.fail_after(15):
+            with trio.fail_after(15 * deadline_factor()):
                 while True:
                     await stage.wait_state("Steady")
                     shown = await stage.vppctl("show interface")
@@ -81,7 +82,7 @@ async def test_two_entries_for_one_nic(standin: Dataplane) -> None:
     async with open_stage(standin, settings=second) as stage:
         before = await picture(stage)
         stage.start_daemon()
-        with trio.fail_after(20):
+        with trio.fail_after(20 * deadline_factor()):
             while True:
                 done = await stage.hostlink("state", "--json")
                 uplinks = json.loads(done.stdout)["uplinks"] if done.returncode == 0 else []
@@ -98,7 +99,7 @@ async def test_a_strangers_interface_of_our_names_is_left_alone(standin: Datapla
     async with open_stage(standin) as stage:
         await stage.on_host("ip", "link", "add", "hl2", "type", "bridge")
         stage.start_daemon()
-        with trio.fail_after(20):
+        with trio.fail_after(20 * deadline_factor()):
             while True:
                 done = await stage.hostlink("state", "--json")
                 problems = json.loads(done.stdout)["uplinks"][0]["problems"] if done.returncode == 0 else []
@@ -120,7 +121,7 @@ async def test_a_stop_leaves_other_clients_of_vpp_alone(dataplane: Dataplane) ->
             await session.request("add_del_ip_punt_redirect_v2", is_add=True, punt=punt)
             shared = await (await open_dataplane(session)).read_shared()
         stage.start_daemon()
-        with trio.fail_after(20):
+        with trio.fail_after(20 * deadline_factor()):
             while True:
                 done = await stage.hostlink("state", "--json")
                 problems = json.loads(done.stdout)["uplinks"][0]["problems"] if done.returncode == 0 else []
