@@ -85,7 +85,8 @@ async def multicast_reaches_the_host(stage: Stage) -> None:
 async def test_claims_are_told_before_a_takeover_too(plugged: Dataplane) -> None:
     """Detecting waits for the NIC and tells already what VPP would keep."""
     async with open_stage(plugged, vpp_plugins=("igmp",)) as stage:
-        await stage.on_host("ip", "link", "set", NIC, "down", "name", "elsewhere")
+        await stage.on_host("ip", "link", "set", NIC, "down")
+        await stage.on_host("ip", "link", "set", NIC, "name", "elsewhere")
         stage.start_daemon()
         await stage.wait_state("Detecting")
         await told(stage, "HL-209", "protocol 2 (IGMP) of IPv4: the igmp plugin has it")
