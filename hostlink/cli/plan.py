@@ -1,6 +1,7 @@
 """`hostlink plan`: what the daemon would do now to make VPP and the host agree; nothing when they do.
 
 What an operator should know besides, such as what VPP keeps for itself, goes to stderr: the plan is what is on stdout.
+Before a takeover that is also what no VPP can.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from hostlink.cli.client import Client, add_runtime_dir, socket_path
 from hostlink.cli.documents import uplinks
 from hostlink.cli.exits import DONE, UNREACHABLE, VerbError
 from hostlink.cli.state_text import clean
+from hostlink.problems import LIMITS
 
+BEFORE = "Detecting"
 EPILOG = """exit status: 0 shown; 1 it cannot be told now; 69 no daemon answers"""
 
 
@@ -35,4 +38,6 @@ def run(options: argparse.Namespace) -> int:
         for one in uplink.get("problems") or ():
             text = f"{uplink['name']}: {one['severity']} {one['code']} {one['title']}: {one['detail']}"
             print(clean(text), file=sys.stderr)
+        for limit in LIMITS if uplink.get("state") == BEFORE else ():
+            print(f"{uplink['name']}: {limit.severity.value} {limit.code} {limit.title}", file=sys.stderr)
     return DONE

@@ -146,6 +146,17 @@ async def test_plan_tells_problems_beside_the_plan(daemon: FakeDaemon, capsys: p
     assert err == "enp216s0f1: note HL-209 VPP keeps a protocol: protocol 47\N{REPLACEMENT CHARACTER}[2J\n"
 
 
+async def test_plan_names_what_no_vpp_can_before_a_takeover_only(
+    daemon: FakeDaemon, capsys: pytest.CaptureFixture[str]
+) -> None:
+    named = {}
+    for state in ("Detecting", "Steady"):
+        daemon.show(document(uplink(state)))
+        assert await run_verb("plan", "--runtime-dir", str(daemon.runtime_dir)) == 0
+        named[state] = [line.split()[2] for line in capsys.readouterr().err.splitlines()]
+    assert named == {"Detecting": ["HL-212", "HL-213", "HL-214"], "Steady": []}
+
+
 @pytest.mark.parametrize("verb", ["resume", "plan", "diagram --current"])
 def test_no_daemon_is_69(verb: str, tmp_path: Path) -> None:
     assert cli.main([*verb.split(), "--runtime-dir", str(tmp_path)]) == 69
