@@ -278,9 +278,9 @@ LIMITS = (
         "some hop counts are not as sent",
         _NOTE,
         "VPP takes a hop off what it carries; hostlink puts it back but where it cannot be told: what the host sends "
-        "with 254 leaves with 255, what it sends to a pod of its own node with 255 arrives with 254, and IPv4 datagrams "
-        "that come in fragments, which VPP puts together, arrive with one hop less (measured on VPP 25.10 and 26.06, "
-        "tests/system/test_ttl.py).",
+        "with 254 leaves with 255, what it sends to a pod of its own node with 255 arrives with 254, and IPv4 "
+        "datagrams that come in fragments, which VPP puts together, arrive with one hop less (measured on VPP 25.10 "
+        "and 26.06, tests/system/test_ttl.py).",
         "nothing, unless a program counts on those very numbers",
     ),
     Record(
@@ -296,8 +296,8 @@ LIMITS = (
         "HL-214",
         "a pod can pass for the host",
         _NOTE,
-        "VPP looks at no packet's source by itself: a pod may send with the host's address, and with 255 hops even pass "
-        "a check by RFC 5082 (measured on VPP 25.10 and 26.06, tests/system/test_ttl_of_pods.py).",
+        "VPP looks at no packet's source by itself: a pod may send with the host's address, and with 255 hops even "
+        "pass a check by RFC 5082 (measured on VPP 25.10 and 26.06, tests/system/test_ttl_of_pods.py).",
         "have the pod network check sources: an ACL or VPP's urpf on the pods' interfaces",
     ),
 )
