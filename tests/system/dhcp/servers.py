@@ -22,7 +22,7 @@ from tests.system.dhcp.programs import command, running, wait_text
 FIRST4, LAST4 = ip_address("192.168.0.100"), ip_address("192.168.0.120")
 FIRST6, LAST6 = ip_address("fd00::100"), ip_address("fd00::120")
 LEASE_S = int(120 * deadline_factor())
-T1_S, T2_S = 2, 3
+T1_S, T2_S = int(2 * deadline_factor()), int(3 * deadline_factor())
 """When a client renews and rebinds. What ends in time on a slow machine too: the next renewal follows anyway."""
 
 PROGRAMS = ("dnsmasq", "kea")
