@@ -25,6 +25,8 @@ def show_fib(vpp: Vpp, version: int) -> str:
 
 def _entry(vpp: Vpp, table: Table, entry: Entry) -> list[str]:
     version, number = table.version, entry.stats_index
+    if not vpp.state.fib.forwards(table, entry):
+        return [f"{ipaddress.ip_address(table.packed(entry))}/{entry.length}", "  UNRESOLVED"]
     what = describe(vpp, version, resolve(vpp.state, table, entry), table, entry)
     return [
         f"{ipaddress.ip_address(table.packed(entry))}/{entry.length}",

@@ -274,7 +274,8 @@ class Fib:
         return source, what
 
     def forwards(self, table: Table, entry: Entry) -> bool:
-        """False for an entry that only a neighbour gave, on an interface whose prefix does not cover it: a drop."""
+        """False for an entry that only a neighbour gave, whose interface's prefix does not cover it: it is not
+        installed, and packets take the route that covers it."""
         source, what = self.best(table, entry)
         return source != ADJACENCY or self._refines_cover(table, entry, what)
 

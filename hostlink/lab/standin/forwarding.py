@@ -45,8 +45,13 @@ DROP = Forwarding(Kind.DROP)
 
 
 def lookup(state: State, table: Table, address: bytes, flow: int = 0) -> Forwarding:
-    """What is done with a packet for that address. `flow` spreads flows over equal paths."""
-    return resolve(state, table, table.lookup(address), flow)
+    """What is done with a packet for that address. `flow` spreads flows over equal paths.
+
+    A neighbour that no prefix of its interface covers has an entry, but not in forwarding (UNRESOLVED in `show ip6
+    fib`): the route that covers it goes on counting (VPP 26.06, run; fib_entry_src_adj_activate).
+    """
+    entry = next(entry for entry in table.covering(address) if state.fib.forwards(table, entry))
+    return resolve(state, table, entry, flow)
 
 
 def resolve(state: State, table: Table, entry: Entry, flow: int = 0, depth: int = 0) -> Forwarding:
