@@ -27,6 +27,7 @@ import struct
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
+from hostlink.core.advertised import advertised_default
 from hostlink.core.host_addresses import (
     IFA_F_NOPREFIXROUTE,
     addresses_to_add,
@@ -48,7 +49,6 @@ from hostlink.core.operations import (
 
 # include/uapi/linux/rtnetlink.h
 RTPROT_KERNEL = 2
-RTPROT_RA = 9
 RT_TABLE_LOCAL = 255
 
 # include/uapi/linux/fib_rules.h: struct fib_rule_hdr ends with its flags.
@@ -142,14 +142,8 @@ def _worse_metrics(view: HostView) -> dict[Route, int]:
 
     With one metric those of several routers would become one multipath route, which no snapshot asked for.
     """
-    advertised = sorted(filter(_advertised_default, view.routes), key=lambda route: route.metric)
+    advertised = sorted(filter(advertised_default, view.routes), key=lambda route: route.metric)
     return {route: route.metric + number for number, route in enumerate(advertised, start=1)}
-
-
-def _advertised_default(route: Route) -> bool:
-    """The kernel's own has a lifetime; one that somebody added by hand, as `proto ra` or not, is no rival to it."""
-    is_default = route.prefix.prefixlen == 0 and route.prefix.version == 6
-    return is_default and route.protocol == RTPROT_RA and route.expires_s is not None
 
 
 def _kernels_routes(desired: HostView, actual: HostView) -> Iterator[HostOperation]:

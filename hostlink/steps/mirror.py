@@ -11,12 +11,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
+from hostlink.core.advertised import superseded
 from hostlink.core.cluster import cluster_gaps, desired_cluster, plan_cluster
 from hostlink.core.describe import describe
 from hostlink.core.desired import vpp_desired
 from hostlink.core.events import Mirrored
 from hostlink.core.model import Family, HostView, Problem, VppUplink, family_of
-from hostlink.core.operations import VppOperation
+from hostlink.core.operations import DeleteHostRoute, VppOperation
 from hostlink.core.plan import plan_uplink
 from hostlink.core.plan_host import plan_host
 from hostlink.journal import Phase
@@ -39,6 +40,7 @@ async def mirror(uplink: Uplink, step: int) -> Mirrored:
         # Adopted from an earlier life: without a queue of ours the tap would lose its carrier with VPP.
         uplink.keeper = adopt_tap(uplink.name, faults=uplink.node.faults)
     changes = await fill_host(uplink)
+    changes += await _drop_superseded(uplink)
     changes += await _cluster_routes(uplink)
     view = await host_view(uplink)
     uplink.link_index = view.link.index
@@ -85,6 +87,16 @@ async def fill_host(uplink: Uplink) -> list[str]:
     if takeover.phase is Phase.CAPTURED:
         uplink.remember(replace(uplink.taken(), phase=Phase.TAKEN))
     return done
+
+
+async def _drop_superseded(uplink: Uplink) -> list[str]:
+    """Advertised defaults that were put back, beside which the kernel has its own by now."""
+    view = await host_view(uplink)
+    plan = [DeleteHostRoute(view.link.index, route) for route in superseded(view)]
+    for failure in await apply_host(uplink.node.host, plan):
+        if failure.word != "ESRCH":  # expired meanwhile
+            raise fail("HL-401", f"{uplink.name}: {failure}")
+    return [describe(operation) for operation in plan]
 
 
 async def _cluster_routes(uplink: Uplink) -> list[str]:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hostlink.core import operations as op
+from hostlink.core.advertised import superseded
 from hostlink.core.host_addresses import IFA_F_MANAGETEMPADDR, IFA_F_NODAD, IFA_F_NOPREFIXROUTE, IFA_F_PERMANENT
 from hostlink.core.model import Address, Family, HostView, Link, Neighbour, NextHop, Route, Rule
 from hostlink.core.plan_host import plan_host
@@ -357,3 +358,15 @@ def test_exact_keeps_an_automatic_link_local_unless_another_is_wanted() -> None:
     assert [type(one) for one in plan_host(HostView(NIC, (other,)), there, exact=True)] == [op.AddHostAddress]
     both = replace(there, addresses=(*there.addresses, other))
     assert plan_host(HostView(NIC, (other,)), both, exact=True) == (op.DeleteHostAddress(NEW, there.addresses[0]),)
+
+
+def test_a_copy_of_an_advertised_default_goes_when_the_kernels_own_is_there() -> None:
+    own = route("::/0", "fe80::a", protocol=9, expires_s=1500)
+    copy, later = replace(own, metric=1025, expires_s=900), replace(own, metric=1030, expires_s=900)
+    other = replace(route("::/0", "fe80::b", protocol=9, expires_s=1500), metric=1026)
+    by_hand = replace(own, metric=2000, expires_s=None)
+    elsewhere = replace(copy, table=100)
+    link = Link("eth0", OLD, "52:54:00:00:00:01", 1500)
+    assert superseded(HostView(link, routes=(own, copy, other, by_hand, elsewhere))) == (copy,)
+    assert superseded(HostView(link, routes=(copy, later))) == (later,)
+    assert superseded(HostView(link, routes=(copy, other))) == ()

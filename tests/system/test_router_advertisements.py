@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from functools import partial
 
 import trio
 from scapy.layers.inet6 import ICMPv6ND_RA, ICMPv6ND_RS, ICMPv6NDOptSrcLLAddr, IPv6
@@ -229,8 +230,15 @@ async def test_a_router_that_was_known_before_leaves_afterwards(dataplane: Datap
         await stage.wait_state("Steady")
         assert router.link_local in await defaults(stage)
         send_frame(stage.lab.wire, LAN, router.advertisement())
+        await eventually("its default once", partial(_once, stage, router))
         send_frame(stage.lab.wire, LAN, router.advertisement(lifetime_s=0))
         await eventually("the default of a router that left is gone", _gone(stage, router))
+
+
+async def _once(stage: Stage, router: Router) -> bool:
+    """The copy that was put back has gone: the kernel's own is there."""
+    lines = (await stage.on_host("ip", "-6", "route", "show", "default")).splitlines()
+    return len([line for line in lines if router.link_local in line]) == 1 and "metric 1024" in "".join(lines)
 
 
 async def _lifetimes(stage: Stage, router: Router, slaac: str) -> None:
