@@ -35,6 +35,7 @@ from tools.vpp_records.steps import (
     echo6,
     icmp6,
     ip6,
+    neighbour,
     packed,
     path,
     punt,
@@ -132,6 +133,23 @@ def nd_proxy() -> Scenario:
         solicitation("tap", SHARED6, ROUTER6, HOST_MAC, destination=ROUTER6),
         udp6("up", ROUTER_LL, SHARED_LL, ROUTER_MAC),
         ask("ip_neighbor_dump", sw_if_index=NONE, af=1),
+    ]
+
+
+@scenario
+def neighbour_of_elsewhere() -> Scenario:
+    """Learnt by the proxy although no prefix of the interface covers it: the route to it goes on counting."""
+    elsewhere = "2001:db8:e15::1"
+    return [
+        *taken_over(),
+        ask("ip6nd_proxy_enable_disable", sw_if_index=UP, is_enable=True),
+        neighbour(True, UP, "fd00::44", NEAR_MAC, 1),
+        route(True, "2001:db8:e15::/64", path(UP, "fd00::44")),
+        udp6("tap", SHARED6, elsewhere, HOST_MAC),
+        solicitation("up", elsewhere, SHARED6, POD_MAC),
+        ask("ip_neighbor_dump", sw_if_index=NONE, af=1),
+        udp6("tap", SHARED6, elsewhere, HOST_MAC),
+        udp6("up", elsewhere, SHARED6, NEAR_MAC),
     ]
 
 
