@@ -12,6 +12,7 @@ from dataclasses import replace
 import trio
 
 from hostlink.core.desired_routes import route_key
+from hostlink.core.lifetimes import lifetimes, refreshed
 from hostlink.core.model import HostView, Route
 from hostlink.kernel.errors import ReadUnsteady
 from hostlink.kernel.snapshot import read_view
@@ -42,8 +43,11 @@ def is_lost_source(uplink: Uplink, view: HostView) -> bool:
     return uplink.taken().last_good.link.up and not view.link.up
 
 
-def keep_last_good(uplink: Uplink, view: HostView, *, proved: bool = False) -> None:
-    """Journal a view that is true in VPP too: what give-back restores from now on. Raises JournalError."""
+def keep_last_good(uplink: Uplink, view: HostView, *, proved: bool = False, newest: bool = False) -> None:
+    """Journal a view that is true in VPP too: what give-back restores from now on. Raises JournalError.
+
+    Lifetimes alone are journalled when they were refreshed, which the audit finds; with `newest` always.
+    """
     takeover = uplink.taken()
     if is_lost_source(uplink, view):
         return
@@ -51,7 +55,8 @@ def keep_last_good(uplink: Uplink, view: HostView, *, proved: bool = False) -> N
     nic = takeover.last_good
     routes = without(view.routes, takeover.owned)
     view = replace(view, routes=routes, driver=nic.driver, pci_address=nic.pci_address)
-    if phase is not takeover.phase or _lasting(view) != _lasting(takeover.last_good):
+    lasts_otherwise = lifetimes(view) != lifetimes(nic) if newest else refreshed(view, nic)
+    if phase is not takeover.phase or lasts_otherwise or _lasting(view) != _lasting(nic):
         uplink.remember(replace(takeover, last_good=view, phase=phase))
 
 

@@ -48,6 +48,7 @@ class Router:
         *,
         lifetime_s: int = LIFETIME_S,
         prefix: str | None = None,
+        valid_s: int = VALID_S,
         rdnss: str | None = None,
         to: tuple[str, str] = (ALL_NODES, ALL_NODES_MAC),
         hop_limit: int = 255,
@@ -58,7 +59,12 @@ class Router:
         packet /= ICMPv6ND_RA(routerlifetime=lifetime_s, chlim=64, prf=0) / ICMPv6NDOptSrcLLAddr(lladdr=self.mac)
         if prefix is not None:
             packet /= ICMPv6NDOptPrefixInfo(
-                prefix=prefix, prefixlen=64, L=1, A=1, validlifetime=VALID_S, preferredlifetime=PREFERRED_S
+                prefix=prefix,
+                prefixlen=64,
+                L=1,
+                A=1,
+                validlifetime=valid_s,
+                preferredlifetime=min(valid_s, PREFERRED_S),
             )
         if rdnss is not None:
             packet /= ICMPv6NDOptRDNSS(dns=[rdnss], lifetime=RDNSS_S)

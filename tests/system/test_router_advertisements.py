@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from functools import partial
 
+import pytest
 import trio
 from scapy.layers.inet6 import ICMPv6ND_RA, ICMPv6ND_RS, ICMPv6NDOptSrcLLAddr, IPv6
 from scapy.layers.l2 import Ether
 
+from hostlink.core.model import HostView
+from hostlink.journal import journal_for
 from hostlink.lab.flows import echo_server, ping, tcp_roundtrip, udp_roundtrip
 from hostlink.lab.frames import capture, send_frame
 from hostlink.lab.layout import HOST6, LAN, NIC, NIC_MAC, ROUTER4, ROUTER_MAC
@@ -214,6 +218,52 @@ async def test_lifetimes_go_on_through_takeover_and_give_back(dataplane: Datapla
         assert await stage.stop_daemon() == 0, stage.log
         await _lifetimes(stage, stays, slaac)
         assert ends.link_local not in await defaults(stage)
+
+
+@pytest.mark.parametrize("by_journal", [False, True], ids=["stopped", "killed and released"])
+async def test_lifetimes_that_were_refreshed_come_back(dataplane: Dataplane, *, by_journal: bool) -> None:
+    """F13: the journal was written when little was left; that must not end an address whose router has said more."""
+    router, prefix, slaac = Router("fe80::d4", "02:00:00:00:dd:04"), "2001:db8:5e::", f"2001:db8:5e:0:{INTERFACE_ID}"
+    async with open_stage(dataplane, settings="[timing]\naudit_s = 1\n") as stage:
+        short = router.advertisement(lifetime_s=150, prefix=prefix, valid_s=120)
+        send_frame(stage.lab.wire, LAN, short)
+        await eventually("the SLAAC address", _present(stage, slaac))
+        stage.start_daemon()
+        await stage.wait_state("Steady")
+        send_frame(stage.lab.wire, LAN, short)  # for the kernel's own default, which is a change; the next is none
+
+        async def settled() -> bool:
+            routes = [route for route in _last_good(stage).routes if route.prefix.prefixlen == 0 and route.expires_s]
+            return [route.metric for route in routes] == [1024]
+
+        await eventually("the kernel's own default in the journal", settled)
+        send_frame(stage.lab.wire, LAN, router.advertisement(prefix=prefix))
+
+        async def refreshed() -> bool:
+            address = await host_address(stage, slaac)
+            return address is not None and address["valid_life_time"] > VALID_S - MINUTE_S
+
+        await eventually("its new lifetime", refreshed)
+        if by_journal:
+            await eventually("its new lifetime in the journal", partial(_journaled, stage, slaac))
+            await stage.stop_daemon(signal.SIGKILL)
+            await stage.on_host("ip", "link", "del", NIC)
+            done = await stage.hostlink("release", "--config", str(stage.config))
+            assert done.returncode == 0, done.stderr
+        else:
+            assert await stage.stop_daemon() == 0, stage.log
+        await _lifetimes(stage, router, slaac)
+
+
+async def _journaled(stage: Stage, slaac: str) -> bool:
+    left = {str(one.interface.ip): one.valid_lifetime_s or 0 for one in _last_good(stage).addresses}
+    return left[slaac] > VALID_S - MINUTE_S
+
+
+def _last_good(stage: Stage) -> HostView:
+    takeover = journal_for(stage.directory / "journal", NIC).read()
+    assert takeover is not None
+    return takeover.last_good
 
 
 async def test_a_router_that_was_known_before_leaves_afterwards(dataplane: Dataplane) -> None:
