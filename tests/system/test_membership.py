@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from ipaddress import ip_address
 
-from scapy.contrib.igmpv3 import IGMPv3, IGMPv3mq
+from scapy.layers.igmp import IGMPv3_MQ
 from scapy.layers.inet import IP, IPOption_Router_Alert
 from scapy.layers.inet6 import ICMPv6MLQuery2, IPv6, IPv6ExtHdrHopByHop, RouterAlert
 from scapy.layers.l2 import Ether
@@ -21,8 +21,7 @@ CHANGE_TO_EXCLUDE, CHANGE_TO_INCLUDE, MODE_IS_EXCLUDE = 4, 3, 2
 GENERAL_QUERY = {
     4: Ether(src=ROUTER_MAC, dst="01:00:5e:00:00:01")
     / IP(src=str(ROUTER4.ip), dst="224.0.0.1", ttl=1, options=[IPOption_Router_Alert()])
-    / IGMPv3(type=0x11, mrcode=1)
-    / IGMPv3mq(),
+    / IGMPv3_MQ(mrcode=1),
     6: Ether(src=ROUTER_MAC, dst="33:33:00:00:00:01")
     / IPv6(src=str(ROUTER_LINK_LOCAL), dst="ff02::1", hlim=1)
     / IPv6ExtHdrHopByHop(options=[RouterAlert()])

@@ -10,9 +10,8 @@ import socket
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-from scapy.contrib.igmp import IGMP
-from scapy.contrib.igmpv3 import IGMPv3, IGMPv3gr, IGMPv3mr
 from scapy.layers.dns import DNS, DNSQR
+from scapy.layers.igmp import IGMP, IGMPv3_MR, IGMPv3_MR_Group
 from scapy.layers.inet import IP, UDP, IPOption_Router_Alert
 from scapy.layers.inet6 import (
     ICMPv6MLDMultAddrRec,
@@ -135,7 +134,7 @@ def _group(source: str, group: str, above: Packet | bytes = b"") -> Packet:
 
 _ALERT = [IPOption_Router_Alert()]
 _HOPS = IPv6ExtHdrHopByHop(options=[RouterAlert()])
-_RECORD = IGMPv3gr(rtype=4, maddr="239.9.9.9")
+_RECORD = IGMPv3_MR_Group(rtype=4, maddr="239.9.9.9")
 _RECORD6 = ICMPv6MLDMultAddrRec(rtype=4, dst="ff05::9")
 
 FRAMES = {
@@ -148,7 +147,7 @@ FRAMES = {
     "IGMPv3 report": lambda mac, ip4, _: _group(
         mac,
         "224.0.0.22",
-        IP(src=ip4, dst="224.0.0.22", ttl=1, options=_ALERT) / IGMPv3(type=0x22) / IGMPv3mr(records=[_RECORD]),
+        IP(src=ip4, dst="224.0.0.22", ttl=1, options=_ALERT) / IGMPv3_MR(records=[_RECORD]),
     ),
     "MLDv2 report": lambda mac, _, ip6: _group(
         mac, "ff02::16", IPv6(src=ip6, dst="ff02::16", hlim=1) / _HOPS / ICMPv6MLReport2(records=[_RECORD6])

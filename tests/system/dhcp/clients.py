@@ -27,6 +27,8 @@ Event = dict[str, Any]
 """What client_script.py writes: kind ("bound", "renewed", "nothing", "conflict"), reason, address, lease_s, server."""
 
 _POLL_S = 0.02
+_RETRY_S = f"{deadline_factor():.0f}"
+"""A server that comes back while udhcpc rebinds must be up before the third question."""
 _SCRIPT = Path(__file__).with_name("client_script.py")
 _DHCLIENT_CONF = """\
 initial-delay 0;
@@ -105,9 +107,9 @@ class Client:
         raise DhcpError(f"{self._program}: not {kind} within {within_s:g} s; events:\n{seen}\n{self.log}")
 
     def _udhcpc(self, *more: str) -> list[str]:
-        """-T 1: a second between questions; -A 1: a second until it begins again."""
+        """-T: seconds between questions, of which three rebind; -A 1: a second until it begins again."""
         files = ("-s", str(self._script), "-p", str(self._directory / "pid"))
-        return command("busybox", "udhcpc", "-f", "-i", NIC, "-T", "1", "-A", "1", "-t", "10", *files, *more)
+        return command("busybox", "udhcpc", "-f", "-i", NIC, "-T", _RETRY_S, "-A", "1", "-t", "10", *files, *more)
 
     def _dhclient(self, *more: str) -> list[str]:
         files = {"-cf": "conf", "-lf": "leases", "-pf": "pid"}
