@@ -38,7 +38,11 @@ async def station(
         pair = f"link add name {port} netns {lab.wire} type veth peer name {STATION_LINK} address {mac}"
         batches([(None, [f"{pair} netns {namespace}"])])
         batches([(lab.wire, [f"link set {port} master {LAN} up"])])
-        own = [f"address add {address} dev {STATION_LINK}" for address in addresses]
+        # nodad: without it the kernel makes an address usable in a queue behind others' work, switched off or not.
+        own = [
+            f"address add {address} dev {STATION_LINK}{' nodad' if ':' in str(address) else ''}"
+            for address in addresses
+        ]
         batches([(namespace, ["link set lo up", f"link set {STATION_LINK} up", *own])])
         yield namespace
         batches([(lab.wire, [f"link del {port}"])])  # at once: with its namespace it would go some time later

@@ -80,11 +80,14 @@ async def passed_whole(watch: Watch, read: Callable[[Iterable[Frame]], list[Mess
     """
     with trio.move_on_after(_UNDER_WAY_S * deadline_factor()):
         while True:
-            if _ways(read(watch.host.frames), outgoing=False) == _ways(read(watch.wire.frames), outgoing=True):
+            # Of one moment: a client renews every few seconds, and the next answer may come while these are read.
+            at_wire, at_host = list(watch.wire.frames), list(watch.host.frames)
+            messages, came = read(at_wire), read(at_host)
+            if _ways(came, outgoing=False) == _ways(messages, outgoing=True):
                 break
             await trio.sleep(_POLL_S)
-    messages = read(watch.wire.frames)
-    assert _ways(read(watch.host.frames), outgoing=False) == _ways(messages, outgoing=True)
+    here, there = _ways(came, outgoing=False), _ways(messages, outgoing=True)
+    assert here == there, f"what came to the host: {here}\nwhat the wire sent: {there}"
     asked = [message for message in messages if not message.outgoing]
     assert {message.mac_source for message in asked} == {NIC_MAC}
     assert len({message.payload for message in asked}) == len(asked)
