@@ -34,6 +34,7 @@ from tests.system.advertising import (
     router_address,
     vpp_route,
 )
+from tests.system.neighbouring import set_sysctls
 from tests.system.rounds import before_and_after, eventually, nothing_comes
 from tests.system.wire import has
 
@@ -110,6 +111,8 @@ async def two_routers(stage: Stage, digit: str) -> None:
     await stage.on_host("ip", "-6", "route", "del", "default", "via", first.link_local, "metric", "100")
     addresses = [f"{second.link_local}/64", "fd00::253/64", f"{behind_second}/128"]
     async with station(stage.lab, f"r{digit}", second.mac, addresses) as namespace:
+        # Else it says that it is no router as soon as it is asked (RFC 4861, 7.2.5): 5 s later its default is gone.
+        set_sysctls(namespace, ipv6__conf__all__forwarding="1")
         assert await ping(namespace, HOST6.ip, count=3) >= 1  # it solicits the host with its address on the LAN
         for router in (first, second):
             send_frame(stage.lab.wire, LAN, router.advertisement())
