@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 
 from hostlink.lab.limits import LIMITS, is_registered, limited
+from hostlink.lab.real_vpp import find_vpp
 from tools.live.main import find_vpps
+from tools.live.release import release_of
 from tools.live.report import as_json, as_text, read_report
 from tools.live.results import NOT_RUN, OTHER, Column, Result, is_fault, placed, read_results, scenario
-from tools.live.runs import NO_VPP, Run, plan, release_of
+from tools.live.runs import NO_VPP, Run, plan
 from tools.live.snapshot import snapshot
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -163,6 +165,15 @@ def fake_vpp(folder: Path, text: str) -> str:
     path.write_text(f"#!/bin/sh\necho '{text}'\n")
     path.chmod(0o755)
     return str(path)
+
+
+@pytest.mark.skipif(find_vpp() is None, reason="no VPP found: neither $HOSTLINK_VPP nor vpp on PATH")
+def test_a_vpp_without_the_version_option_is_started_and_asked(tmp_path):
+    """VPP 25.10 is one."""
+    older = tmp_path / "vpp"
+    older.write_text(f'#!/bin/sh\n[ "$1" != --version ] || exit 1\nexec {find_vpp()} "$@"\n')
+    older.chmod(0o755)
+    assert release_of(str(older)) == release_of(str(find_vpp()))
 
 
 def test_which_vpps_there_are_and_what_is_wrong_with_them(tmp_path, monkeypatch):

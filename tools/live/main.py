@@ -13,9 +13,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from tools.live.release import release_of
 from tools.live.report import FOLDER, read_report, write_report
 from tools.live.results import Results, is_fault
-from tools.live.runs import plan, release_of, run
+from tools.live.runs import plan, run
 from tools.live.snapshot import snapshot
 
 _NO_VPP = "no VPP here: set $HOSTLINK_VPP to one, or have `vpp` on PATH"

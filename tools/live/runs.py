@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -54,13 +53,6 @@ def plan(vpps: Mapping[str, str], only: str | None, *, has_vhost: bool) -> list[
 
 def _both(only: str | None, select: str) -> str:
     return f"({only}) and ({select})" if only else select
-
-
-def release_of(vpp: str) -> str | None:
-    """The release that a VPP says it is, `26.06-release`; None when it does not run. As `show version` has it."""
-    done = subprocess.run([vpp, "--version"], capture_output=True, text=True, check=False)
-    found = re.search(r"\bvpp v(\S+)", done.stdout)
-    return found[1] if done.returncode == 0 and found else None
 
 
 def run(one: Run, tree: Path) -> tuple[Results, int]:
