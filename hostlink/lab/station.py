@@ -38,7 +38,8 @@ async def station(
         pair = f"link add name {port} netns {lab.wire} type veth peer name {STATION_LINK} address {mac}"
         batches([(None, [f"{pair} netns {namespace}"])])
         batches([(lab.wire, [f"link set {port} master {LAN} up"])])
-        # nodad: without it the kernel makes an address usable in a queue behind others' work, switched off or not.
+        # nodad: even with detection off the kernel makes an address usable later, in a queue behind others' work, and
+        # until then the station speaks with its link-local address, from which nobody learns its other addresses' MAC.
         own = [
             f"address add {address} dev {STATION_LINK}{' nodad' if ':' in str(address) else ''}"
             for address in addresses
