@@ -49,7 +49,7 @@ def find_vpps(named: str) -> tuple[dict[str, str], list[str]]:
         if program is None:
             missing.append(f"{name} is no program" if named else _NO_VPP)
         elif release is None:
-            missing.append(f"{program} --version does not say which VPP it is")
+            missing.append(f"{program} does not say which VPP it is, neither by --version nor when it is started")
         elif release in found.values():
             missing.append(f"{program} is a second VPP {release}")
         else:

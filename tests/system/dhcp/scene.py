@@ -82,12 +82,12 @@ async def passed_whole(watch: Watch, read: Callable[[Iterable[Frame]], list[Mess
         while True:
             # Of one moment: a client renews every few seconds, and the next answer may come while these are read.
             at_wire, at_host = list(watch.wire.frames), list(watch.host.frames)
-            messages, came = read(at_wire), read(at_host)
-            if _ways(came, outgoing=False) == _ways(messages, outgoing=True):
+            messages = read(at_wire)
+            came, went = _ways(read(at_host), outgoing=False), _ways(messages, outgoing=True)
+            if came == went:
                 break
             await trio.sleep(_POLL_S)
-    here, there = _ways(came, outgoing=False), _ways(messages, outgoing=True)
-    assert here == there, f"what came to the host: {here}\nwhat the wire sent: {there}"
+    assert came == went, f"what came to the host: {came}\nwhat the wire sent: {went}"
     asked = [message for message in messages if not message.outgoing]
     assert {message.mac_source for message in asked} == {NIC_MAC}
     assert len({message.payload for message in asked}) == len(asked)
