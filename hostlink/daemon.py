@@ -167,7 +167,7 @@ def _runner(node: Node, number: int, notices: Notices) -> Runner:
 
 
 async def _watch_host(runners: list[Runner], *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-    async with open_watcher(groups=WITH_TC) as watcher:
+    async with open_watcher(groups=WITH_TC, routes=True) as watcher:
         task_status.started()
         async for changed in watcher:
             for runner in runners:

@@ -9,6 +9,10 @@ Writers are ordered by `generation`: a write must follow the one that its Takeov
 that the daemon, a guard and `hostlink release` cannot act on each other's old news (with the lock of hostlink/lock.py
 there is one writer at a time anyway). `capture` never changes while the file exists.
 
+Beside it lies a file of edits: routes that changed since, a line for each writing of them, so that the change of one
+route among 100,000 costs as little as the change itself. Each line has the generation that it follows and a checksum;
+lines of another generation are old news, and one that was torn by a death never happened.
+
 All functions block, for as long as two fsyncs take. Call them by `trio.to_thread.run_sync`, or directly where the
 daemon must not go on before the disk has it and nothing else needs the loop.
 """
@@ -20,11 +24,13 @@ import hashlib
 import json
 import os
 import stat
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from hostlink.core.model import Capture, HostView, Problem, Route
+from hostlink.core.route_book import RouteEdit, edited
 from hostlink.encode import DecodeError, decode, encode
 
 FORMAT = "hostlink-journal"
@@ -121,9 +127,24 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
 
+    @property
+    def edits_path(self) -> Path:
+        """The file of edits."""
+        return self.path.with_suffix(".edits")
+
     def read(self) -> Takeover | None:
-        """The takeover that is on disk, or None where there is none. Raises JournalError."""
-        raw = self._read_raw()
+        """The takeover that is on disk, edits and all, or None where there is none. Raises JournalError."""
+        takeover = self._read_whole()
+        if takeover is None:
+            return None
+        edits = self._read_edits(takeover.generation)
+        if not edits:
+            return takeover
+        routes = edited(takeover.last_good.routes, edits)
+        return replace(takeover, last_good=replace(takeover.last_good, routes=routes))
+
+    def _read_whole(self) -> Takeover | None:
+        raw = self._read_raw(self.path)
         return None if raw is None else self._takeover(raw)
 
     def write(self, takeover: Takeover) -> Takeover:
@@ -131,20 +152,45 @@ class Journal:
 
         Refused (OVERTAKEN) when the file is not of the generation that `takeover` carries; 0 means: there is none.
         """
-        self._refuse_overtaken(takeover, self.read())
+        self._refuse_overtaken(takeover, self._read_whole())
         after = replace(takeover, generation=takeover.generation + 1)
         try:
             _prepare_folder(self.path)
+            if takeover.generation == 0:
+                self.edits_path.unlink(missing_ok=True)  # of an earlier takeover, whose numbers come again
             _replace_durably(self.path, _to_bytes(after))
+            self.edits_path.unlink(missing_ok=True)
         except OSError as error:
             what = f"cannot be written: {error.strerror or error}"
             raise JournalError(self.path, JournalFault.UNWRITABLE, what) from error
         return after
 
+    def append(self, takeover: Takeover, edits: Sequence[RouteEdit]) -> None:
+        """Makes edits of `last_good.routes` durable, beside the file of the takeover's generation.
+
+        Raises JournalError; then nobody knows which edits are there, and the whole must be written.
+        """
+        body = {"generation": takeover.generation, "edits": encode(tuple(edits))}
+        line = json.dumps({"sha256": _digest(body), "body": body}, ensure_ascii=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            descriptor = os.open(self.edits_path, flags, 0o600)
+            with open(descriptor, "ab") as file:
+                is_new = file.tell() == 0
+                file.write(f"\n{line}\n".encode("ascii"))  # the first ends what a death may have torn
+                file.flush()
+                os.fdatasync(descriptor)
+            if is_new:
+                _sync_folder(self.path.parent)
+        except OSError as error:
+            what = f"cannot be written: {error.strerror or error}"
+            raise JournalError(self.edits_path, JournalFault.UNWRITABLE, what) from error
+
     def discard(self) -> None:
         """Removes the file, durably; none there is no error. Only after a give-back that was read back."""
         try:
             self.path.unlink(missing_ok=True)
+            self.edits_path.unlink(missing_ok=True)
             _temporary(self.path).unlink(missing_ok=True)  # of a writer that was killed (F45)
             if self.path.parent.is_dir():
                 _sync_folder(self.path.parent)
@@ -160,27 +206,31 @@ class Journal:
         if there is not None and there.capture != takeover.capture:
             raise JournalError(self.path, JournalFault.OVERTAKEN, "holds another capture than the one being written")
 
-    def _read_raw(self) -> bytes | None:
+    def _read_edits(self, generation: int) -> list[RouteEdit]:
+        lines = (self._read_raw(self.edits_path) or b"").split(b"\n")
+        return [edit for line in lines if line for edit in _edits(line, generation)]
+
+    def _read_raw(self, path: Path) -> bytes | None:
         try:
-            descriptor = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise JournalError(self.path, JournalFault.UNREADABLE, f"cannot be opened: {error.strerror}") from error
+            raise JournalError(path, JournalFault.UNREADABLE, f"cannot be opened: {error.strerror}") from error
         with open(descriptor, "rb") as file:
-            self._refuse_foreign(os.fstat(descriptor))
+            self._refuse_foreign(path, os.fstat(descriptor))
             try:
                 return file.read(_SIZE_LIMIT_BYTES + 1)
             except OSError as error:
-                raise JournalError(self.path, JournalFault.UNREADABLE, f"cannot be read: {error.strerror}") from error
+                raise JournalError(path, JournalFault.UNREADABLE, f"cannot be read: {error.strerror}") from error
 
-    def _refuse_foreign(self, status: os.stat_result) -> None:
+    def _refuse_foreign(self, path: Path, status: os.stat_result) -> None:
         if not stat.S_ISREG(status.st_mode):
-            raise JournalError(self.path, JournalFault.FOREIGN, "is no regular file")
+            raise JournalError(path, JournalFault.FOREIGN, "is no regular file")
         if status.st_uid != os.geteuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-            raise JournalError(self.path, JournalFault.FOREIGN, "may be written by others than hostlink's user")
+            raise JournalError(path, JournalFault.FOREIGN, "may be written by others than hostlink's user")
         if status.st_size > _SIZE_LIMIT_BYTES:
-            raise JournalError(self.path, JournalFault.FOREIGN, f"has {status.st_size} bytes, more than any journal")
+            raise JournalError(path, JournalFault.FOREIGN, f"has {status.st_size} bytes, more than any journal")
 
     def _takeover(self, raw: bytes) -> Takeover:
         envelope = self._envelope(raw)
@@ -228,6 +278,18 @@ def _to_bytes(takeover: Takeover) -> bytes:
     body = encode(takeover)
     envelope = {"format": FORMAT, "version": VERSION, "sha256": _digest(body), "body": body}
     return json.dumps(envelope, indent=1, ensure_ascii=True).encode("ascii") + b"\n"
+
+
+def _edits(line: bytes, generation: int) -> tuple[RouteEdit, ...]:
+    """Of one line. None of another generation's, and none of a line that is not whole: nobody was told that it was."""
+    try:
+        envelope = json.loads(line)
+        body = envelope["body"]
+        if envelope["sha256"] != _digest(body) or body["generation"] != generation:
+            return ()
+        return decode(tuple[RouteEdit, ...], body["edits"])
+    except (ValueError, RecursionError, LookupError, TypeError):
+        return ()
 
 
 def _digest(body: object) -> str:

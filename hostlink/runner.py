@@ -22,6 +22,8 @@ from hostlink.core.model import Problem
 from hostlink.core.table import Step, Trigger
 from hostlink.journal import JournalError
 from hostlink.kernel.errors import KernelError, ReadUnsteady
+from hostlink.kernel.routes import read_change
+from hostlink.kernel.uapi import NLM_F_REPLACE
 from hostlink.kernel.watcher import Changed
 from hostlink.notices import Moved, Notices, ProblemsChanged
 from hostlink.problems import problem
@@ -32,6 +34,7 @@ from hostlink.steps.handover import hand_over
 from hostlink.steps.inspect import inspect
 from hostlink.steps.mirror import mirror
 from hostlink.steps.punt import punt
+from hostlink.steps.view import save_edits
 from hostlink.vpp.errors import VppError, VppGone, VppTimeout
 
 HISTORY = 1000
@@ -102,9 +105,12 @@ class Runner:
         """Until the machine is finished, which only a stop brings about."""
         async with trio.open_nursery() as nursery:
             await self._carry_out(self.machine.start(), nursery)
+            nursery.start_soon(save_edits, self.uplink)
             while not self.machine.finished:
                 event, ticket = await self._receive.receive()
                 self._waiting_kinds.discard(type(event))
+                if not isinstance(event, events.HostChanged | events.Result):
+                    self.uplink.inbox.look_at_everything()
                 todo = self.machine.handle(event)
                 ticket.decide(todo)
                 await self._carry_out(todo, nursery)
@@ -127,16 +133,31 @@ class Runner:
 
     def host_changed(self, changed: Changed) -> None:
         """A netlink notification: passed on when it may concern this uplink."""
-        ours = (self.uplink.link_index, self.uplink.pair_index)
-        if changed.link_index is None or ours[0] is None or changed.link_index in ours:
-            what = "notifications were lost" if changed.kind == "overflow" else changed.kind
-            self.post(events.HostChanged(what))
+        if not self._concerns(changed):
+            return
+        if changed.route is not None:
+            self.uplink.inbox.route(changed.route)
+        else:
+            self.uplink.inbox.look_at_everything()
+        self.post(events.HostChanged("notifications were lost" if changed.kind == "overflow" else changed.kind))
+
+    def _concerns(self, changed: Changed) -> bool:
+        uplink, index = self.uplink, changed.link_index
+        if index is None or uplink.link_index is None or index in (uplink.link_index, uplink.pair_index):
+            return True
+        # One by another link that has replaced ours: the kernel says nothing else of ours then (F30).
+        route = changed.route
+        if route is None or route.gone or not route.flags & NLM_F_REPLACE:
+            return False
+        change = read_change(route)
+        return change is not None and (uplink.book is None or uplink.book.holds(change.route))
 
     def vpp_changed(self, sw_if_index: int) -> None:
         """An interface event of VPP: passed on when it is about one of this uplink's ports."""
         ports = self.uplink.ports
         for port in (ports.uplink, ports.host):
             if port is not None and port.sw_if_index == sw_if_index:
+                self.uplink.inbox.look_at_everything()
                 self.post(events.VppChanged(f"interface event for {port.name}"))
 
     async def request(self, event: events.ReleaseRequested | events.ResumeRequested) -> str | None:

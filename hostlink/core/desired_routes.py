@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 
 from hostlink.core.model import (
@@ -42,33 +43,109 @@ IP6_DEFAULT_METRIC = 1024
 LARGEST_PREFERENCE = 255
 LARGEST_WEIGHT = 255
 
+RouteKey = tuple[int, Prefix, int, int]
+
+
+Answer = tuple[VppRoute | None, tuple[Problem, ...]]
+"""What VPP should have for one prefix, and what of it VPP cannot have."""
+
 
 def vpp_routes(
     view: HostView, interfaces: Collection[IPInterface], uplink_sw: int, cluster: Collection[Route]
 ) -> tuple[frozenset[VppRoute], tuple[Problem, ...]]:
     """The routes of VPP's table 0 for `interfaces` (as VPP has them) on the uplink, and what could not be expressed."""
-    vpps_own = frozenset(_brought_along(interfaces))
+    translator = translator_for(view, interfaces, uplink_sw, cluster)
+    by_prefix: dict[tuple[int, Prefix], list[Route]] = {}
+    for route in view.routes:
+        by_prefix.setdefault((route.table, route.prefix), []).append(route)
+    found: set[VppRoute] = set()
     problems: list[Problem] = []
-    by_prefix: dict[Prefix, list[Route]] = {}
-
-    def tell(route: Route, lack: str) -> None:
-        problems.append(Problem(NOT_EXPRESSIBLE, f"{view.link.name}: {route_text(route)}: {lack}"))
-
-    for route in _mirrored(view, vpps_own, cluster):
-        lack = _lack(route, view.link.index, vpps_own)
-        if lack:
-            tell(route, lack)
-            continue
-        if len(route.next_hops) > 1 and not all(hop.link_index == view.link.index for hop in route.next_hops):
-            tell(route, "its next hops by other interfaces are left out")
-        by_prefix.setdefault(route.prefix, []).append(route)
-    found = set()
-    for prefix, routes in by_prefix.items():
-        routes.sort(key=metric)
-        for route in routes[LARGEST_PREFERENCE + 1 :]:
-            tell(route, "VPP has 256 preferences for a prefix, and this is one more")
-        found.add(VppRoute(0, prefix, _paths(routes[: LARGEST_PREFERENCE + 1], view.link.index, uplink_sw)))
+    for routes in by_prefix.values():
+        wanted, lacks = translator.of_prefix(routes)
+        if wanted is not None:
+            found.add(wanted)
+        problems += lacks
     return frozenset(found), tuple(problems)
+
+
+def translator_for(
+    view: HostView, interfaces: Collection[IPInterface], uplink_sw: int, cluster: Collection[Route]
+) -> Translator:
+    """The translator for the routes of that view."""
+    vpps_own = frozenset(_brought_along(interfaces))
+    return Translator(
+        link_name=view.link.name,
+        link_index=view.link.index,
+        uplink_sw=uplink_sw,
+        vpps_own=vpps_own,
+        on_link=vpps_own | {address.interface.network for address in view.addresses if address.peer is None},
+        ours=frozenset(map(route_key, cluster)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Translator:
+    """Says what VPP should have for the host's routes, one prefix after another: it does not look at other prefixes."""
+
+    link_name: str
+    link_index: int
+    uplink_sw: int
+    vpps_own: frozenset[Prefix]
+    """The prefixes that VPP has entries of its own for because of the uplink's addresses."""
+    on_link: frozenset[Prefix]
+    """Those, and the networks of the host's addresses."""
+    ours: frozenset[RouteKey]
+    """Routes that hostlink itself added to the host."""
+
+    def of_prefix(self, routes: Collection[Route]) -> Answer:
+        """For all routes of one prefix in one table of the host."""
+        taken: list[Route] = []
+        problems: list[Problem] = []
+        for route in filter(self._mirrored, routes):
+            lack = self._lack(route)
+            if lack is None:
+                taken.append(route)
+                if len(route.next_hops) > 1 and not all(hop.link_index == self.link_index for hop in route.next_hops):
+                    lack = "its next hops by other interfaces are left out"
+            if lack is not None:
+                problems.append(self._problem(route, lack))
+        if len(taken) > 1:
+            taken.sort(key=metric)
+            for route in taken[LARGEST_PREFERENCE + 1 :]:
+                problems.append(self._problem(route, "VPP has 256 preferences for a prefix, and this is one more"))
+            del taken[LARGEST_PREFERENCE + 1 :]
+        if not taken:
+            return None, tuple(problems)
+        return VppRoute(0, taken[0].prefix, _paths(taken, self.link_index, self.uplink_sw)), tuple(problems)
+
+    def place(self, key: tuple[int, Prefix]) -> tuple[int, Prefix] | None:
+        """Where VPP has the routes of one prefix of one of the host's tables: (VPP's table, prefix)."""
+        return (0, key[1]) if key[0] == RT_TABLE_MAIN else None
+
+    def _problem(self, route: Route, lack: str) -> Problem:
+        return Problem(NOT_EXPRESSIBLE, f"{self.link_name}: {route_text(route)}: {lack}")
+
+    def _mirrored(self, route: Route) -> bool:
+        """Whether VPP should have it, or an operator should hear of it."""
+        if route.type in KERNELS_OWN_TYPES or route.table == RT_TABLE_LOCAL or _unrouted(route.prefix):
+            return False
+        if route.prefix in self.on_link and route.type == RTN_UNICAST and not _by_gateway(route):
+            return False
+        return not self.ours or route_key(route) not in self.ours
+
+    def _lack(self, route: Route) -> str | None:
+        """What VPP has no word for, or None."""
+        if route.table != RT_TABLE_MAIN:
+            return f"table {route.table} is not mirrored, only table main"
+        if route.source_prefix is not None and route.source_prefix.prefixlen:
+            return f"VPP's routes do not look at the source ({route.source_prefix})"
+        if route.tos:
+            return f"VPP's routes do not look at the TOS ({route.tos:#04x})"
+        if route.prefix in self.vpps_own:
+            return "in VPP the uplink's own address has that prefix, and wins"
+        if route.type == RTN_UNICAST:
+            return _no_way(route, self.link_index)
+        return None if route.type in SPECIAL_PATHS else f"routes of type {route.type} do not exist in VPP"
 
 
 def metric(route: Route) -> int:
@@ -76,7 +153,7 @@ def metric(route: Route) -> int:
     return IP6_DEFAULT_METRIC if route.family is Family.IPV6 and route.metric == 0 else route.metric
 
 
-def route_key(route: Route) -> tuple[int, Prefix, int, int]:
+def route_key(route: Route) -> RouteKey:
     """What tells two routes of the host apart, next hops aside: table, prefix, metric, TOS."""
     return route.table, route.prefix, metric(route), route.tos
 
@@ -94,34 +171,6 @@ def route_text(route: Route) -> str:
 
 
 # ------------------------------------------------------------------------------------------------------ which, and why
-
-
-def _mirrored(view: HostView, vpps_own: frozenset[Prefix], cluster: Collection[Route]) -> Iterator[Route]:
-    """The routes that VPP should have, or that an operator should hear of."""
-    ours = {route_key(route) for route in cluster}
-    on_link = vpps_own | {address.interface.network for address in view.addresses if address.peer is None}
-    for route in view.routes:
-        if route.type in KERNELS_OWN_TYPES or route.table == RT_TABLE_LOCAL or _unrouted(route.prefix):
-            continue
-        if route.prefix in on_link and route.type == RTN_UNICAST and not _by_gateway(route):
-            continue
-        if not ours or route_key(route) not in ours:
-            yield route
-
-
-def _lack(route: Route, link_index: int, vpps_own: frozenset[Prefix]) -> str | None:
-    """What VPP has no word for, or None."""
-    if route.table != RT_TABLE_MAIN:
-        return f"table {route.table} is not mirrored, only table main"
-    if route.source_prefix is not None and route.source_prefix.prefixlen:
-        return f"VPP's routes do not look at the source ({route.source_prefix})"
-    if route.tos:
-        return f"VPP's routes do not look at the TOS ({route.tos:#04x})"
-    if route.prefix in vpps_own:
-        return "in VPP the uplink's own address has that prefix, and wins"
-    if route.type == RTN_UNICAST:
-        return _no_way(route, link_index)
-    return None if route.type in SPECIAL_PATHS else f"routes of type {route.type} do not exist in VPP"
 
 
 def _no_way(route: Route, link_index: int) -> str | None:

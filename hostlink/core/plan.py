@@ -183,7 +183,7 @@ def _routes(desired: frozenset[VppRoute], actual: frozenset[VppRoute]) -> Iterat
     if not new:
         return
     there = {(route.table_id, route.prefix): route for route in actual}
-    for route in sorted(new, key=_route_order):
+    for route in sorted(new, key=route_order):
         if not _same(route, there.get((route.table_id, route.prefix))):
             yield AddVppRoute(route)
 
@@ -194,7 +194,7 @@ def _routes_gone(desired: frozenset[VppRoute], actual: frozenset[VppRoute]) -> I
     if not old:
         return
     wanted = {(route.table_id, route.prefix) for route in desired}
-    for route in sorted(old, key=_route_order, reverse=True):
+    for route in sorted(old, key=route_order, reverse=True):
         if (route.table_id, route.prefix) not in wanted:
             yield DeleteVppRoute(route)
 
@@ -204,7 +204,8 @@ def _same(one: VppRoute, other: VppRoute | None) -> bool:
     return other is not None and sorted(one.paths, key=path_order) == sorted(other.paths, key=path_order)
 
 
-def _route_order(route: VppRoute) -> tuple[bool, int, int, int, int]:
+def route_order(route: VppRoute) -> tuple[bool, int, int, int, int]:
+    """Sort key for adding: attached routes before those by a gateway. The other way round for deleting."""
     by_gateway = any(path.next_hop is not None for path in route.paths)
     prefix = route.prefix
     return by_gateway, route.table_id, prefix.version, int(prefix.network_address), prefix.prefixlen

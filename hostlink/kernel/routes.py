@@ -17,10 +17,12 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from typing import Any
 
 from hostlink.core.model import IPAddress, NextHop, Prefix, Route
+from hostlink.core.route_book import RouteChange
 from hostlink.kernel import uapi
 from hostlink.kernel.attributes import walk
 from hostlink.kernel.parse import decode
 from hostlink.kernel.sockets import Message
+from hostlink.kernel.watcher import RouteMessage
 
 _RTMSG = struct.Struct("=8BI")
 """struct rtmsg: family, dst_len, src_len, tos, table, protocol, scope, type, flags (linux/rtnetlink.h)."""
@@ -45,6 +47,14 @@ def read_routes(messages: Iterable[Message]) -> tuple[Route, ...]:
             if message.type == uapi.RTM_NEWROUTE and not _u32(message.body, 8)[0] & uapi.RTM_F_CLONED:
                 found.append(by_hand(message.body, cache) or by_pyroute2(message.body))
     return tuple(found)
+
+
+def read_change(message: RouteMessage) -> RouteChange | None:
+    """One notification; None for a cache entry, which is no route."""
+    if _u32(message.body, 8)[0] & uapi.RTM_F_CLONED:
+        return None
+    route = by_hand(message.body, {}) or by_pyroute2(message.body)
+    return RouteChange(route, message.gone, bool(message.flags & uapi.NLM_F_REPLACE))
 
 
 @contextmanager

@@ -7,6 +7,10 @@ overflow (ENOBUFS) is itself a notification, "look at everything again", and nev
 What has queued up is read in one go and each thing said once: a routing daemon that loads 100,000 routes wakes the
 reader a few hundred times and not 100,000 times.
 
+A route is small and its message says all of it, so a watcher may be asked to hand on each route message as it came, in
+its order (`routes`): whoever holds all routes already can follow them one by one, where a new snapshot of 100,000 takes
+seconds. What is said of it in silence, and what is lost, comes as any other notification.
+
 One thing is not handed on: that an address's lifetimes were refreshed and nothing else (F15). Each router advertisement
 says so of each address that it made, many times a second where they flood (measured, Linux 6.18: of an advertisement
 that repeats another that is the only message). A lifetime is read with the next snapshot.
@@ -18,8 +22,10 @@ import errno
 import os
 import struct
 import sys
+from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from itertools import chain
 from typing import Literal, NamedTuple
 
 import trio
@@ -51,11 +57,22 @@ _MOST = 20_000
 """More than fit in the receive buffer: who finds that many waiting reads slower than they come."""
 
 
+class RouteMessage(NamedTuple):
+    """An RTM_NEWROUTE or RTM_DELROUTE as it came: one state of one route (linux/rtnetlink.h)."""
+
+    gone: bool
+    flags: int
+    """NLM_F_REPLACE, NLM_F_APPEND …: how the route came to be."""
+    body: bytes
+
+
 class Changed(NamedTuple):
     """Something changed; `link_index` is the ifindex concerned, None if it is not known or there is none."""
 
     kind: Kind
     link_index: int | None = None
+    route: RouteMessage | None = None
+    """For a watcher that was opened with `routes`: what was said."""
 
 
 _KIND_OF: dict[int, Kind] = {
@@ -72,6 +89,9 @@ _KIND_OF: dict[int, Kind] = {
     uapi.RTM_DELQDISC: "tc",
     uapi.RTM_DELTFILTER: "tc",
 }
+
+
+_ROUTES = (uapi.RTM_NEWROUTE, uapi.RTM_DELROUTE)
 
 
 class _Refreshes:
@@ -111,9 +131,10 @@ def _without_lifetimes(kind: int, value: bytes) -> bytes:
 class Watcher:
     """A subscribed socket; `async for changed in watcher` never ends. Made by `open_watcher`."""
 
-    def __init__(self, sock: trio.socket.SocketType) -> None:
+    def __init__(self, sock: trio.socket.SocketType, *, routes: bool = False) -> None:
         self._sock = sock
-        self._pending: list[Changed] = []
+        self._routes = routes
+        self._pending: deque[Changed] = deque()
         self._refreshes = _Refreshes()
 
     def __aiter__(self) -> Watcher:
@@ -121,12 +142,13 @@ class Watcher:
 
     async def __anext__(self) -> Changed:
         while not self._pending:
-            self._pending = _distinct(await self._receive(), self._queued())
-        return self._pending.pop(0)
+            self._pending.extend(_distinct(await self._receive(), self._queued()))
+        return self._pending.popleft()
 
     def pending(self) -> list[Changed]:
         """All that is there now, without waiting; it is taken out. Said as an overflow if it does not end."""
-        found, self._pending = self._pending, []
+        found = list(self._pending)
+        self._pending.clear()
         for _ in range(_MOST // _AT_ONCE):
             more = self._queued()
             if not more:
@@ -142,19 +164,24 @@ class Watcher:
 
     def _queued(self) -> list[Changed]:
         """What up to _AT_ONCE datagrams say that wait already (trio's sockets do not block beneath)."""
-        found: dict[Changed, None] = {}
+        found: list[Changed] = []
         for _ in range(_AT_ONCE):
             try:
-                found.update(dict.fromkeys(self._read(os.read(self._sock.fileno(), RECEIVE_BYTES))))
+                found += self._read(os.read(self._sock.fileno(), RECEIVE_BYTES))
             except BlockingIOError:
                 break
             except OSError as error:
-                found.update(dict.fromkeys(_overflow(error)))
-        return list(found)
+                found += _overflow(error)
+        return _distinct(found)
 
     def _read(self, datagram: bytes) -> list[Changed]:
         told = [m for m in split(datagram) if m.type in _KIND_OF and not self._refreshes.only_refreshed(m)]
-        return [Changed(_KIND_OF[m.type], _link_index(m)) for m in told]
+        return [Changed(_KIND_OF[m.type], _link_index(m), self._route(m)) for m in told]
+
+    def _route(self, message: Message) -> RouteMessage | None:
+        if not self._routes or message.type not in _ROUTES:
+            return None
+        return RouteMessage(message.type == uapi.RTM_DELROUTE, message.flags, message.body)
 
 
 def _overflow(error: OSError) -> list[Changed]:
@@ -164,7 +191,15 @@ def _overflow(error: OSError) -> list[Changed]:
 
 
 def _distinct(*lists: list[Changed]) -> list[Changed]:
-    return list(dict.fromkeys(changed for each in lists for changed in each))
+    """Each said once, but route messages as often as they came: added, deleted and added again is added."""
+    said: set[Changed] = set()
+    found = []
+    for changed in chain(*lists):
+        if changed.route is not None or changed not in said:
+            found.append(changed)
+            if changed.route is None:
+                said.add(changed)
+    return found
 
 
 def _link_index(message: Message) -> int | None:
@@ -187,7 +222,11 @@ async def open_watcher(
     groups: Iterable[int] = ALL_BUT_NEIGHBOURS,
     *,
     receive_buffer_bytes: int = 4 << 20,
+    routes: bool = False,
 ) -> AsyncIterator[Watcher]:
-    """A watcher in that namespace; subscribed when the block begins, so nothing after that goes unsaid."""
+    """A watcher in that namespace; subscribed when the block begins, so nothing after that goes unsaid.
+
+    routes: hand on each route message too, which makes many of what would else be said once.
+    """
     with open_socket(namespace, groups, receive_buffer_bytes) as sock:
-        yield Watcher(sock)
+        yield Watcher(sock, routes=routes)

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import trio
 
 from hostlink.config import Config, UplinkConfig
-from hostlink.core.model import HostView, Link, Problem, VppShared
+from hostlink.core.model import HostView, Link, Prefix, Problem, VppShared
+from hostlink.core.route_book import Key, RouteBook, RouteEdit, flat
 from hostlink.journal import Journal, JournalError, Takeover, journal_for
 from hostlink.kernel.errors import KernelError
 from hostlink.kernel.netlink import Netlink
 from hostlink.kernel.seam import NO_FAULTS, Faults
 from hostlink.kernel.tap import Keeper
 from hostlink.problems import problem
+from hostlink.steps.inbox import Inbox
 from hostlink.vpp.dataplane import Dataplane
 from hostlink.vpp.errors import VppError, VppGone
 from hostlink.vpp.tags import Ports
@@ -137,6 +139,24 @@ class Uplink:
     mirrored: dict[str, int] = field(default_factory=dict)
     mirrored_view: HostView | None = None
     """The host's view that is true in VPP."""
+    inbox: Inbox = field(default_factory=Inbox)
+    """What the kernel has said since the last look."""
+    book: RouteBook | None = None
+    """The routes of both sides, by which single changes are followed. None: everything must be looked at."""
+    only_routes: bool = False
+    """Mirroring had only routes to bring over: nothing that Punting sets or proves has changed."""
+    unread: set[tuple[int, Prefix]] = field(default_factory=set)
+    """(VPP table, prefix) that were followed and not yet read back."""
+    edits: dict[Key, RouteEdit] = field(default_factory=dict)
+    """Followed changes that are not in the journal yet."""
+    edited: trio.Event = field(default_factory=trio.Event)
+    """Set while there are `edits`."""
+    saving: trio.Lock = field(default_factory=trio.Lock)
+    """Held while edits are written to the journal."""
+    unsaved: bool = False
+    """Edits could not be written: the journal is behind until it is written whole."""
+    _followed: RouteBook | None = None
+    """Has newer routes than `takeover` in memory."""
     told: dict[str, tuple[Problem, ...]] = field(default_factory=dict)
     """What an operator should know of the takeover, by subject; each is said anew by whoever looks at it."""
 
@@ -167,13 +187,31 @@ class Uplink:
         self.takeover, self.mirrored_view, self.ports = None, None, Ports()
         self.mirrored.clear()
         self.told.clear()
+        self._forget_edits()
+        self.book, self.inbox = None, Inbox()
 
     def taken(self) -> Takeover:
         """The takeover in the journal. Asked for only by steps that come after Capturing."""
         if self.takeover is None:
             raise RuntimeError(f"{self.name}: a step of a takeover without a journal")
+        if self._followed is not None:
+            routes = tuple(flat(self._followed.host_routes()))
+            last_good = replace(self.takeover.last_good, routes=routes)
+            self.takeover, self._followed = replace(self.takeover, last_good=last_good), None
         return self.takeover
 
     def remember(self, takeover: Takeover) -> None:
         """Write the journal; only then is it so. Raises JournalError."""
         self.takeover = self.journal.write(takeover)
+        self._forget_edits()
+
+    def note_edits(self, book: RouteBook, keys: Iterable[Key]) -> None:
+        """These prefixes were followed: to be journalled in a moment, by whoever waits for `edited`."""
+        self.edits |= {key: book.edit(key) for key in keys}
+        if self.edits:
+            self._followed = book
+            self.edited.set()
+
+    def _forget_edits(self) -> None:
+        self.edits, self.edited, self.unsaved, self._followed = {}, trio.Event(), False, None
+        self.unread.clear()

@@ -55,8 +55,9 @@ async def give_back(uplink: Uplink, step: int) -> GivenBack:
     link = await _bring_home(uplink, takeover)
     if takeover.boot_id == boot_id():
         residue += await _refill(uplink.node.host, takeover, link)
-    uplink.journal.discard()
-    uplink.forget()
+    async with uplink.saving:
+        uplink.journal.discard()
+        uplink.forget()
     uplink.link_index = link.index
     return GivenBack(step, tuple(residue))
 

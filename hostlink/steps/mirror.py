@@ -10,24 +10,29 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from hostlink.core.advertised import superseded
 from hostlink.core.cluster import cluster_gaps, desired_cluster, plan_cluster
 from hostlink.core.describe import describe
 from hostlink.core.desired import vpp_desired
+from hostlink.core.desired_routes import translator_for
 from hostlink.core.events import Mirrored
-from hostlink.core.model import Family, HostView, Problem, VppUplink, family_of
+from hostlink.core.model import Family, HostView, Problem, Route, VppUplink, family_of
 from hostlink.core.operations import DeleteHostRoute, VppOperation
 from hostlink.core.plan import plan_uplink
 from hostlink.core.plan_host import plan_host
+from hostlink.core.route_book import RouteBook
 from hostlink.journal import Phase
 from hostlink.kernel.apply import HostFailure, apply_host
 from hostlink.kernel.tap import adopt_tap
 from hostlink.problems import problem
 from hostlink.steps.bypass import ensure_bypass
 from hostlink.steps.context import Uplink, fail
+from hostlink.steps.follow import follow
 from hostlink.steps.mtu import grow, shrink
-from hostlink.steps.view import host_view, is_lost_source
+from hostlink.steps.offload import in_thread
+from hostlink.steps.view import host_view, is_lost_source, without
 
 ROUNDS = 6
 """The kernel finishes some things a moment later (an address made by an up); more rounds than these is a fight."""
@@ -35,6 +40,11 @@ ROUNDS = 6
 
 async def mirror(uplink: Uplink, step: int) -> Mirrored:
     """Bring the difference to nothing. Raises StepError, KernelError, VppError, JournalError."""
+    followed = await follow(uplink, step)
+    if followed is not None:
+        return followed
+    uplink.book, uplink.only_routes = None, False
+    uplink.inbox.begin_look()
     uplink.ports = await uplink.node.dataplane().find(uplink.name)
     if uplink.taken().host_link == "tap" and uplink.keeper is None:
         # Adopted from an earlier life: without a queue of ours the tap would lose its carrier with VPP.
@@ -129,6 +139,8 @@ async def _vpp(uplink: Uplink, view: HostView) -> list[str]:
         if not plan:
             await shrink(uplink, view.link.mtu_bytes)
             uplink.mirrored = _counts(desired)
+            owned, told = uplink.taken().owned, uplink.told["routes"]
+            uplink.book = await in_thread(len(view.routes), _book, view, desired, owned, told)
             return done
         await dataplane.apply(plan)
         done += [describe(operation) for operation in plan]
@@ -142,14 +154,25 @@ async def difference(uplink: Uplink, view: HostView) -> tuple[tuple[VppOperation
     if ports.uplink is None or ports.host is None:
         lost = "the NIC" if ports.uplink is None else "the interface towards the host"
         raise fail("HL-411", f"{uplink.name}: VPP has no interface with hostlink's tag any more for {lost}")
-    desired, problems = vpp_desired(
+    actual = await uplink.node.dataplane().read_uplink(ports.uplink, ports.host)
+    wish = partial(
+        vpp_desired,
         view,
         uplink_sw=ports.uplink.sw_if_index,
         host_sw=ports.host.sw_if_index,
         cluster=frozenset(uplink.taken().owned),
     )
-    actual = await uplink.node.dataplane().read_uplink(ports.uplink, ports.host)
-    return plan_uplink(desired, actual), desired, problems
+    desired, problems = await in_thread(len(view.routes), wish)
+    plan = await in_thread(len(desired.routes) + len(actual.routes), plan_uplink, desired, actual)
+    return plan, desired, problems
+
+
+def _book(view: HostView, desired: VppUplink, owned: tuple[Route, ...], told: tuple[Problem, ...]) -> RouteBook:
+    """By which single changes are followed from here on."""
+    translator = translator_for(view, desired.uplink.addresses, desired.uplink.sw_if_index, owned)
+    own = without(view.routes, owned)
+    prefixes = {route.prefix for route in owned}
+    return RouteBook(own, desired.routes, translator, prefixes, told)
 
 
 def _counts(desired: VppUplink) -> dict[str, int]:

@@ -14,7 +14,12 @@ from hostlink.steps.view import host_view, is_lost_source, keep_last_good
 
 
 async def punt(uplink: Uplink, step: int) -> PathProved:
-    """Set what the node shares, then prove the path. Raises StepError, VppError, KernelError, JournalError."""
+    """Set what the node shares, then prove the path; neither where only routes have changed.
+
+    Raises StepError, VppError, KernelError, JournalError.
+    """
+    if uplink.only_routes:
+        return PathProved(step)
     # The view that is true in VPP; what the host has changed since is another round's.
     view = uplink.mirrored_view or await host_view(uplink)
     if not is_lost_source(uplink, view):

@@ -14,6 +14,8 @@ import trio
 from hostlink.core.desired_routes import route_key
 from hostlink.core.lifetimes import lifetimes, refreshed
 from hostlink.core.model import HostView, Route
+from hostlink.core.route_book import by_key
+from hostlink.journal import JournalError
 from hostlink.kernel.errors import ReadUnsteady
 from hostlink.kernel.snapshot import read_view
 from hostlink.steps.context import Uplink, fail
@@ -56,7 +58,8 @@ def keep_last_good(uplink: Uplink, view: HostView, *, proved: bool = False, newe
     routes = without(view.routes, takeover.owned)
     view = replace(view, routes=routes, driver=nic.driver, pci_address=nic.pci_address)
     lasts_otherwise = lifetimes(view) != lifetimes(nic) if newest else refreshed(view, nic)
-    if phase is not takeover.phase or lasts_otherwise or _lasting(view) != _lasting(nic):
+    differs = phase is not takeover.phase or lasts_otherwise or _lasting(view) != _lasting(nic)
+    if differs or uplink.unsaved or by_key(view.routes) != by_key(nic.routes):
         uplink.remember(replace(takeover, last_good=view, phase=phase))
 
 
@@ -76,4 +79,29 @@ def _lasting(view: HostView) -> HostView:
         )
         for address in view.addresses
     )
-    return replace(view, addresses=addresses, link=replace(view.link, carrier=False))
+    return replace(view, addresses=addresses, link=replace(view.link, carrier=False), routes=())
+
+
+async def save_edits(uplink: Uplink) -> None:
+    """Write what was followed to the journal, a moment after it was. Runs for as long as the daemon does.
+
+    Beside the steps, so that no change waits for a disk. What a death in this moment loses of the journal is a route
+    edit or two: the next start reads the host itself.
+    """
+    while True:
+        await uplink.edited.wait()
+        uplink.edited = trio.Event()
+        async with uplink.saving:
+            await _save(uplink)
+
+
+async def _save(uplink: Uplink) -> None:
+    edits, uplink.edits = tuple(uplink.edits.values()), {}
+    if not edits or uplink.takeover is None:
+        return
+    try:
+        await trio.to_thread.run_sync(uplink.journal.append, uplink.takeover, edits)
+        uplink.told.pop("journal", None)
+    except JournalError as error:
+        uplink.unsaved = True
+        uplink.told["journal"] = (error.problem,)

@@ -65,6 +65,8 @@ CONTRACT: Mapping[str, str] = MappingProxyType(
         "ip_reassembly_set_reply": "e8d4e804",
         "ip_route_add_del_v2": "521ef330",
         "ip_route_add_del_v2_reply": "1992deab",
+        "ip_route_lookup_v2": "710d6471",
+        "ip_route_lookup_v2_reply": "84cc9e03",
         "ip_route_v2_details": "b09aa6c0",
         "ip_route_v2_dump": "d16f72e6",
         "ip_table_add_del_v2": "14e5081f",

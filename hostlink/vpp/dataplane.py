@@ -8,16 +8,26 @@ operation finds it done.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
 from hostlink.core import operations as op
-from hostlink.core.model import Family, IPAddress, LocalReassembly, Reassembly, VppInterface, VppShared, VppUplink
+from hostlink.core.model import (
+    Family,
+    IPAddress,
+    LocalReassembly,
+    Prefix,
+    Reassembly,
+    VppInterface,
+    VppRoute,
+    VppShared,
+    VppUplink,
+)
 from hostlink.vpp import read
 from hostlink.vpp.errors import VppRefused
 from hostlink.vpp.messages import messages_for
-from hostlink.vpp.routes import apply_routes, own_source
+from hostlink.vpp.routes import apply_routes, own_source, read_routes, routes_at
 from hostlink.vpp.session import Session, raise_first
 from hostlink.vpp.tags import Ports, find_ports, is_host_tag
 
@@ -59,6 +69,17 @@ class Dataplane:
     async def read_uplink(self, uplink: VppInterface, host: VppInterface) -> VppUplink:
         """Everything set for one uplink."""
         return await read.read_uplink(self.session, self.source_id, uplink, host)
+
+    async def routes_at(self, places: Sequence[tuple[int, Prefix]]) -> dict[tuple[int, Prefix], VppRoute]:
+        """hostlink's routes at these (table, prefix), where it has one."""
+        return await routes_at(self.session, self.source_id, places)
+
+    async def routes_of(self, tables: Iterable[tuple[int, int]]) -> list[VppRoute]:
+        """hostlink's routes of these tables: (table, IP version)."""
+        found: list[VppRoute] = []
+        for table_id, version in sorted(tables):
+            found += await read_routes(self.session, self.source_id, table_id, Family(version))
+        return found
 
     async def read_shared(self) -> VppShared:
         """What the node shares."""

@@ -126,9 +126,13 @@ class RouteReader:
         return VppRoute(table_id, prefix, paths)
 
     def _read_paths(self, details: bytes) -> tuple[VppPath, ...]:
-        """A path of a kind that hostlink never makes is left out, so that the route differs from any that it wants."""
-        known = [path for path in self._codec.unpack(DETAILS, details).route.paths if int(path.type) in _PATH_TYPES]
-        return tuple(sorted(map(_path, known), key=path_order))
+        return read_paths(self._codec.unpack(DETAILS, details).route.paths)
+
+
+def read_paths(paths: Iterable[Any]) -> tuple[VppPath, ...]:
+    """A path of a kind that hostlink never makes is left out, so that the route differs from any that it wants."""
+    known = [path for path in paths if int(path.type) in _PATH_TYPES]
+    return tuple(sorted(map(_path, known), key=path_order))
 
 
 def _path(path: Any) -> VppPath:

@@ -16,6 +16,7 @@ from hostlink.lab.standin.retvals import (
     IP6_NOT_ENABLED,
     NO_MATCHING_INTERFACE,
     NO_PATHS_IN_ROUTE,
+    NO_SUCH_ENTRY,
     NO_SUCH_FIB,
     UNSPECIFIED,
     Refused,
@@ -143,6 +144,18 @@ def ip_route_v2_dump(vpp: Vpp, request: Values) -> Reply:
     wanted = request["src"]
     entries = (e for e in table.entries() if not wanted or vpp.state.fib.best(table, e)[0] == wanted)
     return [_route(vpp, table, entry, with_source=True) for entry in entries]
+
+
+@handles("ip_route_lookup_v2")
+def ip_route_lookup_v2(vpp: Vpp, request: Values) -> Reply:
+    address, length = packed_prefix(request["prefix"])
+    table = _table(vpp, 4 if len(address) == 4 else 6, request["table_id"])
+    if not request["exact"]:
+        return _route(vpp, table, table.lookup(address), with_source=True)
+    entry = table.exact(address, length)
+    if entry is None:
+        raise Refused(NO_SUCH_ENTRY)
+    return _route(vpp, table, entry, with_source=True)
 
 
 # --------------------------------------------------------------------------------------------------- tables and sources

@@ -135,6 +135,8 @@ dump ip_address_dump 2d033de4 interface_index:sw_if_index bool:is_ipv6
 reply ip_address_details ee29b797 interface_index:sw_if_index address_with_prefix:prefix
 call ip_route_add_del_v2 521ef330 bool:is_add=true bool:is_multipath ip_route_v2:route
 reply ip_route_add_del_v2_reply 1992deab i32:retval u32:stats_index
+call ip_route_lookup_v2 710d6471 u32:table_id u8:exact prefix:prefix
+reply ip_route_lookup_v2_reply 84cc9e03 i32:retval ip_route_v2:route
 dump ip_route_v2_dump d16f72e6 u8:src ip_table:table
 reply ip_route_v2_details b09aa6c0 ip_route_v2:route
 call ip_route_add_del b8ecfe0d bool:is_add=true bool:is_multipath ip_route:route

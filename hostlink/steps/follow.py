@@ -1,0 +1,117 @@
+"""Following routes: what the kernel said of single routes goes to VPP without anything else being read.
+
+A whole look costs as much as there are routes; this costs as much as has changed. It is done only after a whole look
+has ended well, and only with messages that tell all (core/route_book.py); in any other case, and whenever VPP does not
+show what it should, everything is looked at instead.
+
+The first change goes out at once. While a routing daemon pours in more, they are gathered for a moment, so that they go
+to VPP together, and are read back when it pauses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TypeVar
+
+import trio
+
+from hostlink.core.describe import describe
+from hostlink.core.events import Mirrored
+from hostlink.core.model import Prefix
+from hostlink.core.operations import AddVppRoute, DeleteVppRoute, VppOperation
+from hostlink.core.plan import route_order
+from hostlink.core.route_book import Key, RouteBook
+from hostlink.kernel.routes import read_change
+from hostlink.kernel.watcher import RouteMessage
+from hostlink.steps.context import Uplink
+from hostlink.vpp.errors import VppRefused
+
+BURST = 16
+"""Messages at once: more are somebody's table, and not somebody's change."""
+GATHER_S = 0.005
+SLICE = 500
+"""Messages or prefixes handled in one go before other tasks get their turn: some 10 ms."""
+LOOKED_UP = 1000
+"""Places read back one by one; of more the whole table is read."""
+DESCRIBED = 20
+
+_Place = tuple[int, Prefix]
+T = TypeVar("T")
+
+
+async def follow(uplink: Uplink, step: int) -> Mirrored | None:
+    """Bring over what the inbox has. None: everything must be looked at. Raises VppError."""
+    book, inbox = uplink.book, uplink.inbox
+    if book is None or inbox.everything:
+        return None
+    messages = inbox.take()
+    if len(messages) > BURST:
+        await trio.sleep(GATHER_S)
+        messages += inbox.take()
+    uplink.book = None  # until all that follows has ended well
+    if not await _fold(book, messages) or inbox.everything:
+        inbox.look_at_everything()
+        return None
+    keys = book.touched()
+    done = await _carry_over(uplink, book, keys)
+    if done is None:
+        inbox.look_at_everything()
+        return None
+    uplink.book, uplink.only_routes = book, True
+    uplink.told["routes"] = book.problems
+    uplink.mirrored |= {"routes_ipv4": book.counts[4], "routes_ipv6": book.counts[6]}
+    uplink.note_edits(book, keys)
+    return Mirrored(step, tuple(done))
+
+
+async def _fold(book: RouteBook, messages: list[RouteMessage]) -> bool:
+    for at, message in enumerate(messages):
+        if at % SLICE == SLICE - 1:
+            await trio.lowlevel.checkpoint()
+        change = read_change(message)
+        if change is not None and not book.fold(change):
+            return False
+    return True
+
+
+async def _carry_over(uplink: Uplink, book: RouteBook, keys: list[Key]) -> list[str] | None:
+    """Change VPP as the book has changed, and read it back. Returns what was done; None: VPP differs, or refuses."""
+    add, delete = [], []
+    for part in _slices(keys):
+        new, gone = book.settle(part)
+        add += new
+        delete += gone
+        await trio.lowlevel.checkpoint()
+    add.sort(key=route_order)
+    delete.sort(key=route_order, reverse=True)
+    operations: list[VppOperation] = [*map(AddVppRoute, add), *map(DeleteVppRoute, delete)]
+    try:
+        await uplink.node.dataplane().apply(operations)
+    except VppRefused:
+        return None
+    uplink.unread.update((route.table_id, route.prefix) for route in (*add, *delete))
+    if len(uplink.inbox) <= BURST:
+        places, uplink.unread = list(uplink.unread), set()
+        if not await _as_wanted(uplink, book, places):
+            return None
+    done = [describe(operation) for operation in operations[:DESCRIBED]]
+    more = len(operations) - len(done)
+    return [*done, f"{more} more routes"] if more else done
+
+
+async def _as_wanted(uplink: Uplink, book: RouteBook, places: list[_Place]) -> bool:
+    dataplane = uplink.node.dataplane()
+    if len(places) <= LOOKED_UP:
+        there = await dataplane.routes_at(places)
+    else:
+        tables = {(table_id, prefix.version) for table_id, prefix in places}
+        there = {(route.table_id, route.prefix): route for route in await dataplane.routes_of(tables)}
+    for part in _slices(places):
+        if any(there.get(place) != book.wanted(place) for place in part):
+            return False
+        await trio.lowlevel.checkpoint()
+    return True
+
+
+def _slices(items: list[T]) -> Iterator[list[T]]:
+    return (items[start : start + SLICE] for start in range(0, len(items), SLICE))

@@ -1,0 +1,48 @@
+"""What the kernel has said of one uplink since it was looked at last: route messages, or that all must be looked at.
+
+Route messages are few or many; more than the inbox holds are not worth keeping, because reading everything is cheaper
+by then. So a storm fills no memory.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hostlink.kernel.watcher import RouteMessage
+
+MOST = 200_000
+"""Messages: some 60 MB. A routing daemon's full table comes faster than it is carried over."""
+
+
+@dataclass(slots=True)
+class Inbox:
+    everything: bool = True
+    """More was said than route messages tell, or nothing is known yet."""
+    _messages: list[RouteMessage] = field(default_factory=list)
+
+    def route(self, message: RouteMessage) -> None:
+        """A route message to be followed, unless everything is looked at anyway."""
+        if self.everything:
+            return
+        if len(self._messages) >= MOST:
+            self.look_at_everything()
+            return
+        self._messages.append(message)
+
+    def look_at_everything(self) -> None:
+        """What is known is out of date in a way that no route message tells."""
+        self.everything = True
+        self._messages.clear()
+
+    def begin_look(self) -> None:
+        """Everything is being read now: what was said before is in it. What is said from here on is kept."""
+        self.everything = False
+        self._messages.clear()
+
+    def take(self) -> list[RouteMessage]:
+        """All messages, in their order; none are left."""
+        taken, self._messages = self._messages, []
+        return taken
+
+    def __len__(self) -> int:
+        return len(self._messages)
