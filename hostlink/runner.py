@@ -127,10 +127,18 @@ class Runner:
 
     def host_changed(self, changed: Changed) -> None:
         """A netlink notification: passed on when it may concern this uplink."""
+        if changed.kind == "down" and changed.link_index == self.uplink.host_link_index:
+            self.uplink.unfilled |= self.uplink.takeover is not None and self.uplink.takeover.last_good.link.up
         ours = (self.uplink.link_index, self.uplink.pair_index)
         if changed.link_index is None or ours[0] is None or changed.link_index in ours:
             what = "notifications were lost" if changed.kind == "overflow" else changed.kind
             self.post(events.HostChanged(what))
+
+    def parked_changed(self, changed: Changed) -> None:
+        """A notification from VPP's namespace: passed on when it may be about what this uplink has there."""
+        parked = self.uplink.parked_indexes
+        if parked and (changed.link_index is None or changed.link_index in parked):
+            self.post(events.HostChanged(f"{changed.kind} in VPP's namespace"))
 
     def vpp_changed(self, sw_if_index: int) -> None:
         """An interface event of VPP: passed on when it is about one of this uplink's ports."""

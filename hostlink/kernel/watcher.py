@@ -28,7 +28,7 @@ from hostlink.kernel import uapi
 from hostlink.kernel.attributes import walk
 from hostlink.kernel.sockets import RECEIVE_BYTES, Message, open_socket, split
 
-Kind = Literal["link", "address", "route", "rule", "neighbour", "tc", "overflow"]
+Kind = Literal["link", "down", "address", "route", "rule", "neighbour", "tc", "overflow"]
 
 ALL_BUT_NEIGHBOURS = (
     uapi.RTNLGRP_LINK,
@@ -154,7 +154,12 @@ class Watcher:
 
     def _read(self, datagram: bytes) -> list[Changed]:
         told = [m for m in split(datagram) if m.type in _KIND_OF and not self._refreshes.only_refreshed(m)]
-        return [Changed(_KIND_OF[m.type], _link_index(m)) for m in told]
+        return [Changed("down" if _is_down(m) else _KIND_OF[m.type], _link_index(m)) for m in told]
+
+
+def _is_down(message: Message) -> bool:
+    """A link that is down at that moment (struct ifinfomsg: flags at 8): up again, it still lacks what that took."""
+    return message.type == uapi.RTM_NEWLINK and not struct.unpack_from("=I", message.body, 8)[0] & uapi.IFF_UP
 
 
 def _overflow(error: OSError) -> list[Changed]:

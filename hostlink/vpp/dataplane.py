@@ -13,7 +13,16 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from hostlink.core import operations as op
-from hostlink.core.model import Family, IPAddress, LocalReassembly, Reassembly, VppInterface, VppShared, VppUplink
+from hostlink.core.model import (
+    Family,
+    IPAddress,
+    LocalReassembly,
+    Reassembly,
+    VppInterface,
+    VppPort,
+    VppShared,
+    VppUplink,
+)
 from hostlink.vpp import read
 from hostlink.vpp.errors import VppRefused
 from hostlink.vpp.messages import messages_for
@@ -59,6 +68,10 @@ class Dataplane:
     async def read_uplink(self, uplink: VppInterface, host: VppInterface) -> VppUplink:
         """Everything set for one uplink."""
         return await read.read_uplink(self.session, self.source_id, uplink, host)
+
+    async def port(self, interface: VppInterface) -> VppPort:
+        """What is set on one interface."""
+        return await read.read_port(self.session, interface)
 
     async def read_shared(self) -> VppShared:
         """What the node shares."""
