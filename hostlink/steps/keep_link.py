@@ -75,10 +75,10 @@ async def _attached(uplink: Uplink) -> list[str]:
     if uplink.ports.host is not None:
         return []
     uplink.node.contributions.pop(uplink.name, None)
-    if before is not None:
-        await drop_redirects(uplink, before.sw_if_index)
     await attach_host_link(uplink)
     uplink.ports = await uplink.node.dataplane().find(uplink.name)
+    if before is not None and uplink.ports.host is not None:
+        await drop_redirects(uplink, before.sw_if_index, uplink.ports.host.sw_if_index)
     return [f"VPP: attached to {uplink.name}"]
 
 

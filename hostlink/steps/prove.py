@@ -6,16 +6,18 @@ the default route moves): then a probe that fails is told, and nothing is torn d
 
 from __future__ import annotations
 
+import errno
 from ipaddress import IPv6Address
 
 import trio
 
 from hostlink.core.model import HostView, IPAddress, Probe, Problem
 from hostlink.journal import Phase
+from hostlink.kernel.errors import KernelRefused
 from hostlink.kernel.probe import echo
 from hostlink.problems import problem
 from hostlink.steps.capture import gateways
-from hostlink.steps.context import Uplink, fail
+from hostlink.steps.context import Uplink, fail, one_failure
 
 PROBE_WITHIN_S = 12.0
 """Switches in front of a NIC that moved may forget and learn again; a router answers its first ARP within a second."""
@@ -29,7 +31,14 @@ async def prove(uplink: Uplink, view: HostView) -> tuple[Problem, ...]:
     proved = uplink.taken().phase is Phase.PROVED
     there = gateways(view)
     probes = [probe for probe in uplink.taken().capture.probes if not proved or probe.address in there]
-    silent = await _silent(uplink, probes, 2 * _TRY_S if proved else PROBE_WITHIN_S)
+    try:
+        with one_failure():
+            silent = await _silent(uplink, probes, 2 * _TRY_S if proved else PROBE_WITHIN_S)
+    except KernelRefused as refusal:
+        if refusal.errno != errno.ENODEV:
+            raise
+        # Deleted or renamed in the middle of it: what told us so brings us back to Mirroring, which puts it right.
+        return (problem("HL-412", f"{uplink.name}: its path could not be looked at: {refusal}"),)
     names = ", ".join(f"{probe.address} ({probe.kind})" for probe in silent)
     if silent and not proved:
         raise fail("HL-407", f"{uplink.name}: answered before the takeover and does not any more: {names}")
