@@ -14,16 +14,17 @@ import errno
 
 import trio
 
+from hostlink.core.host_addresses import link_local_of
 from hostlink.core.model import HostView, Link
-from hostlink.core.operations import AddAltname, AddHostNeighbour
+from hostlink.core.operations import AddAltname, AddHostNeighbour, DeleteHostAddress, HostOperation
 from hostlink.fights import TIMES, WITHIN_S
 from hostlink.kernel import link as kernel_link
 from hostlink.kernel.apply import apply_host
-from hostlink.kernel.errors import KernelRefused
+from hostlink.kernel.errors import KernelError, KernelRefused
 from hostlink.kernel.snapshot import find_link
 from hostlink.problems import problem
 from hostlink.steps.bypass import ensure_bypass
-from hostlink.steps.context import Uplink, fail
+from hostlink.steps.context import StepError, Uplink, fail
 from hostlink.steps.handover import attach_host_link, make_host_link
 from hostlink.steps.host_link import our_host_link
 from hostlink.steps.names import mark
@@ -31,6 +32,10 @@ from hostlink.steps.parking import carry_out
 from hostlink.steps.withdraw import drop_redirects, let_go_of_host
 
 MAC, NAME, DELETED, DOWN = "MAC", "name", "deleted", "set down"
+
+
+class CannotPutBack(StepError):
+    """The host link is gone and stays gone: trying again in this round is of no use."""
 
 
 async def keep_host_link(uplink: Uplink) -> list[str]:
@@ -54,7 +59,7 @@ async def _put_back(uplink: Uplink) -> list[str]:
         return []
     now = trio.current_time()
     if uplink.fights.paused(DELETED, now):
-        raise fail("HL-420", f"{uplink.name} was deleted {TIMES} times within {WITHIN_S:g} s")
+        raise CannotPutBack(problem("HL-420", f"{uplink.name} was deleted {TIMES} times within {WITHIN_S:g} s"))
     uplink.fights.move(DELETED, now)
     uplink.unfilled = True
     if uplink.keeper is not None:
@@ -63,7 +68,10 @@ async def _put_back(uplink: Uplink) -> list[str]:
     port = (await uplink.node.dataplane().find(uplink.name)).host
     if port is not None:
         await let_go_of_host(uplink, port)
-    await make_host_link(uplink)
+    try:
+        await make_host_link(uplink)
+    except KernelError as error:
+        raise CannotPutBack(problem("HL-401", f"{uplink.name} was deleted: {error}")) from error
     await ensure_bypass(uplink, uplink.taken().last_good.addresses)
     return [f"host: put {uplink.name} back, which somebody had deleted"]
 
@@ -141,6 +149,12 @@ async def keep_mac(uplink: Uplink, view: HostView) -> list[str]:
     uplink.fights.move(MAC, now)
     await kernel_link.set_mac(host, link.index, wanted)
     # The kernel forgets every neighbour of a link whose MAC changes, permanent ones too (neigh_changeaddr).
-    lost = [one for one in uplink.taken().last_good.neighbours if one not in view.neighbours]
-    await apply_host(host, [AddHostNeighbour(link.index, one) for one in lost])
+    last_good = uplink.taken().last_good
+    lost = dict.fromkeys((*last_good.neighbours, *view.neighbours))
+    # And where the link came up with it, it has a link-local address made of that MAC, which nobody asked for (F08).
+    known = {one.interface.ip for one in last_good.addresses}
+    made = [one for one in view.addresses if one.interface.ip == link_local_of(link.mac) not in known]
+    plan: list[HostOperation] = [AddHostNeighbour(link.index, one) for one in lost]
+    plan += [DeleteHostAddress(link.index, one) for one in made]
+    await apply_host(host, plan)
     return [f"host: set the MAC of {uplink.name} back to {wanted}: somebody had set {link.mac}"]

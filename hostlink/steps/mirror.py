@@ -31,7 +31,7 @@ from hostlink.problems import problem
 from hostlink.steps.bypass import ensure_bypass
 from hostlink.steps.context import StepError, Uplink, fail
 from hostlink.steps.host_link import our_host_link
-from hostlink.steps.keep_link import DELETED, DOWN, keep_host_link, keep_mac, mac_is_kept
+from hostlink.steps.keep_link import DELETED, DOWN, CannotPutBack, keep_host_link, keep_mac, mac_is_kept
 from hostlink.steps.mtu import grow, shrink
 from hostlink.steps.parked_nic import drop_carrier, look_at_nic, nic_is_parked, vpp_may_send
 from hostlink.steps.view import host_view, is_lost_source
@@ -46,10 +46,11 @@ async def mirror(uplink: Uplink, step: int) -> Mirrored:
     while True:
         try:
             return Mirrored(step, tuple(await _round(uplink)))
+        except CannotPutBack:
+            raise
         except (StepError, KernelError, VppRefused):
             # Deleted in the middle of it? Then that is why, and it is put back: as often as fights.py allows.
-            fought = uplink.fights.paused(DELETED, trio.current_time())
-            if fought or await our_host_link(uplink) is not None or not await nic_is_parked(uplink):
+            if await our_host_link(uplink) is not None or not await nic_is_parked(uplink):
                 raise
 
 
@@ -111,10 +112,12 @@ async def fill_host(uplink: Uplink) -> list[str]:
 
 async def _fill(uplink: Uplink, view: HostView) -> list[str]:
     takeover = uplink.taken()
+    # All but the MAC, which comes last of all (keep_link.py).
+    wanted = replace(takeover.last_good, link=replace(takeover.last_good.link, mac=view.link.mac))
     done: list[str] = []
     failures: Sequence[HostFailure] = ()
     for _ in range(ROUNDS):
-        plan = plan_host(takeover.last_good, view)
+        plan = plan_host(wanted, view)
         if not plan:
             break
         failures = await apply_host(uplink.node.host, plan)

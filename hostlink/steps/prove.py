@@ -27,13 +27,16 @@ _PAUSE_S = 0.1
 
 
 async def prove(uplink: Uplink, view: HostView) -> tuple[Problem, ...]:
-    """Ask all probes. Raises StepError when one fails that never passed in this takeover; else what is to be told."""
+    """Ask all probes, out of the link by its name in `view`.
+
+    Raises StepError when one fails that never passed in this takeover; else what is to be told.
+    """
     proved = uplink.taken().phase is Phase.PROVED
     there = gateways(view)
     probes = [probe for probe in uplink.taken().capture.probes if not proved or probe.address in there]
     try:
         with one_failure():
-            silent = await _silent(uplink, probes, 2 * _TRY_S if proved else PROBE_WITHIN_S)
+            silent = await _silent(uplink, view.link.name, probes, 2 * _TRY_S if proved else PROBE_WITHIN_S)
     except KernelRefused as refusal:
         if refusal.errno != errno.ENODEV:
             raise
@@ -45,12 +48,12 @@ async def prove(uplink: Uplink, view: HostView) -> tuple[Problem, ...]:
     return (problem("HL-412", f"{uplink.name}: does not answer at present: {names}"),) if silent else ()
 
 
-async def _silent(uplink: Uplink, probes: list[Probe], within_s: float) -> list[Probe]:
+async def _silent(uplink: Uplink, device: str, probes: list[Probe], within_s: float) -> list[Probe]:
     passed: set[Probe] = set()
 
     async def ask(probe: Probe) -> None:
         while True:
-            if await _passes(uplink, probe):
+            if await _passes(uplink, device, probe):
                 passed.add(probe)
                 return
             await trio.sleep(_PAUSE_S)
@@ -62,20 +65,20 @@ async def _silent(uplink: Uplink, probes: list[Probe], within_s: float) -> list[
     return [probe for probe in probes if probe not in passed]
 
 
-async def _passes(uplink: Uplink, probe: Probe) -> bool:
+async def _passes(uplink: Uplink, device: str, probe: Probe) -> bool:
     if probe.kind == "echo":
-        return await echo(probe.address, uplink.name, _TRY_S)
+        return await echo(probe.address, device, _TRY_S)
     # The host's own ARP is answered by VPP's proxy and proves nothing: VPP must have heard the router on the wire.
     port = uplink.ports.uplink
     if port is None:
         return False
     if await uplink.node.dataplane().neighbour_known(port.sw_if_index, probe.address):
         return True
-    await _make_vpp_ask(uplink, probe.address)
+    await _make_vpp_ask(device, probe.address)
     return False
 
 
-async def _make_vpp_ask(uplink: Uplink, gateway: IPAddress) -> None:
+async def _make_vpp_ask(device: str, gateway: IPAddress) -> None:
     """VPP asks by itself once, when it gets the route; lost in a switch that is still learning, it stays lost.
 
     A packet to the gateway makes it ask again, whether that answers or not. To a link-local one none can be sent (the
@@ -83,6 +86,6 @@ async def _make_vpp_ask(uplink: Uplink, gateway: IPAddress) -> None:
     with two hops, of which VPP takes one, so that it ends at the gateway.
     """
     if gateway.is_link_local:
-        await echo(NOBODY, uplink.name, _TRY_S, hops=2)
+        await echo(NOBODY, device, _TRY_S, hops=2)
     else:
-        await echo(gateway, uplink.name, _TRY_S)
+        await echo(gateway, device, _TRY_S)
