@@ -30,7 +30,7 @@ from hostlink.kernel.errors import KernelError
 from hostlink.kernel.netlink import open_netlink, open_watcher
 from hostlink.kernel.privilege import missing_capabilities
 from hostlink.kernel.seam import NO_FAULTS, Faults
-from hostlink.kernel.watcher import WITH_TC
+from hostlink.kernel.watcher import WITH_TC, Changed
 from hostlink.lock import LockedError, acquire_lock
 from hostlink.notices import Moved, Notice, Notices
 from hostlink.problems import explain
@@ -128,12 +128,16 @@ async def _serve(config: Config) -> int:
             for runner in runners:
                 runner.vpp_changed(sw_if_index)
 
+        def parked_changed(changed: Changed) -> None:
+            for runner in runners:
+                runner.parked_changed(changed)
+
         async with trio.open_nursery() as helpers:
             await helpers.start(_log, notices)
             await helpers.start(_stop_on_signal, tell)
             await helpers.start(_watch_host, runners)
             await helpers.start(serve_control, config.paths.control_socket, _handlers(node, runners, notices))
-            helpers.start_soon(keep_vpp, node, tell, interface_changed)
+            helpers.start_soon(keep_vpp, node, tell, interface_changed, parked_changed)
             async with trio.open_nursery() as machines:
                 for runner in runners:
                     machines.start_soon(runner.run)

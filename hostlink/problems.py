@@ -344,6 +344,33 @@ _MIRROR = (
         "larger packet would stop its transmit ring.",
         "set the host's interface to an MTU that the NIC can have",
     ),
+    Record(
+        "HL-320",
+        "somebody works against hostlink on the host's interface",
+        _WARNING,
+        "the host's interface must have the NIC's name and MAC. Something sets them otherwise each time that hostlink "
+        "has put them right, so hostlink has stopped for a minute. With another MAC the host is cut off meanwhile.",
+        "of a MAC: see udev's `MACAddressPolicy=` (systemd.link(5), /etc/systemd/network/*.link), NetworkManager's "
+        "`cloned-mac-address`, and networkd's `MACAddress=`; of a name: udev rules with `NAME=`. `udevadm monitor` and "
+        "`ip monitor link` show when it happens",
+    ),
+    Record(
+        "HL-321",
+        "the NIC has no carrier",
+        _WARNING,
+        "the NIC's cable or its peer is down. The host's interface shows no carrier either, as the NIC itself would, "
+        "and gets it back with the NIC.",
+        "see the cable and the switch's port; `ip -n NAMESPACE link show NAME` shows the NIC in VPP's namespace",
+        delay_s=1,
+    ),
+    Record(
+        "HL-322",
+        "the name of the host's interface is another's",
+        _WARNING,
+        "another interface has the NIC's name, or has it as an altname. hostlink has left it alone; the host's "
+        "interface works under the name that the detail says, and gets its own as soon as that is free.",
+        "remove or rename the other interface (`ip link show NAME` shows it)",
+    ),
 )
 
 _STEPS = (
@@ -442,6 +469,15 @@ _STEPS = (
         _WARNING,
         "what answered before the takeover, and after it, does not answer at present. Nothing is changed for that.",
         "see whether the gateway is up; compare with another host on the same network",
+    ),
+    Record(
+        "HL-420",
+        "somebody deletes the host's interface again and again",
+        _ERROR,
+        "the host's interface was deleted each time that hostlink had put it back, several times in a minute. The NIC "
+        "is given back, and hostlink does not try again by itself.",
+        "find out who deletes it (`ip monitor link`; a network manager that removes interfaces it did not make: "
+        "networkd's ManageForeign…, NetworkManager's device list), then `hostlink resume`",
     ),
 )
 

@@ -133,6 +133,8 @@ class Runner:
 
     def host_changed(self, changed: Changed) -> None:
         """A netlink notification: passed on when it may concern this uplink."""
+        if changed.kind == "down" and changed.link_index == self.uplink.host_link_index:
+            self.uplink.unfilled |= self.uplink.takeover is not None and self.uplink.takeover.last_good.link.up
         if not self._concerns(changed):
             return
         if changed.route is not None:
@@ -151,6 +153,13 @@ class Runner:
             return False
         change = read_change(route)
         return change is not None and (uplink.book is None or uplink.book.holds(change.route))
+
+    def parked_changed(self, changed: Changed) -> None:
+        """A notification from VPP's namespace: passed on when it may be about what this uplink has there."""
+        parked = self.uplink.parked_indexes
+        if parked and (changed.link_index is None or changed.link_index in parked):
+            self.uplink.inbox.look_at_everything()
+            self.post(events.HostChanged(f"{changed.kind} in VPP's namespace"))
 
     def vpp_changed(self, sw_if_index: int) -> None:
         """An interface event of VPP: passed on when it is about one of this uplink's ports."""

@@ -10,13 +10,17 @@ import os
 import socket
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import trio
 
 from hostlink.core.events import Event, VppFound, VppLost
 from hostlink.core.model import Problem
+from hostlink.kernel import uapi
+from hostlink.kernel.errors import NoSuchNamespace
 from hostlink.kernel.namespace import exists, same_namespace
+from hostlink.kernel.watcher import Changed, open_watcher
 from hostlink.problems import problem
 from hostlink.steps.context import Node, VppLife, one_failure
 from hostlink.vpp.contract import check_contract
@@ -34,8 +38,10 @@ Tell = Callable[[Event], None]
 """Hands an event to every machine."""
 
 
-async def keep_vpp(node: Node, tell: Tell, interface_changed: Callable[[int], None]) -> None:
-    """Run for as long as the daemon does."""
+async def keep_vpp(
+    node: Node, tell: Tell, interface_changed: Callable[[int], None], parked_changed: Callable[[Changed], None]
+) -> None:
+    """Run for as long as the daemon does. parked_changed: told of what changes in VPP's network namespace."""
     while True:
         try:
             async with open_session(os.fspath(node.config.vpp.api_socket), deadline_s=vpp_deadline_s(node)) as session:
@@ -43,7 +49,7 @@ async def keep_vpp(node: Node, tell: Tell, interface_changed: Callable[[int], No
                 node.vpp_known.set()
                 tell(VppFound())
                 with one_failure():  # a VPP that dies while it is pinged fails the ping too
-                    reason = await _until_lost(node, session, interface_changed)
+                    reason = await _until_lost(node, session, interface_changed, parked_changed)
         except VppError as error:
             reason = error
         was_usable, node.vpp = node.vpp.dataplane is not None, VppLife(last_error=str(reason))
@@ -94,7 +100,9 @@ def peer_pid(path: Path) -> int | None:
     return pid or None
 
 
-async def _until_lost(node: Node, session: Session, interface_changed: Callable[[int], None]) -> VppError:
+async def _until_lost(
+    node: Node, session: Session, interface_changed: Callable[[int], None], parked_changed: Callable[[Changed], None]
+) -> VppError:
     reason: VppError | None = None
 
     async def listen() -> None:
@@ -112,11 +120,27 @@ async def _until_lost(node: Node, session: Session, interface_changed: Callable[
         reason = await session.wait_closed()
         nursery.cancel_scope.cancel()
 
+    async def watch() -> None:
+        with suppress(NoSuchNamespace):  # an obstacle of this VPP, so nothing of ours is parked there
+            await _watch_parked(node, parked_changed)
+
     async with trio.open_nursery() as nursery:
-        for task in (listen, ping, wait):
+        for task in (listen, ping, wait, watch):
             nursery.start_soon(task)
     assert reason is not None
     return reason
+
+
+async def _watch_parked(node: Node, parked_changed: Callable[[Changed], None]) -> None:
+    """What is said of links and of tc there, for as long as this VPP lives.
+
+    Not longer: a socket keeps its namespace alive, and with it a NIC that nobody would find there (F33, F34). The next
+    VPP may live in a namespace made anew, which needs a socket of its own (F56).
+    """
+    async with open_watcher(node.config.vpp.namespace, (uapi.RTNLGRP_LINK, uapi.RTNLGRP_TC)) as watcher:
+        parked_changed(Changed("overflow"))  # what changed before it was there
+        async for changed in watcher:
+            parked_changed(changed)
 
 
 async def _until_silent(session: Session, factor: float) -> VppError:

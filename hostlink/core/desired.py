@@ -54,12 +54,12 @@ of more than 65,495 bytes of payload not at all on its way to the host (a length
 
 
 def vpp_desired(
-    view: HostView, *, uplink_sw: int, host_sw: int, cluster: Collection[Route] = ()
+    view: HostView, *, uplink_sw: int, host_sw: int, cluster: Collection[Route] = (), host_up: bool = True
 ) -> tuple[VppUplink, tuple[Problem, ...]]:
     """What VPP should have for one uplink, and what of the host's wish it cannot have.
 
     uplink_sw, host_sw: sw_if_index of the NIC and of the interface towards the host. cluster: the routes that hostlink
-    itself added to the host, which are never mirrored.
+    itself added to the host, which are never mirrored. host_up: whether VPP may send to the host.
     """
     interfaces = vpp_interfaces(view.addresses)
     uplink = VppPort(
@@ -74,6 +74,7 @@ def vpp_desired(
     host = replace(
         uplink,
         sw_if_index=host_sw,
+        up=host_up,
         link_local=None,
         addresses=frozenset(),
         unnumbered_to=uplink_sw,

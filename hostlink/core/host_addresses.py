@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from ipaddress import IPv6Address
 
 from hostlink.core.model import Address, Family, HostView, IPAddress, Prefix
 from hostlink.core.operations import AddHostAddress, ChangeHostAddress, DeleteHostAddress, HostOperation, SetSysctl
@@ -47,6 +48,12 @@ def _identity(address: Address) -> _Identity:
     if address.family is Family.IPV6:
         return 6, address.interface.ip, 0, None
     return 4, address.interface.ip, address.interface.network.prefixlen, address.peer
+
+
+def link_local_of(mac: str) -> IPv6Address:
+    """The address that the kernel gives by itself to a link of that MAC that comes up (RFC 4291, appendix A)."""
+    raw = bytes.fromhex(mac.replace(":", ""))
+    return IPv6Address(b"\xfe\x80" + bytes(6) + bytes([raw[0] ^ 2]) + raw[1:3] + b"\xff\xfe" + raw[3:])
 
 
 def usable(address: Address) -> bool:

@@ -12,7 +12,7 @@ import os
 import struct
 
 from hostlink.kernel import uapi
-from hostlink.kernel.attributes import attribute, mac, text, u32
+from hostlink.kernel.attributes import attribute, mac, text, u8, u32
 from hostlink.kernel.errors import KernelRefused
 from hostlink.kernel.namespace import open_file
 from hostlink.kernel.netlink import Netlink, Request
@@ -78,6 +78,15 @@ async def set_mac(nl: Netlink, index: int, mac_address: str) -> None:
 async def set_promiscuous(nl: Netlink, index: int, on: bool) -> None:
     operation = f"set interface {index} promiscuous {'on' if on else 'off'}"
     await _set(nl, set_request(index, operation=operation, promiscuous=on))
+
+
+async def set_carrier(nl: Netlink, index: int, on: bool) -> None:
+    """Whether a tap shows a carrier (drivers/net/tun.c, tun_net_change_carrier). Raises KernelRefused.
+
+    EOPNOTSUPP for a veth, whose carrier is that its other end is up; EPERM where nobody has a queue attached.
+    """
+    body = link_body(index, attributes=u8(uapi.IFLA_CARRIER, int(on)))
+    await _set(nl, Request(f"set the carrier of interface {index} {'on' if on else 'off'}", uapi.RTM_SETLINK, body))
 
 
 async def _set(nl: Netlink, request: Request) -> None:

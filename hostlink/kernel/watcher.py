@@ -34,7 +34,7 @@ from hostlink.kernel import uapi
 from hostlink.kernel.attributes import walk
 from hostlink.kernel.sockets import RECEIVE_BYTES, Message, open_socket, split
 
-Kind = Literal["link", "address", "route", "rule", "neighbour", "tc", "overflow"]
+Kind = Literal["link", "down", "address", "route", "rule", "neighbour", "tc", "overflow"]
 
 ALL_BUT_NEIGHBOURS = (
     uapi.RTNLGRP_LINK,
@@ -176,12 +176,17 @@ class Watcher:
 
     def _read(self, datagram: bytes) -> list[Changed]:
         told = [m for m in split(datagram) if m.type in _KIND_OF and not self._refreshes.only_refreshed(m)]
-        return [Changed(_KIND_OF[m.type], _link_index(m), self._route(m)) for m in told]
+        return [Changed("down" if _is_down(m) else _KIND_OF[m.type], _link_index(m), self._route(m)) for m in told]
 
     def _route(self, message: Message) -> RouteMessage | None:
         if not self._routes or message.type not in _ROUTES:
             return None
         return RouteMessage(message.type == uapi.RTM_DELROUTE, message.flags, message.body)
+
+
+def _is_down(message: Message) -> bool:
+    """A link that is down at that moment (struct ifinfomsg: flags at 8): up again, it still lacks what that took."""
+    return message.type == uapi.RTM_NEWLINK and not struct.unpack_from("=I", message.body, 8)[0] & uapi.IFF_UP
 
 
 def _overflow(error: OSError) -> list[Changed]:

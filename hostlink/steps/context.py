@@ -13,6 +13,7 @@ import trio
 from hostlink.config import Config, UplinkConfig
 from hostlink.core.model import HostView, Link, Prefix, Problem, VppShared
 from hostlink.core.route_book import Key, RouteBook, RouteEdit, flat
+from hostlink.fights import Fights
 from hostlink.journal import Journal, JournalError, Takeover, journal_for
 from hostlink.kernel.errors import KernelError
 from hostlink.kernel.netlink import Netlink
@@ -133,6 +134,16 @@ class Uplink:
     """The ifindex that notifications are about: the NIC's, then the host link's. None until it is known."""
     pair_index: int | None = None
     """The ifindex of the bypass pair's end on the host, while there is one."""
+    host_link_index: int | None = None
+    """The host link's ifindex, once it carries the host's own state."""
+    parked_indexes: frozenset[int] = frozenset()
+    """The ifindexes in VPP's namespace that notifications are about: the NIC, the veth's inner end, the bypass's."""
+    carrier: bool = True
+    """Whether the NIC has a carrier, when it was last looked at: the host link follows it."""
+    unfilled: bool = False
+    """The host link was put back, or seen down, and not filled since: it lacks what it had, up again or not."""
+    fights: Fights = field(default_factory=Fights)
+    """What was put right against somebody."""
     takeover: Takeover | None = None
     ports: Ports = field(default_factory=Ports)
     keeper: Keeper | None = None
@@ -185,6 +196,8 @@ class Uplink:
     def forget(self) -> None:
         """The takeover is over; nothing of it is remembered."""
         self.takeover, self.mirrored_view, self.ports = None, None, Ports()
+        self.host_link_index, self.parked_indexes = None, frozenset()
+        self.carrier, self.unfilled = True, False
         self.mirrored.clear()
         self.told.clear()
         self._forget_edits()

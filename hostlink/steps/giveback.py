@@ -23,13 +23,12 @@ from hostlink.journal import JournalError, Phase, Takeover
 from hostlink.kernel import link as kernel_link
 from hostlink.kernel.apply import HostFailure, apply_host
 from hostlink.kernel.errors import KernelError
-from hostlink.kernel.namespace import exists, identity
 from hostlink.kernel.netlink import Netlink, open_netlink
 from hostlink.kernel.snapshot import find_link, read_links, read_view
 from hostlink.problems import problem
 from hostlink.steps.bypass import remove_bypass
 from hostlink.steps.context import StepError, Uplink, boot_id, fail
-from hostlink.steps.names import mark, temporary_name
+from hostlink.steps.host_link import our_host_link, places
 from hostlink.steps.view import host_view, keep_last_good
 from hostlink.steps.withdraw import withdraw
 from hostlink.vpp.errors import VppError, VppGone
@@ -37,8 +36,6 @@ from hostlink.vpp.errors import VppError, VppGone
 VPP_PATIENCE_S = 5.0
 """A healthy VPP takes its part down in milliseconds; one that does not answer is left behind."""
 ROUNDS = 6
-HOST_LINK_KINDS = {"tap": "tun", "veth": "veth"}
-"""The kernel's kind of each host link (IFLA_INFO_KIND)."""
 
 
 async def give_back(uplink: Uplink, step: int) -> GivenBack:
@@ -64,7 +61,7 @@ async def give_back(uplink: Uplink, step: int) -> GivenBack:
 
 async def _keep_newest(uplink: Uplink) -> None:
     """What the host has on its link at this moment is what it had last, where the link was its own already."""
-    if uplink.taken().phase is Phase.CAPTURED or await _our_link(uplink) is None:
+    if uplink.taken().phase is Phase.CAPTURED or await our_host_link(uplink) is None:
         return
     with suppress(StepError, KernelError, JournalError):  # gone meanwhile, or a full disk: the last good one, then
         keep_last_good(uplink, await host_view(uplink), newest=True)
@@ -90,51 +87,15 @@ async def _remove_host_link(uplink: Uplink) -> None:
     if uplink.keeper is not None:
         uplink.keeper.close()
         uplink.keeper = None
-    link = await _our_link(uplink)
+    link = await our_host_link(uplink)
     if link is not None:
         await kernel_link.delete_link(uplink.node.host, link.index)  # of a veth, VPP's end goes with it
-
-
-async def _our_link(uplink: Uplink) -> Link | None:
-    """The host link: by its mark, or where somebody took that off by what it must look like. Never by a name alone."""
-    takeover = uplink.taken()
-    nic, names = takeover.capture.view.link, (uplink.name, temporary_name(takeover))
-    for link in await read_links(uplink.node.host):
-        if link.kind != HOST_LINK_KINDS[takeover.host_link]:
-            continue
-        alike = link.name in names and link.mac == nic.mac and link.index != nic.index
-        if mark(uplink.name) in link.altnames or (alike and await _could_be_ours(uplink, takeover)):
-            return link
-    return None
-
-
-async def _could_be_ours(uplink: Uplink, takeover: Takeover) -> bool:
-    """A veth without our mark may be the NIC itself, plugged in again (F34): ours has its other end with VPP."""
-    if takeover.inner_name is None:
-        return True
-    for place in _places(uplink, takeover):
-        async with open_netlink(place, faults=uplink.node.faults) as there:
-            if await find_link(there, name=takeover.inner_name) is not None:
-                return True
-    return False
-
-
-def _places(uplink: Uplink, takeover: Takeover) -> list[str]:
-    """Where the NIC may be parked: the named namespace, and the one that VPP is in, where that has lost its name.
-
-    `ip netns del` takes only the name: the namespace, with the NIC in it, lives as long as VPP does (F33).
-    """
-    pid = uplink.node.vpp.pid
-    candidates = [takeover.parking.namespace] + ([f"/proc/{pid}/ns/net"] if pid is not None else [])
-    found = {identity(place): place for place in reversed(candidates) if exists(place)}
-    found.pop(identity(None), None)  # a VPP in the host's own namespace: nothing of ours is parked there
-    return list(found.values())
 
 
 async def _bring_home(uplink: Uplink, takeover: Takeover) -> Link:
     """The NIC on the host, under its own name. Raises StepError when it is nowhere."""
     host, nic, parking = uplink.node.host, takeover.capture.view.link, takeover.parking
-    for place in _places(uplink, takeover):
+    for place in places(uplink, takeover):
         async with open_netlink(place, faults=host.faults) as there:
             link = await find_link(there, name=parking.name)
             if link is not None and link.mac == nic.mac:

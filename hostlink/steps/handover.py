@@ -27,20 +27,21 @@ from hostlink.vpp.tags import host_tag, uplink_tag
 async def hand_over(uplink: Uplink, step: int) -> HandedOver:
     """Give the NIC to VPP and show the host link in its place. Raises StepError, KernelError, VppError."""
     dataplane = uplink.node.dataplane()
-    await _make_host_link(uplink)
+    await make_host_link(uplink)
     await ensure_bypass(uplink, uplink.taken().last_good.addresses)
     if (await dataplane.find(uplink.name)).host is None:
-        await _attach_host_link(uplink)
+        await attach_host_link(uplink)
     await _park(uplink)
     await ensure_bypass(uplink, uplink.taken().last_good.addresses)
     if (await dataplane.find(uplink.name)).uplink is None:
         await _attach_nic(uplink)
-    await _show(uplink)
+    await show(uplink)
     uplink.ports = await dataplane.find(uplink.name)
     return HandedOver(step)
 
 
-async def _make_host_link(uplink: Uplink) -> None:
+async def make_host_link(uplink: Uplink) -> None:
+    """The host link under its temporary name, down and marked, unless there is one. Raises StepError, KernelError."""
     takeover, host = uplink.taken(), uplink.node.host
     nic, name = takeover.capture.view.link, temporary_name(takeover)
     if await find_link(host, name=mark(uplink.name)) is not None:
@@ -69,11 +70,14 @@ async def _make_host_link(uplink: Uplink) -> None:
     await carry_out(host, [silent, AddAltname(made.index, mark(uplink.name))], uplink.name)
 
 
-async def _attach_host_link(uplink: Uplink) -> None:
+async def attach_host_link(uplink: Uplink) -> None:
+    """VPP attaches to it, whatever it is called. It is left as it was: up or down. Raises StepError, VppError."""
     takeover, dataplane = uplink.taken(), uplink.node.dataplane()
-    nic = takeover.capture.view.link
+    nic, link = takeover.capture.view.link, await find_link(uplink.node.host, name=mark(uplink.name))
+    if link is None:
+        raise fail("HL-401", f"the host link of {uplink.name} is gone: somebody deletes interfaces here")
     end = HostEnd(
-        name=temporary_name(takeover) if takeover.inner_name is None else takeover.inner_name,
+        name=link.name if takeover.inner_name is None else takeover.inner_name,
         mac=nic.mac,
         mtu_bytes=nic.mtu_bytes,
         namespace=uplink.node.host_namespace,
@@ -83,7 +87,8 @@ async def _attach_host_link(uplink: Uplink) -> None:
     attach = attach_tap if takeover.host_link == "tap" else attach_veth
     sw_if_index = await attach(dataplane.session, end)
     await dataplane.apply([SetMtu(sw_if_index, nic.mtu_bytes)])
-    await _lower_host_link(uplink)
+    if not link.up:
+        await _lower_host_link(uplink)
 
 
 async def _lower_host_link(uplink: Uplink) -> None:
@@ -114,7 +119,8 @@ async def _attach_nic(uplink: Uplink) -> None:
     await dataplane.apply([SetMtu(sw_if_index, nic.mtu_bytes)])
 
 
-async def _show(uplink: Uplink) -> None:
+async def show(uplink: Uplink) -> None:
+    """The host link under the NIC's name, which is free, and its altnames. Raises StepError, KernelError."""
     host, nic = uplink.node.host, uplink.taken().capture.view.link
     link = await find_link(host, name=mark(uplink.name))
     if link is None:

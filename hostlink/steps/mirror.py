@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
+import trio
+
 from hostlink.core.advertised import superseded
 from hostlink.core.cluster import cluster_gaps, desired_cluster, plan_cluster
 from hostlink.core.describe import describe
@@ -23,16 +25,22 @@ from hostlink.core.operations import DeleteHostRoute, VppOperation
 from hostlink.core.plan import plan_uplink
 from hostlink.core.plan_host import plan_host
 from hostlink.core.route_book import RouteBook
+from hostlink.fights import WITHIN_S
 from hostlink.journal import Phase
 from hostlink.kernel.apply import HostFailure, apply_host
+from hostlink.kernel.errors import KernelError
 from hostlink.kernel.tap import adopt_tap
 from hostlink.problems import problem
 from hostlink.steps.bypass import ensure_bypass
-from hostlink.steps.context import Uplink, fail
+from hostlink.steps.context import StepError, Uplink, fail
 from hostlink.steps.follow import follow
+from hostlink.steps.host_link import our_host_link
+from hostlink.steps.keep_link import DELETED, DOWN, CannotPutBack, keep_host_link, keep_mac, mac_is_kept
 from hostlink.steps.mtu import grow, shrink
 from hostlink.steps.offload import in_thread
+from hostlink.steps.parked_nic import drop_carrier, look_at_nic, nic_is_parked, vpp_may_send
 from hostlink.steps.view import host_view, is_lost_source, without
+from hostlink.vpp.errors import VppRefused
 
 ROUNDS = 6
 """The kernel finishes some things a moment later (an address made by an up); more rounds than these is a fight."""
@@ -43,26 +51,50 @@ async def mirror(uplink: Uplink, step: int) -> Mirrored:
     followed = await follow(uplink, step)
     if followed is not None:
         return followed
+    while True:
+        try:
+            return Mirrored(step, tuple(await _round(uplink)))
+        except CannotPutBack:
+            raise
+        except (StepError, KernelError, VppRefused):
+            # Deleted in the middle of it? Then that is why, and it is put back: as often as fights.py allows.
+            if await our_host_link(uplink) is not None or not await nic_is_parked(uplink):
+                raise
+
+
+async def _round(uplink: Uplink) -> list[str]:
     uplink.book, uplink.only_routes = None, False
     uplink.inbox.begin_look()
-    uplink.ports = await uplink.node.dataplane().find(uplink.name)
+    changes = await look_at_nic(uplink)
+    changes += await keep_host_link(uplink)
     if uplink.taken().host_link == "tap" and uplink.keeper is None:
         # Adopted from an earlier life: without a queue of ours the tap would lose its carrier with VPP.
-        uplink.keeper = adopt_tap(uplink.name, faults=uplink.node.faults)
-    changes = await fill_host(uplink)
-    changes += await _drop_superseded(uplink)
-    changes += await _cluster_routes(uplink)
+        uplink.keeper = adopt_tap((await host_view(uplink)).link.name, faults=uplink.node.faults)
     view = await host_view(uplink)
-    uplink.link_index = view.link.index
-    uplink.told["link"] = remarks(view)
+    for settle in (fill_host, _drop_superseded, _cluster_routes):
+        settled = await settle(uplink, view)
+        if settled:  # else the view is as good as new, and with 100,000 routes another one takes a second
+            changes += settled
+            view = await host_view(uplink)
+    uplink.link_index = uplink.host_link_index = view.link.index
+    uplink.told["link"] = (*remarks(view), *_disturbed(uplink))
     if is_lost_source(uplink, view):
         # Set down again since it was filled: VPP keeps what it has, and the notification of it brings us back here.
-        uplink.told["link"] = (problem("HL-304", f"{uplink.name} is set down again and again"),)
-        return Mirrored(step, tuple(changes))
+        return changes
     changes += await ensure_bypass(uplink, view.addresses)
+    if mac_is_kept(uplink):
+        view = replace(view, link=replace(view.link, mac=uplink.taken().capture.view.link.mac))
     changes += await _vpp(uplink, view)
     uplink.mirrored_view = view
-    return Mirrored(step, tuple(changes))
+    return changes + await drop_carrier(uplink) + await keep_mac(uplink, view)
+
+
+def _disturbed(uplink: Uplink) -> tuple[Problem, ...]:
+    """What was done to the host link lately, and made good."""
+    now = trio.current_time()
+    counts = {what: uplink.fights.count(what, now) for what in (DELETED, DOWN)}
+    text = " and ".join(f"{what} ({count} times)" for what, count in counts.items() if count)
+    return (problem("HL-304", f"{uplink.name} was {text} within the last {WITHIN_S:g} s"),) if text else ()
 
 
 def remarks(view: HostView) -> tuple[Problem, ...]:
@@ -75,15 +107,29 @@ def remarks(view: HostView) -> tuple[Problem, ...]:
     return tuple(found)
 
 
-async def fill_host(uplink: Uplink) -> list[str]:
+async def fill_host(uplink: Uplink, view: HostView) -> list[str]:
     """Make the host link carry `last_good`, where it does not carry the host's own state yet or was set down."""
-    takeover, view = uplink.taken(), await host_view(uplink)
+    takeover = uplink.taken()
     if takeover.phase is not Phase.CAPTURED and not is_lost_source(uplink, view):
         return []
+    if takeover.phase is not Phase.CAPTURED and uplink.fights.count(DELETED, trio.current_time()) == 0:
+        uplink.fights.move(DOWN, trio.current_time())
+    uplink.unfilled = False  # from here on: a new notification counts again
+    try:
+        return await _fill(uplink, view)
+    except BaseException:
+        uplink.unfilled = True  # half of it must not be taken for the host's own state
+        raise
+
+
+async def _fill(uplink: Uplink, view: HostView) -> list[str]:
+    takeover = uplink.taken()
+    # All but the MAC, which comes last of all (keep_link.py).
+    wanted = replace(takeover.last_good, link=replace(takeover.last_good.link, mac=view.link.mac))
     done: list[str] = []
     failures: Sequence[HostFailure] = ()
     for _ in range(ROUNDS):
-        plan = plan_host(takeover.last_good, view)
+        plan = plan_host(wanted, view)
         if not plan:
             break
         failures = await apply_host(uplink.node.host, plan)
@@ -99,9 +145,8 @@ async def fill_host(uplink: Uplink) -> list[str]:
     return done
 
 
-async def _drop_superseded(uplink: Uplink) -> list[str]:
+async def _drop_superseded(uplink: Uplink, view: HostView) -> list[str]:
     """Advertised defaults that were put back, beside which the kernel has its own by now."""
-    view = await host_view(uplink)
     plan = [DeleteHostRoute(view.link.index, route) for route in superseded(view)]
     for failure in await apply_host(uplink.node.host, plan):
         if failure.word != "ESRCH":  # expired meanwhile
@@ -109,11 +154,11 @@ async def _drop_superseded(uplink: Uplink) -> list[str]:
     return [describe(operation) for operation in plan]
 
 
-async def _cluster_routes(uplink: Uplink) -> list[str]:
+async def _cluster_routes(uplink: Uplink, view: HostView) -> list[str]:
     cluster = uplink.node.config.cluster
     if not (cluster.service_cidrs or cluster.pod_cidrs):
         return []
-    view, owned = await host_view(uplink), uplink.taken().owned
+    owned = uplink.taken().owned
     wanted = desired_cluster(view, cluster.service_cidrs, cluster.pod_cidrs, cluster.encap_overhead)
     plan, problems = plan_cluster(wanted, view, owned)
     uplink.told["cluster"] = problems + cluster_gaps(view, cluster.service_cidrs, cluster.pod_cidrs)
@@ -161,6 +206,7 @@ async def difference(uplink: Uplink, view: HostView) -> tuple[tuple[VppOperation
         uplink_sw=ports.uplink.sw_if_index,
         host_sw=ports.host.sw_if_index,
         cluster=frozenset(uplink.taken().owned),
+        host_up=vpp_may_send(uplink),
     )
     desired, problems = await in_thread(len(view.routes), wish)
     plan = await in_thread(len(desired.routes) + len(actual.routes), plan_uplink, desired, actual)

@@ -19,7 +19,7 @@ from hostlink.journal import JournalError
 from hostlink.kernel.errors import ReadUnsteady
 from hostlink.kernel.snapshot import read_view
 from hostlink.steps.context import Uplink, fail
-from hostlink.steps.names import is_mark
+from hostlink.steps.names import is_mark, mark
 
 
 async def host_view(uplink: Uplink) -> HostView:
@@ -35,14 +35,17 @@ async def _steady_view(uplink: Uplink) -> HostView | None:
     """A whole view, however long the host changes too fast for one: only the step's own deadline ends the waiting."""
     while True:
         try:
-            return await read_view(uplink.node.host, uplink.name)
+            return await read_view(uplink.node.host, mark(uplink.name))
         except ReadUnsteady:
             await trio.lowlevel.checkpoint()
 
 
 def is_lost_source(uplink: Uplink, view: HostView) -> bool:
-    """Whether the host link was set down under us, and so says nothing of what should be."""
-    return uplink.taken().last_good.link.up and not view.link.up
+    """Whether the host link was set down under us, and so says nothing of what should be.
+
+    Also where it is up again: the routes that went with it, IPv4's without a word, are nobody's wish (F35).
+    """
+    return uplink.unfilled or (uplink.taken().last_good.link.up and not view.link.up)
 
 
 def keep_last_good(uplink: Uplink, view: HostView, *, proved: bool = False, newest: bool = False) -> None:
@@ -56,7 +59,9 @@ def keep_last_good(uplink: Uplink, view: HostView, *, proved: bool = False, newe
     phase = takeover.phase.after_proof() if proved else takeover.phase
     nic = takeover.last_good
     routes = without(view.routes, takeover.owned)
-    view = replace(view, routes=routes, driver=nic.driver, pci_address=nic.pci_address)
+    # Its name and MAC are the NIC's, whatever somebody has made of them for the moment.
+    link = replace(view.link, name=nic.link.name, mac=nic.link.mac)
+    view = replace(view, link=link, routes=routes, driver=nic.driver, pci_address=nic.pci_address)
     lasts_otherwise = lifetimes(view) != lifetimes(nic) if newest else refreshed(view, nic)
     differs = phase is not takeover.phase or lasts_otherwise or _lasting(view) != _lasting(nic)
     if differs or uplink.unsaved or by_key(view.routes) != by_key(nic.routes):

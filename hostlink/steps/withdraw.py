@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from hostlink.core.desired import PUNTED_L4
 from hostlink.core.model import VppInterface
+from hostlink.core.operations import DeleteRedirect
 from hostlink.core.plan import plan_uplink
 from hostlink.journal import Phase
 from hostlink.steps.context import Uplink
@@ -71,6 +72,37 @@ def _off(host: int, lender: int | None, proxy_arp: bool) -> list[Request]:
         fields = {"sw_if_index": lender, "unnumbered_sw_if_index": host, "is_add": False}
         requests.append(Request("sw_interface_set_unnumbered", fields))
     return requests
+
+
+async def let_go_of_host(uplink: Uplink, port: VppInterface) -> None:
+    """Take VPP's end of a dead host link out, and what points to it, for another to come. Raises VppError.
+
+    The redirects go first, and with them the uplink's part of what the node shares: a redirect by an interface that was
+    deleted stays dead, and looks alive when another interface gets its number.
+    """
+    dataplane = uplink.node.dataplane()
+    uplink.node.contributions.pop(uplink.name, None)
+    await drop_redirects(uplink, port.sw_if_index, port.sw_if_index)
+    there = await dataplane.port(port)
+    await _ask(dataplane, _off(port.sw_if_index, there.unnumbered_to, there.proxy_arp))
+    names = await opened_devices(dataplane.session)
+    if port.sw_if_index in names:
+        await dataplane.session.request("af_packet_delete", host_if_name=names[port.sw_if_index])
+    else:
+        await detach_tap(dataplane.session, port.sw_if_index)
+
+
+async def drop_redirects(uplink: Uplink, sw_if_index: int, alive: int) -> None:
+    """Delete the redirects that lead to that port of ours, also where somebody deleted it. Raises VppError.
+
+    alive: any interface that is there. VPP goes by whose packets are redirected, but refuses a request whose path has
+    an interface that is none (-54; measured, 26.06).
+    """
+    async with uplink.node.shared_lock:
+        dataplane = uplink.node.dataplane()
+        leading = [one for one in (await dataplane.read_shared()).redirects if one.path.sw_if_index == sw_if_index]
+        named = [replace(one, path=replace(one.path, sw_if_index=alive)) for one in leading]
+        await dataplane.apply([DeleteRedirect(one) for one in named])
 
 
 async def _ask(dataplane: Dataplane, requests: list[Request]) -> list[VppRefused]:

@@ -20,6 +20,7 @@ from hostlink.core.model import (
     Prefix,
     Reassembly,
     VppInterface,
+    VppPort,
     VppRoute,
     VppShared,
     VppUplink,
@@ -80,6 +81,10 @@ class Dataplane:
         for table_id, version in sorted(tables):
             found += await read_routes(self.session, self.source_id, table_id, Family(version))
         return found
+
+    async def port(self, interface: VppInterface) -> VppPort:
+        """What is set on one interface."""
+        return await read.read_port(self.session, interface)
 
     async def read_shared(self) -> VppShared:
         """What the node shares."""

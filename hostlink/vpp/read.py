@@ -68,8 +68,8 @@ async def read_uplink(session: Session, source_id: int, uplink: VppInterface, ho
         routes += await read_routes(session, source_id, 0, family)
     mine = {uplink.sw_if_index, host.sw_if_index}
     return VppUplink(
-        uplink=await _port(session, uplink),
-        host=await _port(session, host),
+        uplink=await read_port(session, uplink),
+        host=await read_port(session, host),
         neighbours=await _static_neighbours(session, host.sw_if_index),
         routes=frozenset(route for route in routes if _concerns(route, mine)),
     )
@@ -80,7 +80,8 @@ def _concerns(route: VppRoute, ports: set[int]) -> bool:
     return all(path.sw_if_index in ports or path.type is not PathType.NORMAL for path in route.paths)
 
 
-async def _port(session: Session, interface: VppInterface) -> VppPort:
+async def read_port(session: Session, interface: VppInterface) -> VppPort:
+    """Everything that hostlink sets on one interface, as VPP has it now. Raises VppError."""
     sw = interface.sw_if_index
     details4, details6, unnumbered, adverts = await session.dumps(
         [
