@@ -29,6 +29,7 @@ from hostlink.journal import JournalError, Takeover, journals_in
 from hostlink.kernel.errors import KernelError
 from hostlink.kernel.netlink import open_netlink, open_watcher
 from hostlink.kernel.privilege import missing_capabilities
+from hostlink.kernel.routes import HopCache, read_change
 from hostlink.kernel.seam import NO_FAULTS, Faults
 from hostlink.kernel.watcher import WITH_TC, Changed
 from hostlink.lock import LockedError, acquire_lock
@@ -47,6 +48,8 @@ from hostlink.vpp.session import open_session
 from hostlink.vpp_watch import Tell, keep_vpp, peer_pid, vpp_deadline_s
 
 EXIT_DONE, EXIT_FAILED = 0, 1
+WATCHED_BYTES = 64 << 20
+"""Of the kernel's memory, and only while messages wait: some 60,000 routes that came while the loop was busy."""
 REFUSED = "io.hostlink.Refused"
 
 
@@ -171,11 +174,16 @@ def _runner(node: Node, number: int, notices: Notices) -> Runner:
 
 
 async def _watch_host(runners: list[Runner], *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-    async with open_watcher(groups=WITH_TC, routes=True) as watcher:
+    async with open_watcher(groups=WITH_TC, receive_buffer_bytes=WATCHED_BYTES, routes=True) as watcher:
         task_status.started()
+        hops: HopCache = {}
         async for changed in watcher:
+            change = read_change(changed.route, hops) if changed.route is not None else None
             for runner in runners:
-                runner.host_changed(changed)
+                if change is not None:
+                    runner.route_changed(change)
+                elif changed.route is None:
+                    runner.host_changed(changed)
 
 
 async def _stop_on_signal(tell: Tell, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:

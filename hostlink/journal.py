@@ -165,13 +165,13 @@ class Journal:
             raise JournalError(self.path, JournalFault.UNWRITABLE, what) from error
         return after
 
-    def append(self, takeover: Takeover, edits: Sequence[RouteEdit]) -> None:
-        """Makes edits of `last_good.routes` durable, beside the file of the takeover's generation.
+    def append(self, generation: int, edits: Sequence[RouteEdit]) -> None:
+        """Makes edits of `last_good.routes` durable, beside the file of that generation.
 
         Raises JournalError; then nobody knows which edits are there, and the whole must be written.
         """
-        body = {"generation": takeover.generation, "edits": encode(tuple(edits))}
-        line = json.dumps({"sha256": _digest(body), "body": body}, ensure_ascii=True)
+        text = json.dumps({"generation": generation, "edits": encode(tuple(edits))}, ensure_ascii=True)
+        line = f"{hashlib.sha256(text.encode('ascii')).hexdigest()} {text}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
             descriptor = os.open(self.edits_path, flags, 0o600)
@@ -283,9 +283,11 @@ def _to_bytes(takeover: Takeover) -> bytes:
 def _edits(line: bytes, generation: int) -> tuple[RouteEdit, ...]:
     """Of one line. None of another generation's, and none of a line that is not whole: nobody was told that it was."""
     try:
-        envelope = json.loads(line)
-        body = envelope["body"]
-        if envelope["sha256"] != _digest(body) or body["generation"] != generation:
+        digest, _, text = line.partition(b" ")
+        if digest != hashlib.sha256(text).hexdigest().encode("ascii"):
+            return ()
+        body = json.loads(text)
+        if body["generation"] != generation:
             return ()
         return decode(tuple[RouteEdit, ...], body["edits"])
     except (ValueError, RecursionError, LookupError, TypeError):

@@ -19,11 +19,10 @@ import trio
 from hostlink.core import effects, events
 from hostlink.core.machine import UplinkMachine
 from hostlink.core.model import Problem
+from hostlink.core.route_book import RouteChange
 from hostlink.core.table import Step, Trigger
 from hostlink.journal import JournalError
 from hostlink.kernel.errors import KernelError, ReadUnsteady
-from hostlink.kernel.routes import read_change
-from hostlink.kernel.uapi import NLM_F_REPLACE
 from hostlink.kernel.watcher import Changed
 from hostlink.notices import Moved, Notices, ProblemsChanged
 from hostlink.problems import problem
@@ -135,24 +134,20 @@ class Runner:
         """A netlink notification: passed on when it may concern this uplink."""
         if changed.kind == "down" and changed.link_index == self.uplink.host_link_index:
             self.uplink.unfilled |= self.uplink.takeover is not None and self.uplink.takeover.last_good.link.up
-        if not self._concerns(changed):
-            return
-        if changed.route is not None:
-            self.uplink.inbox.route(changed.route)
-        else:
-            self.uplink.inbox.look_at_everything()
-        self.post(events.HostChanged("notifications were lost" if changed.kind == "overflow" else changed.kind))
+        uplink = self.uplink
+        ours = (uplink.link_index, uplink.pair_index)
+        if changed.link_index is None or ours[0] is None or changed.link_index in ours:
+            uplink.inbox.look_at_everything()
+            self.post(events.HostChanged("notifications were lost" if changed.kind == "overflow" else changed.kind))
 
-    def _concerns(self, changed: Changed) -> bool:
-        uplink, index = self.uplink, changed.link_index
-        if index is None or uplink.link_index is None or index in (uplink.link_index, uplink.pair_index):
-            return True
+    def route_changed(self, change: RouteChange) -> None:
+        """A route of the host has changed: passed on when it may concern this uplink."""
+        uplink, route = self.uplink, change.route
+        ours = uplink.link_index is None or route.uses(uplink.link_index) or not route.next_hops
         # One by another link that has replaced ours: the kernel says nothing else of ours then (F30).
-        route = changed.route
-        if route is None or route.gone or not route.flags & NLM_F_REPLACE:
-            return False
-        change = read_change(route)
-        return change is not None and (uplink.book is None or uplink.book.holds(change.route))
+        if ours or (change.replaces and (uplink.book is None or uplink.book.holds(route))):
+            uplink.inbox.route(change)
+            self.post(events.HostChanged("route"))
 
     def parked_changed(self, changed: Changed) -> None:
         """A notification from VPP's namespace: passed on when it may be about what this uplink has there."""
@@ -216,6 +211,8 @@ class Runner:
         try:
             with running.scope:
                 self.post(await self._result(running.step, kind))
+                if kind is Step.MIRROR and len(self.uplink.inbox):
+                    self.post(events.HostChanged("route"))  # what this step has left for the next
         finally:
             running.ended.set()
 

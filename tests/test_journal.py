@@ -20,6 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hostlink.core.model import Address, Capture, HostView, Link, NextHop, Route
+from hostlink.core.route_book import RouteEdit
 from hostlink.journal import (
     Journal,
     JournalError,
@@ -322,3 +323,64 @@ def test_killed_at_any_moment_it_is_the_old_one_or_the_new_one(journal: Journal)
         found = journal.read()
         assert found is not None
         assert found.generation >= said
+
+
+# --------------------------------------------------------------------------------------------------------------- edits
+
+PREFIX = IPv4Network("198.51.100.0/24")
+EDIT = RouteEdit(254, PREFIX, (Route(PREFIX, 254, (NextHop(3),), body=b"\x02\x18"),))
+
+
+def last_good_routes(journal: Journal) -> list[Route]:
+    takeover = journal.read()
+    assert takeover is not None
+    return list(takeover.last_good.routes)
+
+
+def test_edits_are_read_with_the_rest(journal: Journal) -> None:
+    taken = journal.write(TAKEOVER)
+    journal.append(taken.generation, [EDIT])
+    assert last_good_routes(journal) == [*VIEW.routes, *EDIT.routes]
+    journal.append(taken.generation, [RouteEdit(254, PREFIX), RouteEdit(254, VIEW.routes[0].prefix)])
+    assert last_good_routes(journal) == []
+    assert journal.read().capture == TAKEOVER.capture  # type: ignore[union-attr]
+
+
+def test_a_writing_of_the_whole_ends_the_edits_before_it(journal: Journal) -> None:
+    taken = journal.write(TAKEOVER)
+    journal.append(taken.generation, [EDIT])
+    after = journal.write(replace(taken, phase=Phase.TAKEN))
+    assert not journal.edits_path.exists()
+    journal.append(taken.generation, [EDIT])  # by a thread that was still at it
+    assert last_good_routes(journal) == list(after.last_good.routes)
+
+
+def test_edits_of_an_earlier_takeover_are_not_taken_for_this_ones(journal: Journal) -> None:
+    """The numbers of a new takeover begin at 1 again."""
+    taken = journal.write(TAKEOVER)
+    journal.append(taken.generation, [EDIT])
+    edits = journal.edits_path.read_bytes()
+    journal.discard()
+    assert not journal.edits_path.exists()
+    journal.edits_path.write_bytes(edits)
+    assert journal.write(TAKEOVER).generation == taken.generation
+    assert last_good_routes(journal) == list(VIEW.routes)
+
+
+def test_an_edit_that_a_death_has_torn_never_happened(journal: Journal) -> None:
+    taken = journal.write(TAKEOVER)
+    journal.append(taken.generation, [EDIT])
+    whole = journal.edits_path.read_bytes()
+    for cut in range(len(whole) - 1):
+        journal.edits_path.write_bytes(whole[:cut])
+        assert last_good_routes(journal) == list(VIEW.routes), cut
+    journal.append(taken.generation, [EDIT])  # behind what is torn
+    assert last_good_routes(journal) == [*VIEW.routes, *EDIT.routes]
+
+
+def test_edits_that_others_may_write_are_refused(journal: Journal) -> None:
+    taken = journal.write(TAKEOVER)
+    journal.append(taken.generation, [EDIT])
+    assert stat.S_IMODE(journal.edits_path.stat().st_mode) == 0o600
+    journal.edits_path.chmod(0o666)
+    assert refusal(journal).fault is JournalFault.FOREIGN

@@ -34,6 +34,8 @@ _TICKS_PER_S = 100
 _u32 = struct.Struct("=I").unpack_from
 _s32 = struct.Struct("=i").unpack_from
 
+_MOST_HOPS = 10_000
+
 HopCache = dict[tuple[int, bytes, bool, int], tuple[NextHop]]
 _AF_INET6 = 10
 
@@ -49,11 +51,13 @@ def read_routes(messages: Iterable[Message]) -> tuple[Route, ...]:
     return tuple(found)
 
 
-def read_change(message: RouteMessage) -> RouteChange | None:
+def read_change(message: RouteMessage, cache: HopCache) -> RouteChange | None:
     """One notification; None for a cache entry, which is no route."""
+    if len(cache) > _MOST_HOPS:
+        cache.clear()
     if _u32(message.body, 8)[0] & uapi.RTM_F_CLONED:
         return None
-    route = by_hand(message.body, {}) or by_pyroute2(message.body)
+    route = by_hand(message.body, cache) or by_pyroute2(message.body)
     return RouteChange(route, message.gone, bool(message.flags & uapi.NLM_F_REPLACE))
 
 

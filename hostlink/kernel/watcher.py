@@ -72,7 +72,7 @@ class Changed(NamedTuple):
     kind: Kind
     link_index: int | None = None
     route: RouteMessage | None = None
-    """For a watcher that was opened with `routes`: what was said."""
+    """For a watcher that was opened with `routes`: what was said. Which link that is about is in it."""
 
 
 _KIND_OF: dict[int, Kind] = {
@@ -91,6 +91,7 @@ _KIND_OF: dict[int, Kind] = {
 }
 
 
+_ADDRESSES = (uapi.RTM_NEWADDR, uapi.RTM_DELADDR)
 _ROUTES = (uapi.RTM_NEWROUTE, uapi.RTM_DELROUTE)
 
 
@@ -104,8 +105,7 @@ class _Refreshes:
         self._said: dict[bytes, bytes] = {}
 
     def only_refreshed(self, message: Message) -> bool:
-        if message.type not in (uapi.RTM_NEWADDR, uapi.RTM_DELADDR):
-            return False
+        """Of an RTM_NEWADDR or RTM_DELADDR."""
         attributes = list(walk(message.body, _IFADDRMSG_BYTES))
         names = (uapi.IFA_LOCAL, uapi.IFA_ADDRESS)
         # Family, prefix length and ifindex; flags and scope are between them.
@@ -175,13 +175,17 @@ class Watcher:
         return _distinct(found)
 
     def _read(self, datagram: bytes) -> list[Changed]:
-        told = [m for m in split(datagram) if m.type in _KIND_OF and not self._refreshes.only_refreshed(m)]
-        return [Changed("down" if _is_down(m) else _KIND_OF[m.type], _link_index(m), self._route(m)) for m in told]
+        return [
+            self._changed(message)
+            for message in split(datagram)
+            if message.type in _KIND_OF and not (message.type in _ADDRESSES and self._refreshes.only_refreshed(message))
+        ]
 
-    def _route(self, message: Message) -> RouteMessage | None:
-        if not self._routes or message.type not in _ROUTES:
-            return None
-        return RouteMessage(message.type == uapi.RTM_DELROUTE, message.flags, message.body)
+    def _changed(self, message: Message) -> Changed:
+        kind = message.type
+        if self._routes and kind in _ROUTES:
+            return Changed("route", None, RouteMessage(kind == uapi.RTM_DELROUTE, message.flags, message.body))
+        return Changed("down" if _is_down(message) else _KIND_OF[kind], _link_index(message))
 
 
 def _is_down(message: Message) -> bool:

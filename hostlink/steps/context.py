@@ -12,7 +12,7 @@ import trio
 
 from hostlink.config import Config, UplinkConfig
 from hostlink.core.model import HostView, Link, Prefix, Problem, VppShared
-from hostlink.core.route_book import Key, RouteBook, RouteEdit, flat
+from hostlink.core.route_book import Key, RouteBook, flat
 from hostlink.fights import Fights
 from hostlink.journal import Journal, JournalError, Takeover, journal_for
 from hostlink.kernel.errors import KernelError
@@ -158,16 +158,18 @@ class Uplink:
     """Mirroring had only routes to bring over: nothing that Punting sets or proves has changed."""
     unread: set[tuple[int, Prefix]] = field(default_factory=set)
     """(VPP table, prefix) that were followed and not yet read back."""
-    edits: dict[Key, RouteEdit] = field(default_factory=dict)
-    """Followed changes that are not in the journal yet."""
+    edits: dict[Key, None] = field(default_factory=dict)
+    """Prefixes that were followed and are not in the journal yet."""
     edited: trio.Event = field(default_factory=trio.Event)
     """Set while there are `edits`."""
     saving: trio.Lock = field(default_factory=trio.Lock)
     """Held while edits are written to the journal."""
     unsaved: bool = False
     """Edits could not be written: the journal is behind until it is written whole."""
-    _followed: RouteBook | None = None
-    """Has newer routes than `takeover` in memory."""
+    followed: RouteBook | None = None
+    """The book that `edits` are in."""
+    behind: bool = False
+    """`takeover`, in memory, has older routes than `followed`."""
     told: dict[str, tuple[Problem, ...]] = field(default_factory=dict)
     """What an operator should know of the takeover, by subject; each is said anew by whoever looks at it."""
 
@@ -207,10 +209,10 @@ class Uplink:
         """The takeover in the journal. Asked for only by steps that come after Capturing."""
         if self.takeover is None:
             raise RuntimeError(f"{self.name}: a step of a takeover without a journal")
-        if self._followed is not None:
-            routes = tuple(flat(self._followed.host_routes()))
+        if self.behind and self.followed is not None:
+            routes = tuple(flat(self.followed.host_routes()))
             last_good = replace(self.takeover.last_good, routes=routes)
-            self.takeover, self._followed = replace(self.takeover, last_good=last_good), None
+            self.takeover, self.behind = replace(self.takeover, last_good=last_good), False
         return self.takeover
 
     def remember(self, takeover: Takeover) -> None:
@@ -220,11 +222,11 @@ class Uplink:
 
     def note_edits(self, book: RouteBook, keys: Iterable[Key]) -> None:
         """These prefixes were followed: to be journalled in a moment, by whoever waits for `edited`."""
-        self.edits |= {key: book.edit(key) for key in keys}
+        self.edits |= dict.fromkeys(keys)
         if self.edits:
-            self._followed = book
+            self.followed, self.behind = book, True
             self.edited.set()
 
     def _forget_edits(self) -> None:
-        self.edits, self.edited, self.unsaved, self._followed = {}, trio.Event(), False, None
+        self.edits, self.unsaved, self.followed, self.behind = {}, False, None, False
         self.unread.clear()

@@ -20,15 +20,15 @@ from hostlink.core.events import Mirrored
 from hostlink.core.model import Prefix
 from hostlink.core.operations import AddVppRoute, DeleteVppRoute, VppOperation
 from hostlink.core.plan import route_order
-from hostlink.core.route_book import Key, RouteBook
-from hostlink.kernel.routes import read_change
-from hostlink.kernel.watcher import RouteMessage
+from hostlink.core.route_book import Key, RouteBook, RouteChange
 from hostlink.steps.context import Uplink
 from hostlink.vpp.errors import VppRefused
 
 BURST = 16
 """Messages at once: more are somebody's table, and not somebody's change."""
 GATHER_S = 0.005
+AT_ONCE = 20_000
+"""Messages of one step, some seconds on a slow machine: within any deadline. What is left is the next step's."""
 SLICE = 500
 """Messages or prefixes handled in one go before other tasks get their turn: some 10 ms."""
 LOOKED_UP = 1000
@@ -44,10 +44,9 @@ async def follow(uplink: Uplink, step: int) -> Mirrored | None:
     book, inbox = uplink.book, uplink.inbox
     if book is None or inbox.everything:
         return None
-    messages = inbox.take()
-    if len(messages) > BURST:
+    if len(inbox) > BURST:
         await trio.sleep(GATHER_S)
-        messages += inbox.take()
+    messages = inbox.take(AT_ONCE)
     uplink.book = None  # until all that follows has ended well
     if not await _fold(book, messages) or inbox.everything:
         inbox.look_at_everything()
@@ -64,12 +63,11 @@ async def follow(uplink: Uplink, step: int) -> Mirrored | None:
     return Mirrored(step, tuple(done))
 
 
-async def _fold(book: RouteBook, messages: list[RouteMessage]) -> bool:
+async def _fold(book: RouteBook, messages: list[RouteChange]) -> bool:
     for at, message in enumerate(messages):
         if at % SLICE == SLICE - 1:
             await trio.lowlevel.checkpoint()
-        change = read_change(message)
-        if change is not None and not book.fold(change):
+        if not book.fold(message):
             return False
     return True
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from hostlink.kernel.watcher import RouteMessage
+from hostlink.core.route_book import RouteChange
 
 MOST = 200_000
 """Messages: some 60 MB. A routing daemon's full table comes faster than it is carried over."""
@@ -18,9 +18,9 @@ MOST = 200_000
 class Inbox:
     everything: bool = True
     """More was said than route messages tell, or nothing is known yet."""
-    _messages: list[RouteMessage] = field(default_factory=list)
+    _messages: list[RouteChange] = field(default_factory=list)
 
-    def route(self, message: RouteMessage) -> None:
+    def route(self, message: RouteChange) -> None:
         """A route message to be followed, unless everything is looked at anyway."""
         if self.everything:
             return
@@ -39,9 +39,9 @@ class Inbox:
         self.everything = False
         self._messages.clear()
 
-    def take(self) -> list[RouteMessage]:
-        """All messages, in their order; none are left."""
-        taken, self._messages = self._messages, []
+    def take(self, most: int = MOST) -> list[RouteChange]:
+        """The first `most` messages, in their order; they are taken out."""
+        taken, self._messages = self._messages[:most], self._messages[most:]
         return taken
 
     def __len__(self) -> int:

@@ -1,0 +1,169 @@
+"""The book follows the kernel's route messages to where a whole look would come, or says that it cannot."""
+
+from dataclasses import replace
+from ipaddress import ip_address, ip_interface, ip_network
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hostlink.core.desired_routes import translator_for, vpp_routes
+from hostlink.core.model import Address, HostView, Link, NextHop, Route
+from hostlink.core.route_book import RouteBook, RouteChange, RouteEdit, by_key, edited, flat
+
+OURS, OTHER, SW = 7, 8, 1
+LINK = Link("eth0", OURS, "02:00:00:00:00:01", 1500, up=True)
+ADDRESS = Address(ip_interface("192.0.2.1/24"))
+GATEWAYS = [ip_address("192.0.2.254"), ip_address("192.0.2.253")]
+PREFIXES = [ip_network("198.51.100.0/24"), ip_network("203.0.113.0/24"), ip_network("2001:db8:1::/48")]
+
+
+def route(prefix="198.51.100.0/24", via=GATEWAYS[0], link=OURS, **fields):
+    return Route(ip_network(prefix), 254, (NextHop(link, via),), **fields)
+
+
+def view(routes=()):
+    return HostView(LINK, (ADDRESS,), tuple(routes))
+
+
+def book(routes=(), **settings):
+    seen = view(routes)
+    interfaces = [ADDRESS.interface]
+    mirrored, problems = vpp_routes(seen, interfaces, SW, ())
+    return RouteBook(seen.routes, mirrored, translator_for(seen, interfaces, SW, ()), problems=problems, **settings)
+
+
+def settled(followed):
+    return followed.settle(followed.touched())
+
+
+def test_a_new_route_is_added_and_its_end_deletes_it():
+    followed = book()
+    assert followed.fold(RouteChange(route()))
+    (added,), deleted = settled(followed)
+    assert (added.prefix, deleted, followed.counts[4]) == (ip_network("198.51.100.0/24"), [], 1)
+    assert followed.fold(RouteChange(route(), gone=True))
+    assert settled(followed) == ([], [added])
+    assert followed.counts[4] == 0
+
+
+def test_one_that_came_and_went_before_anybody_looked_changes_nothing():
+    followed = book()
+    assert followed.fold(RouteChange(route()))
+    assert followed.fold(RouteChange(route(), gone=True))
+    assert settled(followed) == ([], [])
+
+
+def test_what_the_look_has_seen_already_changes_nothing():
+    followed = book([route()])
+    assert followed.fold(RouteChange(route()))
+    assert followed.touched() == []
+
+
+def test_a_replaced_route_has_the_new_gateway():
+    followed = book([route()])
+    assert followed.fold(RouteChange(route(via=GATEWAYS[1]), replaces=True))
+    (added,), deleted = settled(followed)
+    assert ([path.next_hop for path in added.paths], deleted) == ([GATEWAYS[1]], [])
+
+
+def test_one_replaced_by_another_links_is_gone():
+    """F30: the kernel says nothing of ours then but the other's RTM_NEWROUTE with NLM_F_REPLACE."""
+    followed = book([route()])
+    assert followed.fold(RouteChange(route(link=OTHER), replaces=True))
+    added, (deleted,) = settled(followed)
+    assert (added, deleted.prefix) == ([], ip_network("198.51.100.0/24"))
+
+
+def test_another_links_routes_are_left_alone():
+    followed = book([route()])
+    assert followed.fold(RouteChange(route("203.0.113.0/24", link=OTHER)))
+    assert followed.fold(RouteChange(route("203.0.113.0/24", link=OTHER), gone=True))
+    assert followed.touched() == []
+
+
+def test_the_best_metric_comes_first_and_its_end_leaves_the_other():
+    followed = book([route(metric=600)])
+    assert followed.fold(RouteChange(route(via=GATEWAYS[1], metric=100)))
+    (added,), _ = settled(followed)
+    assert [path.next_hop for path in added.paths] == [GATEWAYS[1], GATEWAYS[0]]
+    assert followed.fold(RouteChange(route(via=GATEWAYS[1], metric=100), gone=True))
+    (left,), deleted = settled(followed)
+    assert ([path.next_hop for path in left.paths], deleted) == ([GATEWAYS[0]], [])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        RouteChange(route(via=GATEWAYS[1])),  # beside the one that is there: which one the kernel takes is its own
+        RouteChange(route(via=GATEWAYS[1]), gone=True),  # a part of what is there, or what the look has not seen
+        RouteChange(replace(route(), prefix=ip_network("0.0.0.0/0"))),
+        RouteChange(route("203.0.113.0/24")),  # of a prefix that hostlink has routes of its own for
+        RouteChange(Route(ip_network("198.18.0.0/15"), 254, type=6)),
+    ],
+    ids=["beside", "a part", "default", "settled", "blackhole"],
+)
+def test_what_a_message_does_not_tell_is_not_followed(change):
+    assert not book([route()], settled=[ip_network("203.0.113.0/24")]).fold(change)
+
+
+def test_what_vpp_cannot_have_is_told_and_untold():
+    followed = book([route(tos=16)])
+    assert ["TOS" in problem.detail for problem in followed.problems] == [True]
+    assert followed.fold(RouteChange(route(tos=16), gone=True))
+    assert (settled(followed), followed.problems) == (([], []), ())
+    assert followed.fold(RouteChange(route("203.0.113.0/24", tos=8)))
+    assert settled(followed) == ([], [])
+    assert len(followed.problems) == 1
+
+
+def test_another_table_does_not_touch_the_same_prefix_of_the_main_one():
+    followed = book([route()])
+    assert followed.fold(RouteChange(replace(route(), table=100)))
+    assert followed.fold(RouteChange(replace(route(), table=100), gone=True))
+    assert settled(followed) == ([], [])
+
+
+changes = st.builds(
+    RouteChange,
+    route=st.builds(
+        lambda prefix, number, link, metric: Route(
+            prefix,
+            254,
+            (NextHop(link, GATEWAYS[number] if prefix.version == 4 else ip_address("fe80::1")),),
+            metric=metric,
+        ),
+        st.sampled_from(PREFIXES),
+        st.sampled_from([0, 1]),
+        st.sampled_from([OURS, OTHER]),
+        st.sampled_from([10, 20]),
+    ),
+    gone=st.booleans(),
+    replaces=st.booleans(),
+)
+
+
+@given(st.lists(changes, max_size=12))
+def test_it_ends_where_a_whole_look_would(messages):
+    """Whatever comes, as long as it is followed: what VPP has is what its routes of the host translate to."""
+    followed, vpp = book(), {}
+    for change in messages:
+        if not followed.fold(change):
+            return
+        add, delete = settled(followed)
+        for one in delete:
+            del vpp[one.prefix]
+        vpp |= {one.prefix: one for one in add}
+    wanted, _ = vpp_routes(view(flat(followed.host_routes())), [ADDRESS.interface], SW, ())
+    assert frozenset(vpp.values()) == wanted
+    assert all(one.uses(OURS) for one in flat(followed.host_routes()))
+
+
+def test_edits_of_a_snapshot_are_those_of_the_book():
+    before = [route(), route("203.0.113.0/24")]
+    followed = book(before)
+    followed.fold(RouteChange(route(), gone=True))
+    followed.fold(RouteChange(route("192.88.99.0/24")))
+    edits = [followed.edit(key) for key in followed.touched()]
+    assert RouteEdit(254, ip_network("198.51.100.0/24")) in edits
+    assert by_key(edited(before, edits)) == followed.host_routes()
