@@ -8,6 +8,7 @@ on without us and the next start adopts it.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -58,6 +59,7 @@ def run_daemon(config: Config) -> int:
     refusal = _refusal(config)
     if refusal is not None:
         return _say_failed(refusal)
+    _tame_collector()
     try:
         with acquire_lock(config.paths.runtime):
             return trio.run(_serve, config)
@@ -65,6 +67,14 @@ def run_daemon(config: Config) -> int:
         return _say_failed(f"HL-112: {error}")
     except OSError as error:
         return _say_failed(f"{config.paths.runtime}: {error.strerror or error}: the runtime folder cannot be used")
+
+
+def _tame_collector() -> None:
+    """Python's cycle collector stops everything to look at all objects again and again while many are made. A full
+    table makes a million that refer nowhere back, and the loop stood for half a second (measured, 100,000 routes)."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 100)
 
 
 def _say_failed(text: str) -> int:

@@ -27,8 +27,8 @@ from hostlink.vpp.errors import VppRefused
 BURST = 16
 """Messages at once: more are somebody's table, and not somebody's change."""
 GATHER_S = 0.005
-AT_ONCE = 20_000
-"""Messages of one step, some seconds on a slow machine: within any deadline. What is left is the next step's."""
+AT_ONCE = 5000
+"""Messages of one step: within any deadline, and what is done to all of them at once is short. The rest is the next's."""
 SLICE = 500
 """Messages or prefixes handled in one go before other tasks get their turn: some 10 ms."""
 LOOKED_UP = 1000
@@ -102,8 +102,10 @@ async def _as_wanted(uplink: Uplink, book: RouteBook, places: list[_Place]) -> b
     if len(places) <= LOOKED_UP:
         there = await dataplane.routes_at(places)
     else:
-        tables = {(table_id, prefix.version) for table_id, prefix in places}
-        there = {(route.table_id, route.prefix): route for route in await dataplane.routes_of(tables)}
+        there = {}
+        for routes in _slices(await dataplane.routes_of({(table_id, prefix.version) for table_id, prefix in places})):
+            there |= {(route.table_id, route.prefix): route for route in routes}
+            await trio.lowlevel.checkpoint()
     for part in _slices(places):
         if any(there.get(place) != book.wanted(place) for place in part):
             return False

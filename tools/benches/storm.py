@@ -1,0 +1,154 @@
+"""A storm of route changes through the whole daemon in the lab, on a real VPP: how soon all is right after it.
+
+`ip -batch` adds so many routes as fast as the kernel takes them, and then deletes them. Meanwhile the control socket is
+asked for the state again and again. Counted are: the seconds that `ip` took, the seconds from its end until VPP had the
+last one and the uplink was Steady, the slowest answer, and the daemon's memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+
+import trio
+
+from hostlink import varlink
+from hostlink.lab.layout import NIC, ROUTER4
+from hostlink.lab.real_vpp import find_vpp
+from hostlink.lab.stage import Dataplane, Stage, open_stage
+from hostlink.vpp.session import open_session
+from tools.benches.report import Cell, Report, Unavailable
+
+HELP = "a storm of route changes: how soon all is right after it"
+SETTLED_S, ANSWER_MS = 2.0, 100.0
+_FIRST = int(IPv4Address("20.0.0.0"))
+_WITHIN_S = 120.0
+_ASK_EVERY_S = 0.02
+
+
+@dataclass(slots=True)
+class Row:
+    what: str
+    routes: int
+    ip_s: float = 0.0
+    settled_s: float = 0.0
+    answers_ms: list[float] = field(default_factory=list)
+    memory_mib: float = 0.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--routes", type=int, default=100_000, help="how many (default: 100,000)")
+    parser.add_argument("--rounds", type=int, default=2, help="adding and deleting them, so often (default: 2)")
+
+
+def run(options: argparse.Namespace) -> Report:
+    """Measure. Unavailable: there is no VPP."""
+    if find_vpp() is None:
+        raise Unavailable("no VPP to measure: neither $HOSTLINK_VPP nor vpp on PATH")
+    return trio.run(partial(_measure, options.routes, options.rounds))
+
+
+async def _measure(count: int, rounds: int) -> Report:
+    rows: list[Row] = []
+    async with open_stage(Dataplane(real=True, host_link="veth")) as stage:
+        async with open_session(stage.api_socket) as session:
+            version = str((await session.request("show_version")).version)
+        stage.start_daemon()
+        state = await stage.wait_state("steady")
+        before = state["mirrored"]["routes_ipv4"]
+        for number in range(rounds):
+            for verb in ("add", "delete"):
+                row = Row(f"{verb}, round {number + 1}", count)
+                wanted = before + (count if verb == "add" else 0)
+                await _storm(stage, verb, row, wanted)
+                rows.append(row)
+    return _report(version, rows)
+
+
+async def _storm(stage: Stage, verb: str, row: Row, wanted: int) -> None:
+    batch = stage.directory / "batch"
+    routes = (IPv4Network((_FIRST + (n << 8), 24)) for n in range(row.routes))
+    batch.write_text("".join(f"route {verb} {route} via {ROUTER4.ip} dev {NIC}\n" for route in routes))
+    async with _asking(stage, row.answers_ms):
+        start = time.monotonic()
+        await stage.on_host("ip", "-batch", str(batch))
+        ended = time.monotonic()
+        with trio.fail_after(_WITHIN_S):
+            while not await _settled(stage, wanted):  # noqa: ASYNC110 — it is another process's state
+                await trio.sleep(_ASK_EVERY_S)
+        row.ip_s, row.settled_s = ended - start, time.monotonic() - ended
+    row.memory_mib = _memory_mib(stage)
+
+
+async def _settled(stage: Stage, wanted: int) -> bool:
+    uplink = (await _state(stage))["uplinks"][0]
+    return bool(uplink["state"] == "Steady" and uplink["mirrored"]["routes_ipv4"] == wanted)
+
+
+@asynccontextmanager
+async def _asking(stage: Stage, answers_ms: list[float]) -> AsyncIterator[None]:
+    async def ask() -> None:
+        while True:
+            start = time.monotonic()
+            await _state(stage)
+            answers_ms.append((time.monotonic() - start) * 1000)
+            await trio.sleep(_ASK_EVERY_S)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ask)
+        yield
+        nursery.cancel_scope.cancel()
+
+
+async def _state(stage: Stage) -> dict:  # type: ignore[type-arg]
+    """GetState by a connection of its own, as a person's `hostlink state` makes one."""
+    splitter = varlink.Splitter(varlink.REPLY_LIMIT_BYTES)
+    async with await trio.open_unix_socket(str(stage.runtime / varlink.SOCKET_NAME)) as stream:
+        await stream.send_all(varlink.pack_call(varlink.Call("io.hostlink.GetState")))
+        while (message := splitter.next()) is None:
+            splitter.feed(bytes(await stream.receive_some()))
+    return dict(varlink.unpack_reply(message).parameters)
+
+
+def _memory_mib(stage: Stage) -> float:
+    """Resident memory of the daemon's process and its children: `ip netns exec` has made way for it."""
+    assert stage.daemon is not None
+    status = Path(f"/proc/{stage.daemon.pid}/status").read_text()
+    line = next(line for line in status.splitlines() if line.startswith("VmRSS:"))
+    return int(line.split()[1]) / 1024
+
+
+def _report(version: str, rows: list[Row]) -> Report:
+    cells: list[dict[str, Cell]] = [
+        {
+            "storm": row.what,
+            "routes": row.routes,
+            "ip_s": row.ip_s,
+            "settled_after_s": row.settled_s,
+            "settled_of_ip": row.settled_s / row.ip_s,
+            "slowest_answer_ms": max(row.answers_ms),
+            "answers": len(row.answers_ms),
+            "memory_mib": row.memory_mib,
+        }
+        for row in rows
+    ]
+    kept = all(row.settled_s <= SETTLED_S and max(row.answers_ms) <= ANSWER_MS for row in rows)
+    return Report(
+        bench="storm",
+        title=f"A storm of route changes, with VPP {version}",
+        columns=list(cells[0]),
+        rows=cells,
+        notes=[f"Limit: settled {SETTLED_S:g} s after it, answers within {ANSWER_MS:g} ms: {_kept(kept)}."],
+        limit_kept=kept,
+        facts={"vpp": version},
+    )
+
+
+def _kept(kept: bool) -> str:
+    return "kept" if kept else "MISSED"
