@@ -28,7 +28,7 @@ BURST = 16
 """Messages at once: more are somebody's table, and not somebody's change."""
 GATHER_S = 0.005
 AT_ONCE = 5000
-"""Messages of one step: within any deadline, and what is done to all of them at once is short. The rest is the next's."""
+"""Messages of one step: within any deadline, and what is done to all of them at once is short. The rest waits."""
 SLICE = 500
 """Messages or prefixes handled in one go before other tasks get their turn: some 10 ms."""
 LOOKED_UP = 1000
