@@ -164,7 +164,9 @@ class Session:
         table = {entry.name: entry.index for entry in created.message_table}
         connection.dictionary = Dictionary(names.codec, table)
         definitions = await self.request("get_api_json")
-        connection.dictionary = Dictionary(codec_for(definitions.json), table)
+        # In a thread: 0.2 s on a quick machine, many seconds on an emulated one, and clients wait for answers meanwhile.
+        codec = await trio.to_thread.run_sync(codec_for, definitions.json)
+        connection.dictionary = Dictionary(codec, table)
 
     def _pack(self, request: Request, context: int) -> bytes:
         message_id = self._connection.dictionary.id_of(request.name)

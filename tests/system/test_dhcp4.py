@@ -77,7 +77,8 @@ async def lease_taken(stage: Stage, dhcp: Client, leases: Server) -> IPAddress:
 async def lease_given_back(stage: Stage, dhcp: Client, leases: Server, address: IPAddress) -> None:
     async with watching(stage) as watch:
         await dhcp.release()
-        (release,) = [m for m in dhcp4([await watch.wire.wait()]) if m.kind == "release"]
+        frame = await watch.wire.wait(lambda frame: any(m.kind == "release" for m in dhcp4([frame])))
+        (release,) = dhcp4([frame])
     assert (release.ciaddr, release.source, release.destination) == (str(address), str(address), str(ROUTER4.ip))
     await until(lambda: not leases.leases(), f"the lease is gone from the server\n{leases.log[-2000:]}")
 
