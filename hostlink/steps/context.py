@@ -154,8 +154,8 @@ class Uplink:
     """What the kernel has said since the last look."""
     book: RouteBook | None = None
     """The routes of both sides, by which single changes are followed. None: everything must be looked at."""
-    only_routes: bool = False
-    """Mirroring had only routes to bring over: nothing that Punting sets or proves has changed."""
+    unproved: bool = True
+    """Everything was looked at, and Punting has not passed since. Where only routes were followed it has no work."""
     unread: set[tuple[int, Prefix]] = field(default_factory=set)
     """(VPP table, prefix) that were followed and not yet read back."""
     edits: dict[Key, None] = field(default_factory=dict)
@@ -203,7 +203,7 @@ class Uplink:
         self.mirrored.clear()
         self.told.clear()
         self._forget_edits()
-        self.book, self.inbox = None, Inbox()
+        self.book, self.inbox, self.unproved = None, Inbox(), True
 
     def taken(self) -> Takeover:
         """The takeover in the journal. Asked for only by steps that come after Capturing."""

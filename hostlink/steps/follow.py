@@ -56,7 +56,7 @@ async def follow(uplink: Uplink, step: int) -> Mirrored | None:
     if done is None:
         inbox.look_at_everything()
         return None
-    uplink.book, uplink.only_routes = book, True
+    uplink.book = book
     uplink.told["routes"] = book.problems
     uplink.mirrored |= {"routes_ipv4": book.counts[4], "routes_ipv6": book.counts[6]}
     uplink.note_edits(book, keys)

@@ -63,7 +63,7 @@ async def mirror(uplink: Uplink, step: int) -> Mirrored:
 
 
 async def _round(uplink: Uplink) -> list[str]:
-    uplink.book, uplink.only_routes = None, False
+    uplink.book, uplink.unproved = None, True
     uplink.inbox.begin_look()
     changes = await look_at_nic(uplink)
     changes += await keep_host_link(uplink)

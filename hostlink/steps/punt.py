@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hostlink.core.desired import PUNTED_L4, shared_desired
 from hostlink.core.events import PathProved
 from hostlink.core.model import HostView, VppShared
+from hostlink.core.route_book import flat
 from hostlink.journal import Phase
 from hostlink.steps.claims import claimed
 from hostlink.steps.context import Uplink, fail
@@ -18,10 +21,10 @@ async def punt(uplink: Uplink, step: int) -> PathProved:
 
     Raises StepError, VppError, KernelError, JournalError.
     """
-    if uplink.only_routes:
+    if not uplink.unproved:
         return PathProved(step)
     # The view that is true in VPP; what the host has changed since is another round's.
-    view = uplink.mirrored_view or await host_view(uplink)
+    view = _mirrored(uplink) or await host_view(uplink)
     if not is_lost_source(uplink, view):
         uplink.node.contributions[uplink.name] = contribution(uplink, view)
     dataplane = uplink.node.dataplane()
@@ -32,7 +35,16 @@ async def punt(uplink: Uplink, step: int) -> PathProved:
     uplink.told["claims"] = await claimed(uplink.node)
     uplink.told["path"] = await prove(uplink, view)
     keep_last_good(uplink, view, proved=not uplink.told["path"])
+    uplink.unproved = False
     return PathProved(step)
+
+
+def _mirrored(uplink: Uplink) -> HostView | None:
+    """The host's view that is true in VPP: as it was looked at, and with what was followed since."""
+    view, book = uplink.mirrored_view, uplink.book
+    if view is None or book is None or uplink.followed is not book:
+        return view
+    return replace(view, routes=tuple(flat(book.host_routes())))
 
 
 def contribution(uplink: Uplink, view: HostView) -> VppShared:

@@ -164,7 +164,7 @@ class Session:
         table = {entry.name: entry.index for entry in created.message_table}
         connection.dictionary = Dictionary(names.codec, table)
         definitions = await self.request("get_api_json")
-        # In a thread: 0.2 s on a quick machine, many seconds on an emulated one, and clients wait for answers meanwhile.
+        # In a thread: 0.2 s on a quick machine, many on an emulated one, and clients wait for answers meanwhile.
         codec = await trio.to_thread.run_sync(codec_for, definitions.json)
         connection.dictionary = Dictionary(codec, table)
 
