@@ -111,12 +111,16 @@ class RouteBook:
     def fold(self, change: RouteChange) -> bool:
         """Take one message in. False: it cannot be followed, everything must be looked at."""
         route, key = change.route, (change.route.table, change.route.prefix)
-        there = self._host.get(key, [])
+        there = self._host.get(key)
         ours = route.uses(self._translator.link_index)
         if not ours and not there:
             return bool(route.next_hops)  # without any it may be anybody's: a blackhole names no link
-        if route.prefix.prefixlen == 0 or route.prefix in self._settled:
+        if route.prefix.prefixlen == 0 or (self._settled and route.prefix in self._settled):
             return False
+        if not there:
+            if not change.gone:
+                self._host[key], self._touched[key] = [route], None
+            return True
         same = [old for old in there if route_key(old) == route_key(route)]
         if change.gone:
             return self._fold_gone(key, same, route)

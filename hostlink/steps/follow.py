@@ -17,12 +17,11 @@ import trio
 
 from hostlink.core.describe import describe
 from hostlink.core.events import Mirrored
-from hostlink.core.model import Prefix
-from hostlink.core.operations import AddVppRoute, DeleteVppRoute, VppOperation
+from hostlink.core.model import Prefix, VppRoute
+from hostlink.core.operations import AddVppRoute, DeleteVppRoute
 from hostlink.core.plan import route_order
 from hostlink.core.route_book import Key, RouteBook, RouteChange
 from hostlink.steps.context import Uplink
-from hostlink.vpp.errors import VppRefused
 
 BURST = 16
 """Messages at once: more are somebody's table, and not somebody's change."""
@@ -74,7 +73,8 @@ async def _fold(book: RouteBook, messages: list[RouteChange]) -> bool:
 
 async def _carry_over(uplink: Uplink, book: RouteBook, keys: list[Key]) -> list[str] | None:
     """Change VPP as the book has changed, and read it back. Returns what was done; None: VPP differs, or refuses."""
-    add, delete = [], []
+    add: list[VppRoute] = []
+    delete: list[VppRoute] = []
     for part in _slices(keys):
         new, gone = book.settle(part)
         add += new
@@ -82,18 +82,20 @@ async def _carry_over(uplink: Uplink, book: RouteBook, keys: list[Key]) -> list[
         await trio.lowlevel.checkpoint()
     add.sort(key=route_order)
     delete.sort(key=route_order, reverse=True)
-    operations: list[VppOperation] = [*map(AddVppRoute, add), *map(DeleteVppRoute, delete)]
-    try:
-        await uplink.node.dataplane().apply(operations)
-    except VppRefused:
+    if await uplink.node.dataplane().change_routes(add, delete):
         return None
     uplink.unread.update((route.table_id, route.prefix) for route in (*add, *delete))
     if len(uplink.inbox) <= BURST:
         places, uplink.unread = list(uplink.unread), set()
         if not await _as_wanted(uplink, book, places):
             return None
-    done = [describe(operation) for operation in operations[:DESCRIBED]]
-    more = len(operations) - len(done)
+    return _described(add, delete)
+
+
+def _described(add: list[VppRoute], delete: list[VppRoute]) -> list[str]:
+    done = [describe(AddVppRoute(route)) for route in add[:DESCRIBED]]
+    done += [describe(DeleteVppRoute(route)) for route in delete[:DESCRIBED]]
+    more = len(add) + len(delete) - len(done)
     return [*done, f"{more} more routes"] if more else done
 
 

@@ -130,6 +130,10 @@ class Dataplane:
     async def _routes(self, plan: list[op.VppOperation]) -> list[VppRefused]:
         add = [operation.route for operation in plan if isinstance(operation, op.AddVppRoute)]
         delete = [operation.route for operation in plan if isinstance(operation, op.DeleteVppRoute)]
+        return await self.change_routes(add, delete)
+
+    async def change_routes(self, add: Sequence[VppRoute], delete: Sequence[VppRoute]) -> list[VppRefused]:
+        """Add or replace, then delete. Returns the refusals. Raises any other VppError."""
         failures = await apply_routes(self.session, self.source_id, add=add, delete=delete)
         return [failure.error for failure in failures]
 
