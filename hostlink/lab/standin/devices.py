@@ -16,6 +16,7 @@ import os
 import socket
 import struct
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from hostlink.lab.standin import linkctl
 from hostlink.lab.standin.interfaces import Interface
@@ -183,7 +184,7 @@ class LinuxDevices:
             raise Refused(SYSCALL_ERROR_1, sw_if_index=0) from None
         self._opened[name] = Port(sock.detach(), VNET_HEADER.size if offload else 0, RING_FRAMES)
         checksum, gso = (_has(name, ETHTOOL_GTXCSUM), _has(name, ETHTOOL_GGSO)) if offload else (False, False)
-        return Opened(name, linkctl.mtu(name), checksum or gso, gso)
+        return Opened(name, linkctl.mtu(name), checksum or gso, gso, partial(linkctl.mtu, name))
 
     def open_tap(self, request: TapRequest) -> Opened:
         with inside(request.namespace):
