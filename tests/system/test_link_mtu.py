@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from itertools import cycle
+
+import trio
+
+from hostlink.core.model import IPAddress
+from hostlink.kernel.namespace import inside
 from hostlink.lab.flows import ping, tcp_roundtrip, udp_roundtrip
 from hostlink.lab.layout import HOST4, HOST6, LAN, NIC, ROUTER4, ROUTER6
 from hostlink.lab.proofs import servers
@@ -9,6 +18,8 @@ from hostlink.lab.stage import Dataplane, Stage
 from tests.system.rounds import before_and_after, eventually
 
 WIRE_PORT = "to-host"
+_IP_MTU_DISCOVER, _PMTUDISC_DONT = 10, 0
+"""include/uapi/linux/in.h; the socket module has neither on 3.11."""
 HEADERS = {4: 28, 6: 48}
 """Of IP and ICMP, in bytes."""
 
@@ -23,8 +34,9 @@ async def mtu_up_and_down(stage: Stage, _digit: str) -> None:
         for mtu in (3000, 1400):
             if mtu > 1500:
                 await _wire(stage, mtu)
-            await stage.on_host("ip", "link", "set", NIC, "mtu", str(mtu))
-            await _too_large_for_some(stage)
+            async with _large_ones(stage.lab.wire, HOST4.ip), _large_ones(stage.lab.host, ROUTER4.ip):
+                await stage.on_host("ip", "link", "set", NIC, "mtu", str(mtu))
+                await trio.sleep(0.1)  # the condition is that some were on their way while VPP was changed
             await _wire(stage, mtu)
             await _full_size(stage, mtu)
             for address in (ROUTER4.ip, ROUTER6.ip):
@@ -39,11 +51,27 @@ async def _wire(stage: Stage, mtu: int) -> None:
         await stage.lab.exec(stage.lab.wire, ["ip", "link", "set", link, "mtu", str(mtu)])
 
 
-async def _too_large_for_some(stage: Stage) -> None:
-    """Sent at once, while VPP is still at the old size: whether they pass is open, but they may do no harm."""
-    for address in (ROUTER4.ip, ROUTER6.ip):
-        for size in (1350, 1450, 1900, 2900):
-            await ping(stage.lab.host, address, size_bytes=size, reply_s=0.01)
+@asynccontextmanager
+async def _large_ones(namespace: str, address: IPAddress) -> AsyncIterator[None]:
+    """Datagrams of all sizes, without a pause: each change meets some that are too large by then.
+
+    Without DF, or VPP's answer to one that was too early would be remembered as the path's MTU for ten minutes.
+    """
+    with inside(namespace):
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+    sock.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _PMTUDISC_DONT)
+
+    async def run() -> None:
+        for size in cycle((2900, 1450)):
+            with suppress(OSError):
+                sock.sendto(bytes(size), (str(address), 9))
+            await trio.sleep(0.001)
+
+    with sock:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(run)
+            yield
+            nursery.cancel_scope.cancel()
 
 
 async def _full_size(stage: Stage, mtu: int) -> None:

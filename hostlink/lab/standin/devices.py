@@ -44,6 +44,8 @@ TAP_VNET_BYTES = 12
 RING_FRAMES = 1024
 """Of an af_packet's transmit ring. Filled while the device is down, VPP asks the kernel no more to send it, also when
 the device is up again: `tx sendto fatal failure`, then `tx frame not ready` for ever (VPP 26.06, run)."""
+# The other way: a frame that the device drops at once (a veth, for its receiver's MTU) stays at the head of the ring,
+# and is tried again before any other: `tx sendto temporary failure` (VPP 26.06, run; kernel: net/packet/af_packet.c).
 NEEDS_CHECKSUM = 1
 MAX_FRAME_BYTES = 65536 + 64
 
@@ -124,11 +126,12 @@ class Port:
     """An open device: frames in and out."""
 
     def __init__(self, fd: int, vnet_bytes: int, ring_frames: int | None = None) -> None:
-        """ring_frames: after so many frames for a device that is down nothing is ever sent again (af_packet)."""
+        """ring_frames: this is an af_packet's ring, of so many frames, which can stop in two ways (RING_FRAMES)."""
         self.fd = fd
         self._vnet_bytes = vnet_bytes
         self._ring_frames = ring_frames
         self._stuck = 0
+        self._head: bytes | None = None
         self.sw_if_index = 0
 
     def read(self) -> tuple[bytes, Offload | None] | None:
@@ -146,10 +149,18 @@ class Port:
         if self._stuck == self._ring_frames:
             return False
         header = build_vnet_header(offload).ljust(self._vnet_bytes, b"\0") if self._vnet_bytes else b""
+        if self._head is not None and not self._send(self._head):
+            return False
+        self._head = None
+        return self._send(header + frame)
+
+    def _send(self, data: bytes) -> bool:
         try:
-            os.write(self.fd, header + frame)
+            os.write(self.fd, data)
         except OSError as error:
-            self._stuck += error.errno == errno.ENETDOWN
+            if self._ring_frames is not None:
+                self._stuck += error.errno == errno.ENETDOWN
+                self._head = data if error.errno in (errno.ENOBUFS, errno.EMSGSIZE) else None
             return False
         self._stuck = 0
         return True
