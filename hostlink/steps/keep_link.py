@@ -90,6 +90,25 @@ async def _attached(uplink: Uplink) -> list[str]:
     return [f"VPP: attached to {uplink.name}"]
 
 
+async def renew_host_port(uplink: Uplink, view: HostView) -> list[str]:
+    """VPP's end of a veth anew, where its transmit ring may be stuck. Returns what was done.
+
+    A veth drops what is larger than its receiving end takes, and says so: the kernel keeps that frame at the head of
+    the sender's ring (net/packet/af_packet.c, tpacket_snd, out_status), and VPP sends nothing there any more until the
+    receiving end takes it (measured, 26.06: `tx sendto temporary failure`). Who lowers the host link's MTU does so
+    before VPP can know. A tap drops nothing for its size. Raises VppError, StepError.
+    """
+    port = uplink.ports.host
+    if uplink.taken().inner_name is None or port is None:
+        return []
+    if port.mtu_bytes <= view.link.mtu_bytes and not uplink.ring_stuck:
+        return []
+    await let_go_of_host(uplink, port)
+    done = await _attached(uplink)
+    uplink.ring_stuck = False
+    return done
+
+
 # ------------------------------------------------------------------------------------------------------------ the name
 
 

@@ -35,7 +35,15 @@ from hostlink.steps.bypass import ensure_bypass
 from hostlink.steps.context import StepError, Uplink, fail
 from hostlink.steps.follow import follow
 from hostlink.steps.host_link import our_host_link
-from hostlink.steps.keep_link import DELETED, DOWN, CannotPutBack, keep_host_link, keep_mac, mac_is_kept
+from hostlink.steps.keep_link import (
+    DELETED,
+    DOWN,
+    CannotPutBack,
+    keep_host_link,
+    keep_mac,
+    mac_is_kept,
+    renew_host_port,
+)
 from hostlink.steps.mtu import grow, shrink
 from hostlink.steps.offload import in_thread
 from hostlink.steps.parked_nic import drop_carrier, look_at_nic, nic_is_parked, vpp_may_send
@@ -84,6 +92,7 @@ async def _round(uplink: Uplink) -> list[str]:
     changes += await ensure_bypass(uplink, view.addresses)
     if mac_is_kept(uplink):
         view = replace(view, link=replace(view.link, mac=uplink.taken().capture.view.link.mac))
+    changes += await renew_host_port(uplink, view)
     changes += await _vpp(uplink, view)
     uplink.mirrored_view = view
     return changes + await drop_carrier(uplink) + await keep_mac(uplink, view)

@@ -68,6 +68,9 @@ async def _set_carrier(uplink: Uplink, there: Netlink, on: bool) -> list[str]:
         end = await find_link(there, name=inner)
         if end is None or end.up == on:
             return []
+        if on:
+            port = (await uplink.node.dataplane().find(uplink.name)).host
+            uplink.ring_stuck = port is not None and port.up
         await (kernel_link.set_up if on else kernel_link.set_down)(there, end.index)
     else:
         link = await find_link(uplink.node.host, name=mark(uplink.name))

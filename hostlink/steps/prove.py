@@ -32,6 +32,8 @@ async def prove(uplink: Uplink, view: HostView) -> tuple[Problem, ...]:
     Raises StepError when one fails that never passed in this takeover; else what is to be told.
     """
     proved = uplink.taken().phase is Phase.PROVED
+    if proved and not uplink.carrier:
+        return ()  # that the cable is out is told already, and explains any silence
     there = gateways(view)
     probes = [probe for probe in uplink.taken().capture.probes if not proved or probe.address in there]
     try:

@@ -10,16 +10,20 @@ from typing import Any
 
 import trio
 
+from hostlink import varlink
+from hostlink.cli.client import Client
 from hostlink.core.model import IPAddress
+from hostlink.lab.factor import deadline_factor
 from hostlink.lab.flows import ping
 from hostlink.lab.layout import LAN, NIC, NIC_MAC
 from hostlink.lab.stage import Stage, StageError
 from hostlink.vpp.dataplane import open_dataplane
 from hostlink.vpp.session import open_session
-from tests.system.rounds import eventually
+from tests.system.rounds import POLL_S, eventually
 
 _REPLY_S = 0.5
 _EVERY_S = 0.01
+_LOOKS = 4
 
 
 async def link_of(stage: Stage, name: str = NIC, namespace: str | None = None) -> dict[str, Any] | None:
@@ -34,14 +38,24 @@ async def index_of(stage: Stage) -> int:
     return int(link["ifindex"]) if link is not None else 0
 
 
-async def settled(stage: Stage) -> dict[str, Any]:
-    """Steady, and nothing is under way or waits: three looks in a row show the same number of moves."""
+async def settled(stage: Stage, within_s: float = 20.0) -> dict[str, Any]:
+    """Steady, and nothing more comes: for some looks in a row there was no further move."""
     moves, same = -1, 0
-    while same < 3:
-        state = await stage.wait_state("Steady")
-        same = same + 1 if len(state["history"]) == moves else 0
-        moves = len(state["history"])
-    return state
+    with trio.move_on_after(within_s * deadline_factor()):
+        while True:
+            state = await trio.to_thread.run_sync(_state, stage)
+            quiet = state["state"] == "Steady" and len(state["history"]) == moves
+            same, moves = same + 1 if quiet else 0, len(state["history"])
+            if same == _LOOKS:
+                return state
+            await trio.sleep(POLL_S)
+    raise StageError(f"it does not settle\n{stage.log}")
+
+
+def _state(stage: Stage) -> dict[str, Any]:
+    with Client(stage.runtime / varlink.SOCKET_NAME) as client:
+        uplink: dict[str, Any] = json.loads(json.dumps(client.call(varlink.GET_STATE)["uplinks"]))[0]
+    return uplink
 
 
 async def wait_successor(stage: Stage, before: int) -> int:

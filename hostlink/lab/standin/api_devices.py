@@ -48,7 +48,7 @@ def _add_interface(vpp: Vpp, name: str, dev_type: str, mac: bytes, opened: Opene
     interface.link_up = True
     interface.checksum_offload = opened.checksum_offload
     interface.gso = opened.gso
-    interface.device_mtu = opened.mtu_bytes
+    interface.device_mtu, interface.read_device_mtu = opened.mtu_bytes, opened.read_mtu
     vpp.devices.attach(opened, interface)
     vpp.state.happened(interface, InterfaceEvent.ADDED | InterfaceEvent.LINK_UP)
     return interface

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import fcntl
 import os
 import socket
 import struct
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from hostlink.lab.standin import linkctl
 from hostlink.lab.standin.interfaces import Interface
@@ -39,6 +41,11 @@ CLONE_NEWNET = 0x40000000
 VNET_HEADER = struct.Struct("<BBHHHH")
 TAP_VNET_BYTES = 12
 """What VPP sets for its taps: the header with the number of merged buffers at its end."""
+RING_FRAMES = 1024
+"""Of an af_packet's transmit ring. Filled while the device is down, VPP asks the kernel no more to send it, also when
+the device is up again: `tx sendto fatal failure`, then `tx frame not ready` for ever (VPP 26.06, run)."""
+# The other way: a frame that the device drops at once (a veth, for its receiver's MTU) stays at the head of the ring,
+# and is tried again before any other: `tx sendto temporary failure` (VPP 26.06, run; kernel: net/packet/af_packet.c).
 NEEDS_CHECKSUM = 1
 MAX_FRAME_BYTES = 65536 + 64
 
@@ -118,9 +125,13 @@ def build_vnet_header(offload: Offload | None) -> bytes:
 class Port:
     """An open device: frames in and out."""
 
-    def __init__(self, fd: int, vnet_bytes: int) -> None:
+    def __init__(self, fd: int, vnet_bytes: int, ring_frames: int | None = None) -> None:
+        """ring_frames: this is an af_packet's ring, of so many frames, which can stop in two ways (RING_FRAMES)."""
         self.fd = fd
         self._vnet_bytes = vnet_bytes
+        self._ring_frames = ring_frames
+        self._stuck = 0
+        self._head: bytes | None = None
         self.sw_if_index = 0
 
     def read(self) -> tuple[bytes, Offload | None] | None:
@@ -135,11 +146,23 @@ class Port:
 
     def write(self, frame: bytes, offload: Offload | None) -> bool:
         """False when the device did not take it (it is down, or its queue is full): the frame is lost, as on a wire."""
-        header = build_vnet_header(offload).ljust(self._vnet_bytes, b"\0") if self._vnet_bytes else b""
-        try:
-            os.write(self.fd, header + frame)
-        except OSError:
+        if self._stuck == self._ring_frames:
             return False
+        header = build_vnet_header(offload).ljust(self._vnet_bytes, b"\0") if self._vnet_bytes else b""
+        if self._head is not None and not self._send(self._head):
+            return False
+        self._head = None
+        return self._send(header + frame)
+
+    def _send(self, data: bytes) -> bool:
+        try:
+            os.write(self.fd, data)
+        except OSError as error:
+            if self._ring_frames is not None:
+                self._stuck += error.errno == errno.ENETDOWN
+                self._head = data if error.errno in (errno.ENOBUFS, errno.EMSGSIZE) else None
+            return False
+        self._stuck = 0
         return True
 
     def close(self) -> None:
@@ -170,9 +193,9 @@ class LinuxDevices:
         except OSError:
             sock.close()
             raise Refused(SYSCALL_ERROR_1, sw_if_index=0) from None
-        self._opened[name] = Port(sock.detach(), VNET_HEADER.size if offload else 0)
+        self._opened[name] = Port(sock.detach(), VNET_HEADER.size if offload else 0, RING_FRAMES)
         checksum, gso = (_has(name, ETHTOOL_GTXCSUM), _has(name, ETHTOOL_GGSO)) if offload else (False, False)
-        return Opened(name, linkctl.mtu(name), checksum or gso, gso)
+        return Opened(name, linkctl.mtu(name), checksum or gso, gso, partial(linkctl.mtu, name))
 
     def open_tap(self, request: TapRequest) -> Opened:
         with inside(request.namespace):

@@ -9,14 +9,17 @@ ICMP error be looked up and rewritten like any packet, without one module callin
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from collections.abc import Callable
 
+from hostlink.lab.standin.interfaces import Interface
 from hostlink.lab.standin.packet import Frame, Offload, Packet
 from hostlink.lab.standin.state import State
 
 Node = Callable[["Context", Packet], None]
 NODES: dict[str, Node] = {}
+ASKED_ABOVE_BYTES = 1000
 
 
 def node(name: str) -> Callable[[Node], Node]:
@@ -53,13 +56,21 @@ class Context:
         if interface.wedged:
             self.state.error(f"{interface.name}-tx", "tx sendto temporary failure")
             return
-        if interface.device_mtu and len(data) > interface.device_mtu + 18 and not (offload and offload.gso_size):
+        if self._too_large(interface, len(data)) and not (offload and offload.gso_size):
             interface.wedged = True
             self.state.error(f"{interface.name}-tx", "tx sendto temporary failure")
             return
         interface.count("tx packets")
         interface.count("tx bytes", len(data))
         self.frames.append(Frame(sw_if_index, data, offload))
+
+    @staticmethod
+    def _too_large(interface: Interface, size: int) -> bool:
+        """For the device as it is now; a small frame is not worth the question."""
+        if interface.device_mtu and interface.read_device_mtu is not None and size > ASKED_ABOVE_BYTES:
+            with contextlib.suppress(OSError):  # the device is gone, and what is sent to it too
+                interface.device_mtu = interface.read_device_mtu()
+        return bool(interface.device_mtu) and size > interface.device_mtu + 18
 
     def run(self) -> None:
         while self._queue:

@@ -7,7 +7,7 @@ lender's.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from hostlink.lab.standin.retvals import INVALID_SW_IF_INDEX, Refused
@@ -95,6 +95,7 @@ class Interface:
     """Its transmit ring hangs for good: a frame larger than the device's MTU was put into it."""
     device_mtu: int = 0
     """What the Linux device takes, for af_packet; 0: any."""
+    read_device_mtu: Callable[[], int] | None = None
     counters: dict[str, int] = field(default_factory=dict)
 
     @property

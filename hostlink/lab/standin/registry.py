@@ -52,6 +52,8 @@ class Opened:
     mtu_bytes: int = 0
     checksum_offload: bool = False
     gso: bool = False
+    read_mtu: Callable[[], int] | None = None
+    """Its MTU as it is now."""
 
 
 class Devices(Protocol):
