@@ -25,6 +25,7 @@ from hostlink.kernel.apply import HostFailure, apply_host
 from hostlink.kernel.tap import adopt_tap
 from hostlink.problems import problem
 from hostlink.steps.bypass import ensure_bypass
+from hostlink.steps.changes import carry_out_in_vpp
 from hostlink.steps.context import Uplink, fail
 from hostlink.steps.mtu import grow, shrink
 from hostlink.steps.view import host_view, is_lost_source
@@ -121,7 +122,6 @@ async def _cluster_routes(uplink: Uplink) -> list[str]:
 
 async def _vpp(uplink: Uplink, view: HostView) -> list[str]:
     """One view is brought over and read back. What the host does meanwhile is the machine's next round, no failure."""
-    dataplane = uplink.node.dataplane()
     view, uplink.told["mtu"] = await grow(uplink, view)
     done: list[str] = []
     for _ in range(ROUNDS):
@@ -130,7 +130,7 @@ async def _vpp(uplink: Uplink, view: HostView) -> list[str]:
             await shrink(uplink, view.link.mtu_bytes)
             uplink.mirrored = _counts(desired)
             return done
-        await dataplane.apply(plan)
+        await carry_out_in_vpp(uplink, view, plan, desired.uplink.addresses)
         done += [describe(operation) for operation in plan]
     left = "; ".join(describe(operation) for operation in plan)
     raise fail("HL-410", f"{uplink.name}: VPP still differs after {ROUNDS} rounds: {left}")

@@ -8,15 +8,24 @@ operation finds it done.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import chain, groupby
 
 from hostlink.core import operations as op
-from hostlink.core.model import Family, IPAddress, LocalReassembly, Reassembly, VppInterface, VppShared, VppUplink
+from hostlink.core.model import (
+    Family,
+    IPAddress,
+    LocalReassembly,
+    Reassembly,
+    VppInterface,
+    VppNeighbour,
+    VppShared,
+    VppUplink,
+)
 from hostlink.vpp import read
 from hostlink.vpp.errors import VppRefused
-from hostlink.vpp.messages import messages_for
+from hostlink.vpp.messages import NEIGHBOUR_LEARNT, messages_for
 from hostlink.vpp.routes import apply_routes, own_source
 from hostlink.vpp.session import Session, raise_first
 from hostlink.vpp.tags import Ports, find_ports, is_host_tag
@@ -63,6 +72,11 @@ class Dataplane:
     async def read_shared(self) -> VppShared:
         """What the node shares."""
         return await read.read_shared(self.session)
+
+    async def learnt_neighbours(self, ports: Iterable[int]) -> frozenset[VppNeighbour]:
+        """What VPP has learnt by itself on these interfaces (sw_if_index)."""
+        found = [await read.read_neighbours(self.session, port, NEIGHBOUR_LEARNT) for port in ports]
+        return frozenset(chain.from_iterable(found))
 
     async def neighbour_known(self, sw_if_index: int, address: IPAddress) -> bool:
         """Whether somebody on that interface has answered for `address`."""

@@ -136,6 +136,11 @@ async def _features(session: Session, name: str) -> set[str]:
 
 
 async def _static_neighbours(session: Session, sw_if_index: int) -> frozenset[VppNeighbour]:
+    return await read_neighbours(session, sw_if_index, NEIGHBOUR_STATIC_NO_FIB_ENTRY)
+
+
+async def read_neighbours(session: Session, sw_if_index: int, flags: int) -> frozenset[VppNeighbour]:
+    """The neighbours on that interface that have exactly these of the two flags."""
     found = await session.dumps(
         [Request("ip_neighbor_dump", {"sw_if_index": sw_if_index, "af": af}) for af in range(len(FAMILIES))]
     )
@@ -143,7 +148,7 @@ async def _static_neighbours(session: Session, sw_if_index: int) -> frozenset[Vp
     return frozenset(
         VppNeighbour(sw_if_index, ip_address(str(entry.ip_address)), str(entry.mac_address))
         for entry in entries
-        if entry.flags & NEIGHBOUR_STATIC_NO_FIB_ENTRY == NEIGHBOUR_STATIC_NO_FIB_ENTRY
+        if entry.flags & NEIGHBOUR_STATIC_NO_FIB_ENTRY == flags
     )
 
 
