@@ -17,6 +17,7 @@ from hostlink.core.model import (
     Family,
     IPAddress,
     LocalReassembly,
+    Prefix,
     Reassembly,
     VppInterface,
     VppNeighbour,
@@ -26,6 +27,7 @@ from hostlink.core.model import (
 from hostlink.vpp import read
 from hostlink.vpp.errors import VppRefused
 from hostlink.vpp.messages import NEIGHBOUR_LEARNT, messages_for
+from hostlink.vpp.on_link import as_said, is_on_link, on_link_source
 from hostlink.vpp.routes import apply_routes, own_source
 from hostlink.vpp.session import Session, raise_first
 from hostlink.vpp.tags import Ports, find_ports, is_host_tag
@@ -39,6 +41,11 @@ class Dataplane:
 
     session: Session
     source_id: int
+    """hostlink's FIB source, of its routes by gateways."""
+    on_link_id: int
+    """The FIB source of its routes without (vpp/on_link.py)."""
+    on_link: set[tuple[int, Prefix]] = field(default_factory=set)
+    """(table, prefix) of those, as far as made or seen in this life: behind another route they do not show."""
     punted_l4: set[tuple[Family, int]] = field(default_factory=set)
     """What hostlink switched on by `set_punt`, in this life or, as far as can be told, in an earlier one."""
     punted_l4_known: bool = False
@@ -67,7 +74,9 @@ class Dataplane:
 
     async def read_uplink(self, uplink: VppInterface, host: VppInterface) -> VppUplink:
         """Everything set for one uplink."""
-        return await read.read_uplink(self.session, self.source_id, uplink, host)
+        there = await read.read_uplink(self.session, self.source_id, self.on_link_id, uplink, host)
+        self.on_link |= {(route.table_id, route.prefix) for route in there.routes if is_on_link(route)}
+        return there
 
     async def read_shared(self) -> VppShared:
         """What the node shares."""
@@ -116,12 +125,24 @@ class Dataplane:
                 self.switched[operation.local] = operation.found
 
     async def _routes(self, plan: list[op.VppOperation]) -> list[VppRefused]:
+        """A route that gets another source is never away: what is to be there is added before the other one goes."""
         add = [operation.route for operation in plan if isinstance(operation, op.AddVppRoute)]
         delete = [operation.route for operation in plan if isinstance(operation, op.DeleteVppRoute)]
-        failures = await apply_routes(self.session, self.source_id, add=add, delete=delete)
+        direct, others = [one for one in add if is_on_link(one)], [one for one in add if not is_on_link(one)]
+        hidden = [one for one in others if (one.table_id, one.prefix) in self.on_link]
+        direct_gone = [one for one in delete if is_on_link(one)]
+        failures = []
+        if direct:
+            failures += await apply_routes(self.session, self.on_link_id, add=map(as_said, direct), delete=())
+            self.on_link |= {(route.table_id, route.prefix) for route in direct}
+        gone = [*(one for one in delete if not is_on_link(one)), *direct]  # deleting an absent one is no error
+        failures += await apply_routes(self.session, self.source_id, add=others, delete=gone)
+        if hidden or direct_gone:
+            failures += await apply_routes(self.session, self.on_link_id, add=(), delete=(*hidden, *direct_gone))
+            self.on_link -= {(route.table_id, route.prefix) for route in (*hidden, *direct_gone)}
         return [failure.error for failure in failures]
 
 
 async def open_dataplane(session: Session) -> Dataplane:
     """Find or make what hostlink owns in every VPP. Raises VppError."""
-    return Dataplane(session, await own_source(session))
+    return Dataplane(session, await own_source(session), await on_link_source(session))

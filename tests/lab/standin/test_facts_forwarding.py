@@ -183,3 +183,25 @@ def test_with_an_address_goes_what_was_learnt_of_its_network_while_another_addre
     left = node.dump(ask("ip_neighbor_dump", sw_if_index=UP, af=0))
     known = {bytes(entry["neighbor"]["ip_address"]["un"][:4]) for entry in left}
     assert known == {steps.packed(text) for text in ("192.168.0.254", "192.168.0.44", "10.8.0.9")}
+
+
+def test_answers_of_an_on_link_network_are_taken_only_where_the_api_or_the_cli_routed_it() -> None:
+    """`show ip fib` says "attached" of it only then (run on 26.06 by test_addresses)."""
+    node = taken_over()
+    node.bench.call("fib_source_add", src={"priority": 0x78, "name": "another", "id": 0})
+    sources = {entry["src"]["name"]: entry["src"]["id"] for entry in node.dump(ask("fib_source_dump"))}
+    there = steps.udp4("tap", SHARED, "10.8.0.9", HOST_MAC)
+    answer = steps.arp("up", 2, "10.8.0.9", SHARED, POD_MAC)
+    left = {}
+    for name in ("another", "CLI"):
+        fields = steps.route(True, "10.8.0.0/24", steps.path(UP)).fields
+        node.ask(ask("ip_route_add_del_v2", **{**fields, "route": {**fields["route"], "src": sources[name]}}))
+        node.feed(there)
+        node.feed(answer)
+        left[name] = node.feed(there)[0][1][12:14]
+        node.ask(
+            ask(
+                "ip_route_add_del_v2", **{**fields, "is_add": False, "route": {**fields["route"], "src": sources[name]}}
+            )
+        )
+    assert left == {"another": b"\x08\x06", "CLI": b"\x08\x00"}
