@@ -41,6 +41,8 @@ def _vpp(operation: op.VppOperation, names: Names) -> str:
         case op.AddVppNeighbour(neighbour) | op.DeleteVppNeighbour(neighbour):
             verb = _verb(operation)
             return f"{_port(neighbour.sw_if_index, names)}: {verb} neighbour {neighbour.address} at {neighbour.mac}"
+        case op.LearnVppNeighbour(neighbour):
+            return f"{_port(neighbour.sw_if_index, names)}: go on with neighbour {neighbour.address} at {neighbour.mac}"
         case op.AddVppRoute(route) | op.DeleteVppRoute(route):
             return f"{_verb(operation)} route {_route(route, names)}"
         case op.AddProxyRange(proxy) | op.DeleteProxyRange(proxy):

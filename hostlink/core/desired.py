@@ -106,11 +106,14 @@ def shared_desired(view: HostView, *, uplink_sw: int, host_sw: int, primary: boo
 
 
 def punt_target(addresses: Iterable[Address], family: Family) -> IPAddress | None:
-    """The host's address that punted packets are sent to: the first global one, else the first of any scope.
+    """The host's address that punted packets are sent to: the oldest global one, else the oldest of any scope.
 
+    The oldest, so that a new one does not move the redirect: the kernel has IPv4's oldest first and IPv6's last.
     An IPv6 link-local address is none: nothing that goes through VPP is for it.
     """
     own = [a for a in addresses if a.family is family and usable(a) and not _link_local6(a.interface)]
+    if family is Family.IPV6:
+        own.reverse()
     own.sort(key=lambda address: (address.interface.is_link_local, address.scope))
     return own[0].interface.ip if own else None
 

@@ -99,6 +99,13 @@ class DeleteVppNeighbour:
 
 
 @dataclass(frozen=True, slots=True)
+class LearnVppNeighbour:
+    """Known again as VPP had learnt it by itself: it ages and changes as those do."""
+
+    neighbour: VppNeighbour
+
+
+@dataclass(frozen=True, slots=True)
 class AddVppRoute:
     """Adds the route, or replaces all paths of the one that hostlink has there."""
 
@@ -172,6 +179,7 @@ VppOperation = (
     | EnableNdProxy
     | AddVppNeighbour
     | DeleteVppNeighbour
+    | LearnVppNeighbour
     | AddVppRoute
     | DeleteVppRoute
     | AddProxyRange

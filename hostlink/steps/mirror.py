@@ -32,6 +32,7 @@ from hostlink.kernel.errors import KernelError
 from hostlink.kernel.tap import adopt_tap
 from hostlink.problems import problem
 from hostlink.steps.bypass import ensure_bypass
+from hostlink.steps.changes import carry_out_in_vpp
 from hostlink.steps.context import StepError, Uplink, fail
 from hostlink.steps.follow import follow
 from hostlink.steps.host_link import our_host_link
@@ -185,7 +186,6 @@ async def _cluster_routes(uplink: Uplink, view: HostView) -> list[str]:
 
 async def _vpp(uplink: Uplink, view: HostView) -> list[str]:
     """One view is brought over and read back. What the host does meanwhile is the machine's next round, no failure."""
-    dataplane = uplink.node.dataplane()
     view, uplink.told["mtu"] = await grow(uplink, view)
     done: list[str] = []
     for _ in range(ROUNDS):
@@ -196,7 +196,7 @@ async def _vpp(uplink: Uplink, view: HostView) -> list[str]:
             owned, told = uplink.taken().owned, uplink.told["routes"]
             uplink.book = await in_thread(len(view.routes), _book, view, desired, owned, told)
             return done
-        await dataplane.apply(plan)
+        await carry_out_in_vpp(uplink, view, plan, desired.uplink.addresses)
         done += [describe(operation) for operation in plan]
     left = "; ".join(describe(operation) for operation in plan)
     raise fail("HL-410", f"{uplink.name}: VPP still differs after {ROUNDS} rounds: {left}")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import chain, groupby
 
 from hostlink.core import operations as op
 from hostlink.core.model import (
@@ -20,6 +20,7 @@ from hostlink.core.model import (
     Prefix,
     Reassembly,
     VppInterface,
+    VppNeighbour,
     VppPort,
     VppRoute,
     VppShared,
@@ -27,8 +28,9 @@ from hostlink.core.model import (
 )
 from hostlink.vpp import read
 from hostlink.vpp.errors import VppRefused
-from hostlink.vpp.messages import messages_for
-from hostlink.vpp.routes import apply_routes, own_source, read_routes, routes_at
+from hostlink.vpp.messages import NEIGHBOUR_LEARNT, messages_for
+from hostlink.vpp.on_link import as_said, is_on_link, on_link_source, read_on_link
+from hostlink.vpp.routes import RouteFailure, apply_routes, own_source, read_routes, routes_at
 from hostlink.vpp.session import Session, raise_first
 from hostlink.vpp.tags import Ports, find_ports, is_host_tag
 
@@ -41,6 +43,11 @@ class Dataplane:
 
     session: Session
     source_id: int
+    """hostlink's FIB source, of its routes by gateways."""
+    on_link_id: int
+    """The FIB source of its routes without (vpp/on_link.py)."""
+    on_link: set[tuple[int, Prefix]] = field(default_factory=set)
+    """(table, prefix) of those, as far as made or seen in this life: behind another route they do not show."""
     punted_l4: set[tuple[Family, int]] = field(default_factory=set)
     """What hostlink switched on by `set_punt`, in this life or, as far as can be told, in an earlier one."""
     punted_l4_known: bool = False
@@ -69,17 +76,25 @@ class Dataplane:
 
     async def read_uplink(self, uplink: VppInterface, host: VppInterface) -> VppUplink:
         """Everything set for one uplink."""
-        return await read.read_uplink(self.session, self.source_id, uplink, host)
+        there = await read.read_uplink(self.session, self.source_id, self.on_link_id, uplink, host)
+        self.on_link |= {(route.table_id, route.prefix) for route in there.routes if is_on_link(route)}
+        return there
 
     async def routes_at(self, places: Sequence[tuple[int, Prefix]]) -> dict[tuple[int, Prefix], VppRoute]:
         """hostlink's routes at these (table, prefix), where it has one."""
-        return await routes_at(self.session, self.source_id, places)
+        found = await routes_at(self.session, {self.source_id, self.on_link_id}, places)
+        return {place: route for place, (source, route) in found.items() if self._is_ours(source, route)}
+
+    def _is_ours(self, source: int, route: VppRoute) -> bool:
+        return source == self.source_id or is_on_link(route)
 
     async def routes_of(self, tables: Iterable[tuple[int, int]]) -> list[VppRoute]:
         """hostlink's routes of these tables: (table, IP version)."""
         found: list[VppRoute] = []
         for table_id, version in sorted(tables):
             found += await read_routes(self.session, self.source_id, table_id, Family(version))
+            if self.on_link:
+                found += await read_on_link(self.session, self.on_link_id, table_id, Family(version))
         return found
 
     async def port(self, interface: VppInterface) -> VppPort:
@@ -89,6 +104,11 @@ class Dataplane:
     async def read_shared(self) -> VppShared:
         """What the node shares."""
         return await read.read_shared(self.session)
+
+    async def learnt_neighbours(self, ports: Iterable[int]) -> frozenset[VppNeighbour]:
+        """What VPP has learnt by itself on these interfaces (sw_if_index)."""
+        found = [await read.read_neighbours(self.session, port, NEIGHBOUR_LEARNT) for port in ports]
+        return frozenset(chain.from_iterable(found))
 
     async def neighbour_known(self, sw_if_index: int, address: IPAddress) -> bool:
         """Whether somebody on that interface has answered for `address`."""
@@ -133,11 +153,34 @@ class Dataplane:
         return await self.change_routes(add, delete)
 
     async def change_routes(self, add: Sequence[VppRoute], delete: Sequence[VppRoute]) -> list[VppRefused]:
-        """Add or replace, then delete. Returns the refusals. Raises any other VppError."""
-        failures = await apply_routes(self.session, self.source_id, add=add, delete=delete)
+        """Add or replace, then delete. Returns the refusals. Raises any other VppError.
+
+        A route that gets another source is never away: what is to be there is added before the other one goes.
+        """
+        direct, others = _parted(add)
+        direct_gone, gone = _parted(delete)
+        hidden = [one for one in others if (one.table_id, one.prefix) in self.on_link] if self.on_link else []
+        failures: list[RouteFailure] = []
+        if direct:
+            failures += await apply_routes(self.session, self.on_link_id, add=map(as_said, direct), delete=())
+            self.on_link |= {(route.table_id, route.prefix) for route in direct}
+        # Deleting an absent one is no error.
+        failures += await apply_routes(self.session, self.source_id, add=others, delete=[*gone, *direct])
+        if hidden or direct_gone:
+            failures += await apply_routes(self.session, self.on_link_id, add=(), delete=(*hidden, *direct_gone))
+            self.on_link -= {(route.table_id, route.prefix) for route in (*hidden, *direct_gone)}
         return [failure.error for failure in failures]
+
+
+def _parted(routes: Iterable[VppRoute]) -> tuple[list[VppRoute], list[VppRoute]]:
+    """(on-link ones, all others)."""
+    direct: list[VppRoute] = []
+    others: list[VppRoute] = []
+    for route in routes:
+        (direct if is_on_link(route) else others).append(route)
+    return direct, others
 
 
 async def open_dataplane(session: Session) -> Dataplane:
     """Find or make what hostlink owns in every VPP. Raises VppError."""
-    return Dataplane(session, await own_source(session))
+    return Dataplane(session, await own_source(session), await on_link_source(session))

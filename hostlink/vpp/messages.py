@@ -13,6 +13,8 @@ from hostlink.core import operations as op
 from hostlink.core.model import NO_INDEX, Family, ProxyRange, Reassembly, Redirect, VppNeighbour, VppPath
 from hostlink.vpp.session import Request
 
+NEIGHBOUR_LEARNT = 0
+"""IP_API_NEIGHBOR_FLAG_NONE: as one that VPP learnt by itself."""
 NEIGHBOUR_STATIC_NO_FIB_ENTRY = 3
 """IP_API_NEIGHBOR_FLAG_STATIC | _NO_FIB_ENTRY. With STATIC alone the /32 becomes an adjacency on the host's interface,
 VPP stops answering ARP for its own address on the uplink, and the node is gone from the network."""
@@ -60,6 +62,8 @@ def _message(operation: op.VppOperation) -> Request:
             return Request("ip6nd_proxy_enable_disable", {"sw_if_index": sw, "is_enable": True})
         case op.AddVppNeighbour(neighbour) | op.DeleteVppNeighbour(neighbour):
             return _neighbour(neighbour, is_add=isinstance(operation, op.AddVppNeighbour))
+        case op.LearnVppNeighbour(neighbour):
+            return _neighbour(neighbour, is_add=True, flags=NEIGHBOUR_LEARNT)
         case op.AddProxyRange(proxy) | op.DeleteProxyRange(proxy):
             return _proxy_range(proxy, is_add=isinstance(operation, op.AddProxyRange))
         case op.AddRedirect(redirect) | op.DeleteRedirect(redirect):
@@ -95,10 +99,10 @@ def fib_path(path: VppPath, family: Family) -> dict[str, Any]:
     }
 
 
-def _neighbour(neighbour: VppNeighbour, *, is_add: bool) -> Request:
+def _neighbour(neighbour: VppNeighbour, *, is_add: bool, flags: int = NEIGHBOUR_STATIC_NO_FIB_ENTRY) -> Request:
     entry = {
         "sw_if_index": neighbour.sw_if_index,
-        "flags": NEIGHBOUR_STATIC_NO_FIB_ENTRY,
+        "flags": flags,
         "mac_address": neighbour.mac,
         "ip_address": str(neighbour.address),
     }

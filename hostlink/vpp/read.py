@@ -34,6 +34,7 @@ from hostlink.core.model import (
 )
 from hostlink.vpp.errors import VppError, VppRefused
 from hostlink.vpp.messages import FULL_REASSEMBLY, NEIGHBOUR_STATIC_NO_FIB_ENTRY
+from hostlink.vpp.on_link import read_on_link
 from hostlink.vpp.routes import read_routes
 from hostlink.vpp.session import Request, Session
 
@@ -61,11 +62,17 @@ def _interface(details: Any) -> VppInterface:
     )
 
 
-async def read_uplink(session: Session, source_id: int, uplink: VppInterface, host: VppInterface) -> VppUplink:
-    """Everything that hostlink sets for one uplink, as VPP has it now. Raises VppError."""
+async def read_uplink(
+    session: Session, source_id: int, on_link_id: int, uplink: VppInterface, host: VppInterface
+) -> VppUplink:
+    """Everything that hostlink sets for one uplink, as VPP has it now. Raises VppError.
+
+    source_id, on_link_id: the FIB sources of its routes by gateways and of those without (vpp/on_link.py).
+    """
     routes: list[VppRoute] = []
     for family in FAMILIES:
         routes += await read_routes(session, source_id, 0, family)
+        routes += await read_on_link(session, on_link_id, 0, family)
     mine = {uplink.sw_if_index, host.sw_if_index}
     return VppUplink(
         uplink=await read_port(session, uplink),
@@ -137,6 +144,11 @@ async def _features(session: Session, name: str) -> set[str]:
 
 
 async def _static_neighbours(session: Session, sw_if_index: int) -> frozenset[VppNeighbour]:
+    return await read_neighbours(session, sw_if_index, NEIGHBOUR_STATIC_NO_FIB_ENTRY)
+
+
+async def read_neighbours(session: Session, sw_if_index: int, flags: int) -> frozenset[VppNeighbour]:
+    """The neighbours on that interface that have exactly these of the two flags."""
     found = await session.dumps(
         [Request("ip_neighbor_dump", {"sw_if_index": sw_if_index, "af": af}) for af in range(len(FAMILIES))]
     )
@@ -144,7 +156,7 @@ async def _static_neighbours(session: Session, sw_if_index: int) -> frozenset[Vp
     return frozenset(
         VppNeighbour(sw_if_index, ip_address(str(entry.ip_address)), str(entry.mac_address))
         for entry in entries
-        if entry.flags & NEIGHBOUR_STATIC_NO_FIB_ENTRY == NEIGHBOUR_STATIC_NO_FIB_ENTRY
+        if entry.flags & NEIGHBOUR_STATIC_NO_FIB_ENTRY == flags
     )
 
 

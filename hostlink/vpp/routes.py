@@ -13,7 +13,7 @@ A source cannot be deleted, and each add makes a new one, 230 or so in VPP's lif
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import trio
@@ -89,13 +89,13 @@ async def read_routes(session: Session, source_id: int, table_id: int, family: F
 
 
 async def routes_at(
-    session: Session, source_id: int, places: Sequence[tuple[int, Prefix]]
-) -> dict[tuple[int, Prefix], VppRoute]:
-    """Of these (table, prefix) the routes of which the source is the best one: what `read_routes` says of them.
+    session: Session, source_ids: Collection[int], places: Sequence[tuple[int, Prefix]]
+) -> dict[tuple[int, Prefix], tuple[int, VppRoute]]:
+    """Of these (table, prefix) the routes of which the best source is one of those, with it: as `read_routes` says.
 
     Costs as much as there are places, however many routes VPP has. Raises VppError.
     """
-    found: dict[tuple[int, Prefix], VppRoute] = {}
+    found: dict[tuple[int, Prefix], tuple[int, VppRoute]] = {}
     for start in range(0, len(places), _LOOKUPS):
         part = places[start : start + _LOOKUPS]
         replies = await session.batch([Request(_LOOKUP, _exactly(*place)) for place in part])
@@ -104,8 +104,9 @@ async def routes_at(
                 continue
             if isinstance(reply, VppError):
                 raise reply
-            if reply.route.src == source_id:
-                found[table_id, prefix] = VppRoute(table_id, prefix, read_paths(reply.route.paths))
+            if reply.route.src in source_ids:
+                paths = read_paths(reply.route.paths)
+                found[table_id, prefix] = reply.route.src, VppRoute(table_id, prefix, paths)
     return found
 
 

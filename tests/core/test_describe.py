@@ -52,6 +52,7 @@ LINES: list[tuple[op.VppOperation | op.HostOperation, str]] = [
     (op.EnableNdProxy(2), "VPP: tap0: answer neighbour solicitations for others"),
     (op.AddVppNeighbour(NEIGHBOUR), f"VPP: tap0: add neighbour 10.0.0.1 at {MAC}"),
     (op.DeleteVppNeighbour(NEIGHBOUR), f"VPP: tap0: delete neighbour 10.0.0.1 at {MAC}"),
+    (op.LearnVppNeighbour(NEIGHBOUR), f"VPP: tap0: go on with neighbour 10.0.0.1 at {MAC}"),
     (
         op.AddVppRoute(ROUTE),
         "VPP: add route 10.9.0.0/16 via 10.0.0.254 dev host-eth1 weight 2, dev host-eth1 preference 1",

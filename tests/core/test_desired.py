@@ -332,6 +332,14 @@ def test_punted_packets_go_to_a_global_address_where_there_is_one() -> None:
     assert punt_target((link_local,), Family.IPV4) is None
 
 
+def test_a_new_address_does_not_move_the_redirect() -> None:
+    """The kernel lists IPv4's oldest first and IPv6's newest (net/ipv6/addrconf.c, ipv6_link_dev_addr)."""
+    oldest4, oldest6 = address("10.0.0.1/24"), address("fd00::1/64")
+    addresses = (oldest4, address("10.0.0.2/24"), address("fd00::3/64"), address("fd00::2/64"), oldest6)
+    assert punt_target(addresses, Family.IPV4) == ip_address("10.0.0.1")
+    assert punt_target(addresses, Family.IPV6) == ip_address("fd00::1")
+
+
 def test_a_family_without_an_address_has_no_redirect() -> None:
     made = shared_desired(HostView(LINK, OWN[2:]), uplink_sw=UPLINK, host_sw=HOST)
     assert made.redirects == frozenset()

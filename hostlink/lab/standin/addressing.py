@@ -1,7 +1,8 @@
 """Addresses of interfaces and the routes that they bring, with VPP's refusals.
 
 The routes of an address are in the table while its interface is admin-up: the address itself (local), its prefix
-(glean), and for IPv4 a drop for the prefix's first and last address.
+(glean), and for IPv4 a drop for the prefix's first and last address. With an address goes what was learnt of the others
+in its prefix.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from hostlink.lab.standin.fib import (
     Table,
 )
 from hostlink.lab.standin.interfaces import Interface, InterfaceAddress
-from hostlink.lab.standin.neighbours import is_link_local
+from hostlink.lab.standin.neighbours import STATIC, is_link_local
 from hostlink.lab.standin.retvals import (
     ADDRESS_IN_USE,
     ADDRESS_LENGTH_MISMATCH,
@@ -80,6 +81,7 @@ def remove(state: State, interface: Interface, address: bytes, length: int) -> N
     interface.addresses(version).remove(found)
     if interface.admin_up:
         _remove_routes(state, interface, address, length)
+    _forget_neighbours(state, interface, address, length)
     if version == 6:
         ip6link.release(state, interface)
 
@@ -137,6 +139,13 @@ def _remove_routes(state: State, interface: Interface, address: bytes, length: i
     if table.version == 4 and length == 31:
         state.fib.delete(table, _flipped(address), 32, INTERFACE)
     state.fib.delete(table, address, length, INTERFACE)
+
+
+def _forget_neighbours(state: State, interface: Interface, address: bytes, length: int) -> None:
+    """All that was learnt of the prefix, also while another address of it stays (vnet/ip-neighbor/ip_neighbor.c)."""
+    for neighbour in list(state.neighbours.all(4 if len(address) == 4 else 6, interface.sw_if_index)):
+        if not neighbour.flags & STATIC and _overlap(neighbour.address, address, length):
+            state.neighbours.remove(neighbour.sw_if_index, neighbour.address)
 
 
 def _prefix_still_held(interface: Interface, table: Table, address: bytes, length: int) -> bool:

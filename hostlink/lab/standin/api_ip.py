@@ -44,8 +44,8 @@ def ip_route_add_del(vpp: Vpp, request: Values) -> Reply:
     paths = tuple(decode_path(vpp, path, NONE) for path in route["paths"])
     if length > table.bits:
         raise Refused(INVALID_PREFIX_LENGTH, stats_index=NONE)
-    paths, flags = _fixed_up(table, address, length, paths)
     source = route.get("src", 0) or fibs.API
+    paths, flags = _fixed_up(table, address, length, paths, source)
     return {"stats_index": _change(vpp, request, table, (address, length), source, Source(paths, flags))}
 
 
@@ -98,18 +98,24 @@ def decode_path(vpp: Vpp, path: Values, stats_index: int | None = None) -> Path:
     return decoded
 
 
-def _fixed_up(table: Table, address: bytes, length: int, paths: tuple[Path, ...]) -> tuple[tuple[Path, ...], int]:
-    """What VPP makes of paths: a host route without a next hop goes to that host; one by an interface is attached."""
+def _fixed_up(
+    table: Table, address: bytes, length: int, paths: tuple[Path, ...], source: int
+) -> tuple[tuple[Path, ...], int]:
+    """What VPP makes of paths: a host route without a next hop goes to that host; one by an interface is attached.
+
+    Attached only by the API or the CLI, whatever the last path says (fib_entry_flags_update, vnet/fib/fib_entry_src.c).
+    """
     flags, out = 0, []
     for path in paths:
         if path.type == fibs.PATH_LOCAL:
             flags |= fibs.LOCAL | fibs.CONNECTED
         elif path.type == fibs.PATH_NORMAL and path.sw_if_index != NONE:
-            if not path.has_next_hop and length == table.bits:
+            attached = not path.has_next_hop
+            if attached and length == table.bits:
                 path = replace(path, next_hop=address)
             path = replace(path, glean=not path.has_next_hop)
-            if not path.has_next_hop or (path.next_hop == address and length == table.bits):
-                flags |= fibs.ATTACHED
+            if source in (fibs.API, fibs.CLI):
+                flags = flags | fibs.ATTACHED if attached else flags & ~fibs.ATTACHED
         out.append(path)
     return tuple(out), flags
 

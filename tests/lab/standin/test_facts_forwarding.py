@@ -170,3 +170,38 @@ def test_a_learnt_neighbour_is_forgotten_when_it_is_too_old_and_a_static_one_is_
     node.bench.state.neighbours.age(99)
     left = node.dump(ask("ip_neighbor_dump", sw_if_index=UP, af=0))
     assert [entry["neighbor"]["ip_address"]["un"][:4] for entry in left] == [steps.packed("192.168.0.254")]
+
+
+def test_with_an_address_goes_what_was_learnt_of_its_network_while_another_address_of_it_stays() -> None:
+    """And only that: static neighbours stay, and so do those of other networks (run on 26.06 by test_addresses)."""
+    node = taken_over()
+    node.feed(steps.arp("up", 1, "192.168.0.33", SHARED, POD_MAC))
+    node.ask(steps.neighbour(True, UP, "192.168.0.44", POD_MAC, 1))
+    node.ask(steps.neighbour(True, UP, "10.8.0.9", POD_MAC, 0))
+    for is_add in (True, False):
+        node.ask(steps.address(is_add, UP, "192.168.0.7/24"))
+    left = node.dump(ask("ip_neighbor_dump", sw_if_index=UP, af=0))
+    known = {bytes(entry["neighbor"]["ip_address"]["un"][:4]) for entry in left}
+    assert known == {steps.packed(text) for text in ("192.168.0.254", "192.168.0.44", "10.8.0.9")}
+
+
+def test_answers_of_an_on_link_network_are_taken_only_where_the_api_or_the_cli_routed_it() -> None:
+    """`show ip fib` says "attached" of it only then (run on 26.06 by test_addresses)."""
+    node = taken_over()
+    node.bench.call("fib_source_add", src={"priority": 0x78, "name": "another", "id": 0})
+    sources = {entry["src"]["name"]: entry["src"]["id"] for entry in node.dump(ask("fib_source_dump"))}
+    there = steps.udp4("tap", SHARED, "10.8.0.9", HOST_MAC)
+    answer = steps.arp("up", 2, "10.8.0.9", SHARED, POD_MAC)
+    left = {}
+    for name in ("another", "CLI"):
+        fields = steps.route(True, "10.8.0.0/24", steps.path(UP)).fields
+        node.ask(ask("ip_route_add_del_v2", **{**fields, "route": {**fields["route"], "src": sources[name]}}))
+        node.feed(there)
+        node.feed(answer)
+        left[name] = node.feed(there)[0][1][12:14]
+        node.ask(
+            ask(
+                "ip_route_add_del_v2", **{**fields, "is_add": False, "route": {**fields["route"], "src": sources[name]}}
+            )
+        )
+    assert left == {"another": b"\x08\x06", "CLI": b"\x08\x00"}
