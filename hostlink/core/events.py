@@ -189,6 +189,14 @@ class ResumeRequested:
     detail: ClassVar[str] = "an operator asked"
 
 
+@dataclass(frozen=True, slots=True)
+class AuditRequested:
+    """An operator wants both sides compared now."""
+
+    trigger: ClassVar[Trigger] = Trigger.AUDIT_REQUESTED
+    detail: ClassVar[str] = "an operator asked"
+
+
 Result = Inspected | Captured | HandedOver | Mirrored | PathProved | GivenBack | StepFailed
 """How a step ends: exactly one of these for each StartStep that was not cancelled."""
 
@@ -203,6 +211,7 @@ Event = (
     | StopRequested
     | ReleaseRequested
     | ResumeRequested
+    | AuditRequested
 )
 
 
