@@ -290,7 +290,7 @@ async def _plan(runner: Runner) -> list[str]:
     if runner.uplink.takeover is None or runner.uplink.ports.host is None:
         return []
     try:
-        plan, _, _ = await difference(runner.uplink, await host_view(runner.uplink))
+        plan = (await difference(runner.uplink, await host_view(runner.uplink))).plan
     except StepError as error:
         raise CallError(REFUSED, {"message": error.problem.detail}) from error
     except (KernelError, VppError) as error:

@@ -31,7 +31,7 @@ class Inspected:
         bare = [] if self.facts.uplink_found else ["the uplink is not there"]
         bare += [] if self.facts.vpp_reachable else ["VPP does not answer"]
         missing = [problem.detail for problem in self.facts.obstacles] or bare
-        return _some(missing) or "nothing stands against a takeover"
+        return some(missing) or "nothing stands against a takeover"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Mirrored:
 
     @property
     def detail(self) -> str:
-        return _some(self.changes) or "nothing differed"
+        return some(self.changes) or "nothing differed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class GivenBack:
 
     @property
     def detail(self) -> str:
-        return _some([problem.detail for problem in self.residue]) or "everything is as it was"
+        return some([problem.detail for problem in self.residue]) or "everything is as it was"
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +215,7 @@ Event = (
 )
 
 
-def _some(texts: list[str] | tuple[str, ...]) -> str:
+def some(texts: list[str] | tuple[str, ...]) -> str:
     """The first few, and how many more: `a; b; c; and 4 more`."""
     shown = list(texts[:DETAILS_SHOWN])
     more = len(texts) - len(shown)

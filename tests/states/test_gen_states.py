@@ -157,8 +157,8 @@ DEADLINES = [
         "state `steady` has a deadline_s and no step: give it wait_s instead",
     ),
     (
-        'to = "mirroring"\ndoes = ["begin_audit"]',
-        'to = "stay"\ndoes = ["begin_audit"]',
+        'to = "mirroring"\ndoes = ["begin_audit"]\nwhy = "audit"',
+        'to = "stay"\ndoes = ["begin_audit"]\nwhy = "audit"',
         "steady x deadline_passed must enter a state or `wait`: a deadline that passes must lead on",
     ),
 ]
