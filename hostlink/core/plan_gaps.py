@@ -22,6 +22,9 @@ from hostlink.core.operations import (
     VppOperation,
 )
 
+GONE_AT_ONCE = 20
+"""With as many neighbours that is less than the 4,096 bytes that VPP reads at once (vlibmemory/socket_api.c)."""
+
 
 def forgets(plan: Iterable[VppOperation]) -> frozenset[int]:
     """sw_if_index of the interfaces on which VPP will forget neighbours."""
@@ -30,22 +33,30 @@ def forgets(plan: Iterable[VppOperation]) -> frozenset[int]:
 
 def with_learnt(
     plan: Sequence[VppOperation], learnt: Collection[VppNeighbour], wanted: Collection[IPInterface]
-) -> tuple[VppOperation, ...]:
-    """The plan, and behind each run of addresses that go or come the neighbours that it costs.
+) -> list[tuple[VppOperation, ...]]:
+    """The plan in parts, and behind each run of addresses that go or come the neighbours that it costs.
+
+    Send one part when the one before has been answered: VPP forwards between what it reads at once, and must know its
+    neighbours then. Of many addresses that go, a few are in a part.
 
     learnt: what VPP knows now of the interfaces of `forgets`. wanted: the addresses that the uplink ends with; who is
     in none of their networks is forgotten on purpose.
     """
-    kept: list[VppOperation] = []
+    parts: list[tuple[VppOperation, ...]] = []
+    part: list[VppOperation] = []
     lost: dict[VppNeighbour, None] = {}
-    for operation in plan:
+    last_add = max((at for at, one in enumerate(plan) if isinstance(one, AddVppAddress)), default=-1)
+    gone = 0
+    for at, operation in enumerate(plan):
+        in_run = isinstance(operation, AddVppAddress | DeleteVppAddress)
+        if lost and (not in_run or (gone >= GONE_AT_ONCE and at > last_add)):
+            parts.append((*part, *map(LearnVppNeighbour, lost)))
+            part, lost, gone = [], {}, 0
         if isinstance(operation, DeleteVppAddress):
+            gone += 1
             lost |= dict.fromkeys(one for one in learnt if _covers(operation, one, wanted))
-        elif lost and not isinstance(operation, AddVppAddress):
-            kept += [LearnVppNeighbour(one) for one in lost]
-            lost = {}
-        kept.append(operation)
-    return (*kept, *(LearnVppNeighbour(one) for one in lost))
+        part.append(operation)
+    return [*parts, (*part, *map(LearnVppNeighbour, lost))]
 
 
 def _covers(gone: DeleteVppAddress, neighbour: VppNeighbour, wanted: Collection[IPInterface]) -> bool:

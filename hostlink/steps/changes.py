@@ -37,6 +37,6 @@ def _punted_to(uplink: Uplink) -> set[IPAddress]:
 async def _apply(uplink: Uplink, plan: Sequence[VppOperation], wanted: Collection[IPInterface]) -> None:
     dataplane = uplink.node.dataplane()
     forgotten = forgets(plan)
-    if forgotten:
-        plan = with_learnt(plan, await dataplane.learnt_neighbours(forgotten), wanted)
-    await dataplane.apply(plan)
+    learnt = await dataplane.learnt_neighbours(forgotten) if forgotten else ()
+    for part in with_learnt(plan, learnt, wanted):
+        await dataplane.apply(part)

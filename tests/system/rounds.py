@@ -29,6 +29,17 @@ async def before_and_after(dataplane: Dataplane, scenario: Scenario, settings: s
             await scenario(stage, "b")
 
 
+def in_turn(*scenarios: Scenario) -> Scenario:
+    """Several scenarios on one stage. A failure says in which."""
+
+    async def run(stage: Stage, digit: str) -> None:
+        for scenario in scenarios:
+            with _noted(f"in {scenario.__name__}"):
+                await scenario(stage, digit)
+
+    return run
+
+
 @contextmanager
 def _noted(text: str) -> Iterator[None]:
     try:

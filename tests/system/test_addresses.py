@@ -10,14 +10,19 @@ from hostlink.lab.layout import HOST4, HOST6, NIC
 from hostlink.lab.stage import Dataplane, Stage
 from hostlink.lab.station import station
 from tests.system.addressing import dead, mirror_of, reached, undisturbed, wire_route
-from tests.system.rounds import before_and_after
+from tests.system.rounds import before_and_after, in_turn
 
+MANY = 100
+"""Of each family, in one burst."""
 STAYING = (str(HOST4.ip), str(HOST6.ip))
 
 
-async def test_addresses_come_and_go_twice_and_those_that_stay_are_not_disturbed(dataplane: Dataplane) -> None:
-    """VIPs in the LAN's network and outside of it, a secondary one, another network, a peer (F17: /32 and /128)."""
-    await before_and_after(dataplane, come_and_go)
+async def test_addresses_come_and_go_and_those_that_stay_are_not_disturbed(dataplane: Dataplane) -> None:
+    """VIPs in the LAN's network and outside of it, secondary ones, another network, a peer, and 200 VIPs in one burst.
+
+    F17: /32 and /128, with which nothing on-link comes; VPP takes answers there only where its own source routes it.
+    """
+    await before_and_after(dataplane, in_turn(come_and_go, another_network, many))
 
 
 async def come_and_go(stage: Stage, digit: str) -> None:
@@ -53,13 +58,8 @@ async def come_and_go(stage: Stage, digit: str) -> None:
         await wire_route(stage, address, add=False)
 
 
-async def test_another_network_and_a_peer_on_the_link(dataplane: Dataplane) -> None:
-    """Each with a machine there: a connected network of its own, a point-to-point address, and networks that routes
-    alone put on the link (F17: nothing on-link comes with a /32; VPP takes no answers there but by its own source)."""
-    await before_and_after(dataplane, another_network)
-
-
 async def another_network(stage: Stage, digit: str) -> None:
+    """Each with a machine there: a connected network, a point-to-point address, networks that routes alone give."""
     number = int(digit, 16)
     net4, net6 = f"10.55.{number}", f"fd55:{digit}:"
     own = {"another network": [f"{net4}.1/24", f"{net6}:1/64"], "a peer": [f"10.66.0.{number}", f"fd66::{digit}"]}
@@ -98,3 +98,22 @@ async def another_network(stage: Stage, digit: str) -> None:
             await stage.on_host("ip", "route", "add", network, "dev", NIC)
             await udp_roundtrip(stage.lab.host, peer, tries=8)
             await stage.on_host("ip", "route", "del", network, "dev", NIC)
+
+
+async def many(stage: Stage, digit: str) -> None:
+    number = int(digit, 16)
+    vips4 = [f"10.{number}.{one // 50}.{one % 50 + 1}/32" for one in range(MANY // 2)]
+    vips4 += [f"192.168.0.{100 + one}/32" for one in range(MANY // 2)]
+    vips = [*vips4, *(f"fd00::{number:x}:{one:x}/128" for one in range(1, MANY + 1))]
+    some = [vips[-1].split("/")[0], vips4[-1].split("/")[0]]
+    async with (
+        mirror_of(stage) as mirror,
+        echo_server(stage.lab.host, some),
+        undisturbed(stage, str(HOST4.ip), str(HOST6.ip)) as steady,
+    ):
+        for verb in ("add", "del"):
+            steady.step = f"many: {verb}"
+            lines = "".join(f"address {verb} {vip} dev {NIC}\n" for vip in vips)
+            await stage.on_host("sh", "-c", f"printf '%s' '{lines}' | ip -batch -")
+            await mirror.settled(steady.step, within_s=10.0)
+            await (reached if verb == "add" else dead)(stage, *some)

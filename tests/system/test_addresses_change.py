@@ -1,4 +1,4 @@
-"""Addresses that change under others (F12, F14, F18, F20): lengths, primaries, whole families, many at once."""
+"""Addresses that change under others (F12, F14, F18, F20): lengths, primaries, whole families."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ from hostlink.lab.layout import BEYOND4, HOST4, HOST6, NIC, ROUTER4, ROUTER_LINK
 from hostlink.lab.stage import Dataplane, Stage
 from tests.system.addressing import Mirror, dead, mirror_of, reached, shown, undisturbed
 from tests.system.neighbouring import set_sysctls
-from tests.system.rounds import before_and_after
+from tests.system.rounds import before_and_after, in_turn
 
-MANY = 100
-"""Of each family, in one burst."""
 DEFAULT4 = ["default", "via", str(ROUTER4.ip), "dev", NIC, "proto", "dhcp", "metric", "100"]
 DEFAULT6 = ["::/0", "via", str(ROUTER_LINK_LOCAL), "dev", NIC, "proto", "ra", "metric", "100"]
 HOST_GAP = 1
@@ -23,9 +21,10 @@ async def ip(stage: Stage, verb: str, address: str, *more: str, link: str = NIC)
     await stage.on_host("ip", "address", verb, address, "dev", link, *more)
 
 
-async def test_lengths_flags_and_metrics_change_beside_addresses_that_stay(dataplane: Dataplane) -> None:
-    """/24 to /16 and back: VPP refuses overlapping lengths, so the old goes right before the new comes (F17)."""
-    await before_and_after(dataplane, lengths)
+async def test_addresses_change_beside_others_that_stay(dataplane: Dataplane) -> None:
+    """Lengths: VPP refuses overlapping ones, so the old goes right before the new comes (F17). The primary, with and
+    without promotion (F14). A whole family: the last IPv4 address takes the gateway routes along without a message."""
+    await before_and_after(dataplane, in_turn(lengths, primaries, families))
 
 
 async def lengths(stage: Stage, digit: str) -> None:
@@ -77,15 +76,11 @@ async def not_on_link(stage: Stage, mirror: Mirror, alone: str) -> None:
     await stage.lab.exec(stage.lab.wire, ["sysctl", "-qw", "net.ipv4.conf.lan.arp_ignore=0"])
 
 
-async def test_the_primary_goes_with_and_without_promotion(dataplane: Dataplane) -> None:
-    """F14: with promote_secondaries=0 the kernel takes the others of the network along; with 1 they stay.
+async def primaries(stage: Stage, digit: str) -> None:
+    """With promote_secondaries=0 the kernel takes the others of the network along; with 1 they stay.
 
     The address that packets are punted to is the one that goes: the redirect must be another's before (F18).
     """
-    await before_and_after(dataplane, primaries)
-
-
-async def primaries(stage: Stage, digit: str) -> None:
     number = int(digit, 16)
     second, third = f"192.168.0.{140 + number}", f"192.168.0.{160 + number}"
     async with mirror_of(stage) as mirror, echo_server(stage.lab.host, [str(HOST4.ip), second, third]):
@@ -137,25 +132,19 @@ async def put_back4(stage: Stage) -> None:
     await stage.on_host("ip", "route", "replace", *DEFAULT4, "src", str(HOST4.ip))
 
 
-async def test_all_addresses_of_a_family_go_and_come_back(dataplane: Dataplane) -> None:
-    """The last IPv4 address takes the gateway routes along without a message; `disable_ipv6` takes all of IPv6."""
-    await before_and_after(dataplane, families)
-
-
 async def families(stage: Stage, digit: str) -> None:
     spare = f"fd00::27{digit}"
     async with mirror_of(stage) as mirror, echo_server(stage.lab.host, [str(HOST4.ip), str(HOST6.ip), spare]):
-        for _ in range(2):
-            async with undisturbed(stage, str(HOST6.ip)) as steady:
-                steady.step = "all of IPv4 deleted"
-                await ip(stage, "del", str(HOST4))
-                await mirror.settled(steady.step)
-                await dead(stage, str(HOST4.ip))
-                steady.step = "IPv4 put back"
-                await put_back4(stage)
-                await mirror.settled(steady.step)
-                await reached(stage, str(HOST4.ip))
-                await wait_reachable(stage.lab.host, BEYOND4)
+        async with undisturbed(stage, str(HOST6.ip)) as steady:
+            steady.step = "all of IPv4 deleted"
+            await ip(stage, "del", str(HOST4))
+            await mirror.settled(steady.step)
+            await dead(stage, str(HOST4.ip))
+            steady.step = "IPv4 put back"
+            await put_back4(stage)
+            await mirror.settled(steady.step)
+            await reached(stage, str(HOST4.ip))
+            await wait_reachable(stage.lab.host, BEYOND4)
         await ip(stage, "add", f"{spare}/64")
         for how in ("flush", "disable_ipv6"):
             async with undisturbed(stage, str(HOST4.ip)) as steady:
@@ -172,27 +161,3 @@ async def families(stage: Stage, digit: str) -> None:
                 await stage.on_host("ip", "-6", "route", "replace", *DEFAULT6)
                 await mirror.settled(steady.step)
                 await reached(stage, str(HOST6.ip))
-
-
-async def test_many_addresses_in_one_burst(dataplane: Dataplane) -> None:
-    """200 VIPs at once, and gone at once."""
-    await before_and_after(dataplane, many)
-
-
-async def many(stage: Stage, digit: str) -> None:
-    number = int(digit, 16)
-    vips4 = [f"10.{number}.{one // 50}.{one % 50 + 1}/32" for one in range(MANY // 2)]
-    vips4 += [f"192.168.0.{100 + one}/32" for one in range(MANY // 2)]
-    vips = [*vips4, *(f"fd00::{number:x}:{one:x}/128" for one in range(1, MANY + 1))]
-    some = [vips[-1].split("/")[0], vips4[-1].split("/")[0]]
-    async with (
-        mirror_of(stage) as mirror,
-        echo_server(stage.lab.host, some),
-        undisturbed(stage, str(HOST4.ip), str(HOST6.ip)) as steady,
-    ):
-        for verb in ("add", "del"):
-            steady.step = f"many: {verb}"
-            lines = "".join(f"address {verb} {vip} dev {NIC}\n" for vip in vips)
-            await stage.on_host("sh", "-c", f"printf '%s' '{lines}' | ip -batch -")
-            await mirror.settled(steady.step, within_s=10.0)
-            await (reached if verb == "add" else dead)(stage, *some)
