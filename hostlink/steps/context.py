@@ -11,7 +11,7 @@ from pathlib import Path
 import trio
 
 from hostlink.config import Config, UplinkConfig
-from hostlink.core.model import HostView, Link, Problem, VppShared
+from hostlink.core.model import HostView, Link, Problem, Route, VppShared
 from hostlink.journal import Journal, JournalError, Takeover, journal_for
 from hostlink.kernel.errors import KernelError
 from hostlink.kernel.netlink import Netlink
@@ -137,6 +137,8 @@ class Uplink:
     mirrored: dict[str, int] = field(default_factory=dict)
     mirrored_view: HostView | None = None
     """The host's view that is true in VPP."""
+    copies: frozenset[Route] = frozenset()
+    """Routes of a DHCP client that this daemon put on the host link, and that are still there (core/leased.py)."""
     told: dict[str, tuple[Problem, ...]] = field(default_factory=dict)
     """What an operator should know of the takeover, by subject; each is said anew by whoever looks at it."""
 
@@ -165,6 +167,7 @@ class Uplink:
     def forget(self) -> None:
         """The takeover is over; nothing of it is remembered."""
         self.takeover, self.mirrored_view, self.ports = None, None, Ports()
+        self.copies = frozenset()
         self.mirrored.clear()
         self.told.clear()
 
