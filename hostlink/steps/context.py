@@ -11,7 +11,7 @@ from pathlib import Path
 import trio
 
 from hostlink.config import Config, UplinkConfig
-from hostlink.core.model import HostView, Link, Prefix, Problem, VppShared, VppUplink
+from hostlink.core.model import HostView, Link, Prefix, Problem, Route, VppShared, VppUplink
 from hostlink.core.route_book import Key, RouteBook, flat
 from hostlink.fights import Fights
 from hostlink.journal import Journal, JournalError, Takeover, journal_for
@@ -176,6 +176,8 @@ class Uplink:
     """The book that `edits` are in."""
     behind: bool = False
     """`takeover`, in memory, has older routes than `followed`."""
+    copies: frozenset[Route] = frozenset()
+    """Routes of a DHCP client that this daemon put on the host link, and that are still there (core/leased.py)."""
     told: dict[str, tuple[Problem, ...]] = field(default_factory=dict)
     """What an operator should know of the takeover, by subject; each is said anew by whoever looks at it."""
 
@@ -206,6 +208,7 @@ class Uplink:
         self.takeover, self.mirrored_view, self.ports = None, None, Ports()
         self.host_link_index, self.parked_indexes = None, frozenset()
         self.carrier, self.unfilled, self.ring_stuck = True, False, False
+        self.copies = frozenset()
         self.mirrored.clear()
         self.told.clear()
         self._forget_edits()

@@ -20,6 +20,7 @@ from hostlink.core.describe import describe
 from hostlink.core.desired import vpp_desired
 from hostlink.core.desired_routes import translator_for
 from hostlink.core.events import Mirrored
+from hostlink.core.leased import put_back, still_there, superseded_copies
 from hostlink.core.model import Family, HostView, Problem, Route, VppUplink, family_of
 from hostlink.core.operations import DeleteHostRoute, VppOperation
 from hostlink.core.plan import plan_uplink
@@ -144,6 +145,7 @@ async def _fill(uplink: Uplink, view: HostView) -> list[str]:
         if not plan:
             break
         failures = await apply_host(uplink.node.host, plan)
+        uplink.copies |= put_back(plan)
         done += [describe(operation) for operation in plan]
         view = await host_view(uplink)
     else:
@@ -157,8 +159,10 @@ async def _fill(uplink: Uplink, view: HostView) -> list[str]:
 
 
 async def _drop_superseded(uplink: Uplink, view: HostView) -> list[str]:
-    """Advertised defaults that were put back, beside which the kernel has its own by now."""
-    plan = [DeleteHostRoute(view.link.index, route) for route in superseded(view)]
+    """Routes that were put back, beside which the kernel (advertised defaults) or a DHCP client has its own by now."""
+    uplink.copies = still_there(view, uplink.copies)
+    gone = (*superseded(view), *superseded_copies(view, uplink.copies))
+    plan = [DeleteHostRoute(view.link.index, route) for route in gone]
     for failure in await apply_host(uplink.node.host, plan):
         if failure.word != "ESRCH":  # expired meanwhile
             raise fail("HL-401", f"{uplink.name}: {failure}")

@@ -49,6 +49,7 @@ class Router:
         lifetime_s: int = LIFETIME_S,
         prefix: str | None = None,
         valid_s: int = VALID_S,
+        preferred_s: int = PREFERRED_S,
         rdnss: str | None = None,
         to: tuple[str, str] = (ALL_NODES, ALL_NODES_MAC),
         hop_limit: int = 255,
@@ -64,7 +65,7 @@ class Router:
                 L=1,
                 A=1,
                 validlifetime=valid_s,
-                preferredlifetime=min(valid_s, PREFERRED_S),
+                preferredlifetime=min(valid_s, preferred_s),
             )
         if rdnss is not None:
             packet /= ICMPv6NDOptRDNSS(dns=[rdnss], lifetime=RDNSS_S)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from ipaddress import IPv4Interface, ip_address
 
 import pytest
@@ -23,6 +24,7 @@ from tests.system.dhcp.servers import Offer, server
 from tests.system.leases import converged, conversation, host_addresses, host_default
 from tests.system.rounds import eventually
 
+SECOND_ROUTER4 = IPv4Interface("192.168.0.253/24")
 OTHER_ROUTER4 = IPv4Interface("192.168.7.254/24")
 
 
@@ -57,20 +59,21 @@ async def leased(stage: Stage, dhcp: Client | Manager, given: Offer) -> IPAddres
     return found[0]
 
 
-CASES = [("dnsmasq", "udhcpc", 120), ("kea", "dhclient", 4), ("dnsmasq", "dhcpcd", 120), ("kea", "networkd", 4)]
-"""Server, client, lease in seconds. dnsmasq gives none below 120 s; dhcpcd makes 20 s of a shorter one."""
+CASES = [("dnsmasq", "udhcpc", 120), ("kea", "dhclient", 4), ("dnsmasq", "dhcpcd", 120), ("dnsmasq", "networkd", 120)]
+"""Server, client, lease in seconds. dnsmasq gives none below 120 s; dhcpcd takes none below 20 s."""
 
 
 @everywhere
 @pytest.mark.parametrize(("servers", "clients", "lease_s"), CASES, ids=[case[1] for case in CASES])
 async def test_a_lease_changes(place: Dataplane | None, servers: str, clients: str, lease_s: int) -> None:
-    """F12, F13: another address, another network with another gateway, no lease at all, and one again."""
+    """F12, F13: another gateway for the same address, another address, another network, no lease, and one again."""
     first_offer = offer("192.168.0.100", ROUTER4, lease_s)
     second_offer = offer("192.168.0.140", ROUTER4, lease_s)
     elsewhere = offer("192.168.7.100", OTHER_ROUTER4, lease_s)
     async with open_place(place) as stage:
         await stage.on_host("ip", "-4", "address", "flush", "dev", NIC)
-        await stage.lab.exec(stage.lab.wire, ["ip", "address", "add", str(OTHER_ROUTER4), "dev", LAN])
+        for router in (SECOND_ROUTER4, OTHER_ROUTER4):
+            await stage.lab.exec(stage.lab.wire, ["ip", "address", "add", str(router), "dev", LAN])
         with (
             server(stage.lab, stage.directory, servers, offer=first_offer) as leases,
             dhcp_client(stage, clients) as dhcp,
@@ -82,6 +85,12 @@ async def test_a_lease_changes(place: Dataplane | None, servers: str, clients: s
                 await take_over(stage, place)
                 await followed(stage, clients, dhcp, first_offer, first)
                 await stays.goes_on()
+                await ends.goes_on()
+
+                await leases.replace(replace(first_offer, router=SECOND_ROUTER4), knowing=True)
+                dhcp.renew()
+                assert await leased(stage, dhcp, replace(first_offer, router=SECOND_ROUTER4)) == first
+                await converged(stage)
                 await ends.goes_on()
 
                 await leases.replace(second_offer)
@@ -98,7 +107,7 @@ async def test_a_lease_changes(place: Dataplane | None, servers: str, clients: s
                 await converged(stage, gone=[first, second])
                 await carries(stage, third)
 
-                if clients != "dhcpcd":
+                if clients in CLIENTS:  # the others give a lease up only when it has run out
                     leases.stop()
                     dhcp.renew()
                     await without_lease(stage)

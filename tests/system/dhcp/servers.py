@@ -74,10 +74,11 @@ class Server:
         """Gone when this returns. No error when it is not running."""
         self._stack.close()
 
-    async def replace(self, offer: Offer) -> None:
-        """Another server in its place, which knows of no lease; serving when this returns."""
+    async def replace(self, offer: Offer, *, knowing: bool = False) -> None:
+        """Another server in its place; serving when this returns. knowing: it has the leases of the one before."""
         self.stop()
-        self._leases.unlink(missing_ok=True)
+        if not knowing:
+            self._leases.unlink(missing_ok=True)
         self._program = self._make(self._version, self._directory, self._leases, offer)
         await self.start()
 
