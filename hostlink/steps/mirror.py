@@ -45,6 +45,7 @@ from hostlink.steps.keep_link import (
     mac_is_kept,
     renew_host_port,
 )
+from hostlink.steps.keep_tags import keep_tags
 from hostlink.steps.mtu import grow, shrink
 from hostlink.steps.offload import in_thread
 from hostlink.steps.parked_nic import drop_carrier, look_at_nic, nic_is_parked, vpp_may_send
@@ -75,6 +76,7 @@ async def _round(uplink: Uplink) -> list[str]:
     uplink.book, uplink.unproved = None, True
     uplink.inbox.begin_look()
     changes = await look_at_nic(uplink)
+    changes += await keep_tags(uplink)
     changes += await keep_host_link(uplink)
     if uplink.taken().host_link == "tap" and uplink.keeper is None:
         # Adopted from an earlier life: without a queue of ours the tap would lose its carrier with VPP.
