@@ -1,0 +1,118 @@
+"""A CNI-like client works in the same VPP all the while, and the host changes, and audits run.
+
+What hostlink did not make is never touched, and what hostlink made is never away: its routes and addresses are told
+from another's by interface, tag and FIB source (F52, F10), events of VPP only wake it and are not believed (F54), and
+an event that comes while it waits for a reply is taken beside it (F55).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import count
+
+import trio
+
+from hostlink.lab.factor import deadline_factor
+from hostlink.lab.layout import HOST4, HOST6, NIC, NODE2_4
+from hostlink.lab.proofs import servers
+from hostlink.lab.stage import Dataplane, Stage, open_stage
+from hostlink.vpp.dataplane import open_dataplane
+from hostlink.vpp.session import open_session
+from tests.system.cni import Cni, cni
+from tests.system.links import settled
+from tests.system.test_shared_switches import node_works
+
+AUDITED = "[timing]\naudit_s = 1\n"
+FOR_S = 4.0
+PODS = 12
+FLAPS = 40
+"""Of each pod, down and up: some 500 events of VPP at a time."""
+VIP = "192.168.0.150/32"
+
+
+@dataclass(slots=True)
+class Seen:
+    """What was missing of hostlink's own at any look, and how often was looked."""
+
+    looks: int = 0
+    missing: set[str] = field(default_factory=set)
+
+
+async def test_what_other_clients_have_is_never_touched(dataplane: Dataplane) -> None:
+    async with open_stage(dataplane, settings=AUDITED) as stage, servers(stage.lab), cni(stage) as client:
+        stage.start_daemon()
+        await stage.wait_state("Steady")
+        await settled(stage)
+        seen = Seen()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_look_on, stage, seen)
+            with trio.move_on_after(FOR_S * deadline_factor()):
+                async with trio.open_nursery() as busy:
+                    busy.start_soon(_change_the_host, stage)
+                    busy.start_soon(_plug_and_flap, client)
+            nursery.cancel_scope.cancel()
+        assert client.made > PODS, "the client has done something"
+        assert await client.found() == client.left()
+        state = await settled(stage)
+        await _audited(stage)
+        assert await client.found() == client.left(), "after an audit more"
+        assert seen.missing == set(), f"hostlink's own, in {seen.looks} looks"
+        assert seen.looks > 10
+        assert state["problems"] == []
+        plan = await stage.hostlink("plan")
+        assert (plan.returncode, plan.stdout) == (0, b""), plan.stderr
+        assert "Recovering" not in stage.log
+        await node_works(stage)
+
+
+async def _plug_and_flap(client: Cni) -> None:
+    """Each whole, whenever the time is over: what the client left must be known."""
+    for number in count(1):
+        with trio.CancelScope(shield=True):
+            await client.step(PODS)
+            if number % 20 == 0:
+                await client.flap(FLAPS)
+        await trio.sleep(0.005)
+
+
+async def _change_the_host(stage: Stage) -> None:
+    for number in count():
+        verb = "del" if number % 2 else "add"
+        edits = [f"address {verb} {VIP} dev {NIC}"]
+        edits += [f"route {verb} 198.18.{third}.0/24 via {NODE2_4.ip}" for third in range(5)]
+        with trio.CancelScope(shield=True):
+            for edit in edits:
+                await stage.on_host("ip", *edit.split())
+        await trio.sleep(0.1)
+
+
+async def _look_on(stage: Stage, seen: Seen) -> None:
+    """What must be there in every moment: never is anything of it taken away and made again."""
+    async with open_session(stage.api_socket) as session:
+        dataplane = await open_dataplane(session)
+        while True:
+            ports = await dataplane.find(NIC)
+            if ports.uplink is None or ports.host is None:
+                seen.missing.add("a port")
+                return
+            there, shared = await dataplane.read_uplink(ports.uplink, ports.host), await dataplane.read_shared()
+            own = {HOST4, HOST6}
+            seen.missing |= {str(one) for one in own - there.uplink.addresses}
+            seen.missing |= {str(one.ip) for one in own if one.ip not in {n.address for n in there.neighbours}}
+            if not any(route.prefix.prefixlen == 0 for route in there.routes):
+                seen.missing.add("the default route")
+            if len(shared.redirects) != 2:
+                seen.missing.add("a punt redirect")
+            seen.looks += 1
+            await trio.sleep(0.02)
+
+
+async def _audited(stage: Stage) -> None:
+    """One audit more has come and gone. It may be one of which nothing is said, but its moves are in the history."""
+    before = (await stage.state())["history"][-1]["at"]
+    with trio.fail_after(20.0 * deadline_factor()):
+        while True:
+            moves = [move for move in (await stage.state())["history"] if move["at"] > before]
+            if any(move["why"].startswith("audit: ") for move in moves):
+                return
+            await trio.sleep(0.1)
