@@ -11,7 +11,7 @@ from pathlib import Path
 import trio
 
 from hostlink.config import Config, UplinkConfig
-from hostlink.core.model import HostView, Link, Prefix, Problem, VppShared
+from hostlink.core.model import HostView, Link, Prefix, Problem, VppRoute, VppShared
 from hostlink.core.route_book import Key, RouteBook, flat
 from hostlink.fights import Fights
 from hostlink.journal import Journal, JournalError, Takeover, journal_for
@@ -158,6 +158,8 @@ class Uplink:
     """The routes of both sides, by which single changes are followed. None: everything must be looked at."""
     unproved: bool = True
     """Everything was looked at, and Punting has not passed since. Where only routes were followed it has no work."""
+    hidden: dict[tuple[int, Prefix], VppRoute] = field(default_factory=dict)
+    """(VPP table, prefix) → the route of ours that lies behind another client's there."""
     unread: set[tuple[int, Prefix]] = field(default_factory=set)
     """(VPP table, prefix) that were followed and not yet read back."""
     edits: dict[Key, None] = field(default_factory=dict)
@@ -204,6 +206,7 @@ class Uplink:
         self.carrier, self.unfilled, self.ring_stuck = True, False, False
         self.mirrored.clear()
         self.told.clear()
+        self.hidden.clear()
         self._forget_edits()
         self.book, self.inbox, self.unproved = None, Inbox(), True
 

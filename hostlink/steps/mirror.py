@@ -35,6 +35,7 @@ from hostlink.steps.bypass import ensure_bypass
 from hostlink.steps.changes import carry_out_in_vpp
 from hostlink.steps.context import StepError, Uplink, fail
 from hostlink.steps.follow import follow
+from hostlink.steps.hidden import note_hidden, past_hidden
 from hostlink.steps.host_link import our_host_link
 from hostlink.steps.keep_link import (
     DELETED,
@@ -190,7 +191,7 @@ async def _vpp(uplink: Uplink, view: HostView) -> list[str]:
     """One view is brought over and read back. What the host does meanwhile is the machine's next round, no failure."""
     view, uplink.told["mtu"] = await grow(uplink, view)
     done: list[str] = []
-    for _ in range(ROUNDS):
+    for number in range(ROUNDS):
         plan, desired, uplink.told["routes"] = await difference(uplink, view)
         if not plan:
             await shrink(uplink, view.link.mtu_bytes)
@@ -199,6 +200,8 @@ async def _vpp(uplink: Uplink, view: HostView) -> list[str]:
             uplink.book = await in_thread(len(view.routes), _book, view, desired, owned, told)
             return done
         await carry_out_in_vpp(uplink, view, plan, desired.uplink.addresses)
+        if number or uplink.hidden:
+            await note_hidden(uplink, plan)
         done += [describe(operation) for operation in plan]
     left = "; ".join(describe(operation) for operation in plan)
     raise fail("HL-410", f"{uplink.name}: VPP still differs after {ROUNDS} rounds: {left}")
@@ -221,6 +224,7 @@ async def difference(uplink: Uplink, view: HostView) -> tuple[tuple[VppOperation
     )
     desired, problems = await in_thread(len(view.routes), wish)
     plan = await in_thread(len(desired.routes) + len(actual.routes), plan_uplink, desired, actual)
+    plan = await past_hidden(uplink, desired, plan)
     return plan, desired, problems
 
 

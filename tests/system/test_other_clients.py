@@ -8,18 +8,22 @@ an event that comes while it waits for a reply is taken beside it (F55).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from itertools import count
 
 import trio
 
+from hostlink.core.model import VppPath, VppRoute
 from hostlink.lab.factor import deadline_factor
 from hostlink.lab.layout import HOST4, HOST6, NIC, NODE2_4
 from hostlink.lab.proofs import servers
 from hostlink.lab.stage import Dataplane, Stage, open_stage
 from hostlink.vpp.dataplane import open_dataplane
+from hostlink.vpp.routes import apply_routes
 from hostlink.vpp.session import open_session
 from tests.system.cni import Cni, cni
-from tests.system.links import settled
+from tests.system.links import in_vpp, settled
+from tests.system.rounds import eventually
 from tests.system.test_shared_switches import node_works
 
 AUDITED = "[timing]\naudit_s = 1\n"
@@ -27,6 +31,7 @@ FOR_S = 4.0
 PODS = 12
 FLAPS = 40
 """Of each pod, down and up: some 500 events of VPP at a time."""
+BY_GATEWAY, ON_LINK, LATE = "192.0.2.0/24", "203.0.113.0/24", "198.18.0.0/24"
 VIP = "192.168.0.150/32"
 
 
@@ -59,9 +64,7 @@ async def test_what_other_clients_have_is_never_touched(dataplane: Dataplane) ->
         assert seen.missing == set(), f"hostlink's own, in {seen.looks} looks"
         assert seen.looks > 10
         assert state["problems"] == []
-        plan = await stage.hostlink("plan")
-        assert (plan.returncode, plan.stdout) == (0, b""), plan.stderr
-        assert "Recovering" not in stage.log
+        await _in_order(stage)
         await node_works(stage)
 
 
@@ -116,3 +119,56 @@ async def _audited(stage: Stage) -> None:
             if any(move["why"].startswith("audit: ") for move in moves):
                 return
             await trio.sleep(0.1)
+
+
+async def test_a_route_of_the_host_behind_another_clients_is_told(dataplane: Dataplane) -> None:
+    """F10: neither works against the other, and nothing ends for it. Ours comes out when the other's has gone."""
+    async with open_stage(dataplane, settings=AUDITED) as stage, servers(stage.lab), cni(stage) as client:
+        for route in (f"{BY_GATEWAY} via {NODE2_4.ip}", f"{ON_LINK} dev {NIC}"):
+            await stage.on_host("ip", "route", "add", *route.split())
+        stage.start_daemon()
+        await stage.wait_state("Steady")
+        await settled(stage)
+        before = (await in_vpp(stage))["routes"]
+        await _hide(client, is_add=True)
+        await eventually("both are told", lambda: _told(stage, BY_GATEWAY, ON_LINK), 10.0)
+        await _in_order(stage)
+        await stage.on_host("ip", "route", "del", BY_GATEWAY)
+        await eventually("one is told", lambda: _told(stage, ON_LINK), 10.0)
+        await stage.on_host("ip", "route", "add", LATE, "via", str(NODE2_4.ip))
+        await eventually("another is told", lambda: _told(stage, LATE, ON_LINK), 10.0)
+        await _in_order(stage)
+        await node_works(stage)
+        await _hide(client, is_add=False)
+        await eventually("nothing is told any more", lambda: _told(stage), 10.0)
+        await _in_order(stage)
+        routes = {str(route.prefix) for route in (await in_vpp(stage))["routes"]}
+        assert routes == {str(route.prefix) for route in before} - {BY_GATEWAY} | {LATE}
+
+
+async def _hide(client: Cni, *, is_add: bool) -> None:
+    """Addresses of the networks of two routes, and an on-link route to a third; on one loopback."""
+    while not any(pod.table == 0 for pod in client.pods.values()):
+        await client.plug()
+    port = next(pod.sw_if_index for pod in client.pods.values() if pod.table == 0)
+    for network in (BY_GATEWAY, LATE):
+        prefix = network.replace(".0/", ".1/")
+        await client.session.request("sw_interface_add_del_address", sw_if_index=port, is_add=is_add, prefix=prefix)
+    route = VppRoute(0, ip_network(ON_LINK), (VppPath(port),))
+    add, delete = ([route], []) if is_add else ([], [route])
+    assert not await apply_routes(client.session, client.sources[False], add=add, delete=delete)
+
+
+async def _told(stage: Stage, *networks: str) -> bool:
+    problems = (await stage.state())["problems"]
+    words = " ".join(problem["detail"] for problem in problems)
+    return {problem["code"] for problem in problems} == ({"HL-307"} if networks else set()) and all(
+        (network in words) is (network in networks) for network in (BY_GATEWAY, ON_LINK, LATE)
+    )
+
+
+async def _in_order(stage: Stage) -> None:
+    await settled(stage)
+    plan = await stage.hostlink("plan")
+    assert (plan.returncode, plan.stdout) == (0, b"")
+    assert "Recovering" not in stage.log
