@@ -31,6 +31,7 @@ from hostlink.core.model import Prefix
 from hostlink.toml_lines import key_lines, line_of
 
 DEFAULT_PATH = Path("/etc/hostlink/hostlink.toml")
+DRIFT = ("heal", "report")
 DRIVERS = ("af_packet",)
 HOST_LINKS = ("tap", "veth")
 
@@ -43,6 +44,8 @@ class VppConfig:
     api_socket: Path = Path("/run/vpp/api.sock")
     namespace: str = "vpp"
     """The named network namespace (`ip netns`) that VPP runs in and that the NIC is moved to."""
+    drift: str = "heal"
+    """What somebody else changes in VPP of hostlink's own: `heal` puts it right, `report` only tells (HL-306)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +189,7 @@ def _vpp(table: Table) -> VppConfig:
     vpp = VppConfig(
         api_socket=table.take("api_socket", socket_path, default.api_socket),
         namespace=table.take("namespace", namespace_name, default.namespace),
+        drift=table.take("drift", one_of(DRIFT), default.drift),
     )
     table.close()
     return vpp

@@ -22,8 +22,8 @@ import trio
 from hostlink.config import Config, Match, UplinkConfig
 from hostlink.control import Handler, Request, serve_control
 from hostlink.core.describe import describe
-from hostlink.core.events import Event, GivenBack, ReleaseRequested, ResumeRequested, StopRequested
-from hostlink.core.machine import UplinkMachine
+from hostlink.core.events import AuditRequested, Event, GivenBack, ReleaseRequested, ResumeRequested, StopRequested
+from hostlink.core.machine import AUDITED, UplinkMachine
 from hostlink.core.model import Problem
 from hostlink.core.table import STATES, State
 from hostlink.journal import JournalError, Takeover, journals_in
@@ -34,10 +34,10 @@ from hostlink.kernel.routes import HopCache, read_change
 from hostlink.kernel.seam import NO_FAULTS, Faults
 from hostlink.kernel.watcher import WITH_TC, Changed
 from hostlink.lock import LockedError, acquire_lock
-from hostlink.notices import Moved, Notice, Notices
+from hostlink.notices import Moved, Notice, Notices, Reconverged
 from hostlink.problems import explain
 from hostlink.report import state_report
-from hostlink.runner import Runner
+from hostlink.runner import OperatorEvent, Runner
 from hostlink.steps.context import Node, StepError, Uplink, VppLife, one_failure
 from hostlink.steps.giveback import give_back
 from hostlink.steps.mirror import difference
@@ -52,6 +52,8 @@ EXIT_DONE, EXIT_FAILED = 0, 1
 WATCHED_BYTES = 64 << 20
 """Of the kernel's memory, and only while messages wait: some 60,000 routes that came while the loop was busy."""
 REFUSED = "io.hostlink.Refused"
+CHANGES_LOGGED = 5
+_ROUND = (State.MIRRORING, State.PUNTING, State.STEADY)
 
 
 def run_daemon(config: Config) -> int:
@@ -215,12 +217,24 @@ async def _log(notices: Notices, *, task_status: trio.TaskStatus[None] = trio.TA
 
 
 def _lines(notice: Notice, known: dict[str, tuple[Problem, ...]]) -> list[str]:
+    if isinstance(notice, Reconverged):
+        ended = notice.round
+        words = _some(ended.changes, ended.count)
+        return [f"converged in {ended.duration_s * 1000:.0f} ms ({ended.why}): {words}"]
     if isinstance(notice, Moved):
         move = notice.transition
-        return [] if move.quiet else [f"{STATES[move.frm].title} -> {STATES[move.to].title}: {move.why}"]
+        # What goes round from Steady to Steady is told by its end, in one line: thousands of routes may change.
+        told = not (move.frm in _ROUND and move.to in _ROUND)
+        return [f"{STATES[move.frm].title} -> {STATES[move.to].title}: {move.why}"] if told else []
     before = known.get(notice.uplink, ())
     known[notice.uplink] = notice.problems
     return [f"{one.code}: {explain(one.code).title}: {one.detail}" for one in notice.problems if one not in before]
+
+
+def _some(changes: Sequence[str], count: int) -> str:
+    shown = changes[:CHANGES_LOGGED]
+    more = count - len(shown)
+    return "; ".join([*shown, f"and {more} more"] if more else shown)
 
 
 # -------------------------------------------------------------------------------------------------- the control socket
@@ -246,7 +260,16 @@ def _handlers(node: Node, runners: list[Runner], notices: Notices) -> Mapping[st
     async def resume(_: Request) -> Mapping[str, object]:
         return await _ask_all(runners, ResumeRequested())
 
+    async def audit(_: Request) -> Mapping[str, object]:
+        """Answered when both sides were compared. Whoever asks meanwhile is answered by the same look, or the next."""
+        with notices.watch() as watch:
+            await _ask_all(runners, AuditRequested())
+            while any(runner.machine.state in AUDITED for runner in runners):
+                await watch.wait_changed()
+        return state_report(node, runners)
+
     return {
+        "io.hostlink.Audit": audit,
         "io.hostlink.GetState": get_state,
         "io.hostlink.Subscribe": subscribe,
         "io.hostlink.GetPlan": get_plan,
@@ -255,7 +278,7 @@ def _handlers(node: Node, runners: list[Runner], notices: Notices) -> Mapping[st
     }
 
 
-async def _ask_all(runners: list[Runner], event: ReleaseRequested | ResumeRequested) -> Mapping[str, object]:
+async def _ask_all(runners: list[Runner], event: OperatorEvent) -> Mapping[str, object]:
     """Ask every uplink's machine; refused only when all refuse."""
     refusals = [await runner.request(event) for runner in runners]
     if all(refusal is not None for refusal in refusals):
@@ -267,7 +290,7 @@ async def _plan(runner: Runner) -> list[str]:
     if runner.uplink.takeover is None or runner.uplink.ports.host is None:
         return []
     try:
-        plan, _, _ = await difference(runner.uplink, await host_view(runner.uplink))
+        plan = (await difference(runner.uplink, await host_view(runner.uplink))).plan
     except StepError as error:
         raise CallError(REFUSED, {"message": error.problem.detail}) from error
     except (KernelError, VppError) as error:

@@ -18,6 +18,7 @@ from pyee import EventEmitter
 
 from hostlink.core.effects import Transition
 from hostlink.core.model import Problem
+from hostlink.rounds import Round
 
 WAITING_LIMIT = 64
 """Notices that may wait for one watcher."""
@@ -39,7 +40,15 @@ class ProblemsChanged:
     problems: tuple[Problem, ...]
 
 
-Notice = Moved | ProblemsChanged
+@dataclass(frozen=True, slots=True)
+class Reconverged:
+    """A round that changed something has ended well."""
+
+    uplink: str
+    round: Round
+
+
+Notice = Moved | ProblemsChanged | Reconverged
 
 _EVENT = "notice"
 

@@ -345,6 +345,14 @@ _MIRROR = (
         "set the host's interface to an MTU that the NIC can have",
     ),
     Record(
+        "HL-306",
+        "VPP was changed by somebody else",
+        _WARNING,
+        'something of what hostlink set in VPP is not as it was left, and the configuration says `drift = "report"`, '
+        "so it is told and not put right. What the host changes from now on is carried over all the same.",
+        'find out who changes VPP; put it back by hand, or set `drift = "heal"`: then the next audit puts it right',
+    ),
+    Record(
         "HL-307",
         "another client's route hides one of the host's",
         _WARNING,

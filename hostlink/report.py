@@ -12,6 +12,7 @@ from hostlink.core.machine import UplinkMachine
 from hostlink.core.model import Problem
 from hostlink.core.table import HOLDS, STATES
 from hostlink.problems import explain
+from hostlink.rounds import Round
 from hostlink.runner import Recorded, Runner
 from hostlink.steps.context import Node
 
@@ -51,9 +52,23 @@ def _uplink(runner: Runner) -> Json:
             "uplink_sw_if_index": ports.uplink.sw_if_index if ports.uplink else None,
             "host_sw_if_index": ports.host.sw_if_index if ports.host else None,
         },
+        "last_reconvergence": _round(runner.rounds.last),
+        "last_audit": _round(runner.rounds.last_audit),
         "driver": uplink.config.driver,
         "host_link": uplink.config.host_link,
         "history": [_recorded(one) for one in list(runner.history)[-HISTORY_SHOWN:]],
+    }
+
+
+def _round(one: Round | None) -> Json | None:
+    if one is None:
+        return None
+    return {
+        "at": one.at.isoformat(timespec="milliseconds"),
+        "why": one.why,
+        "changes": list(one.changes),
+        "change_count": one.count,
+        "duration_ms": round(one.duration_s * 1000, 1),
     }
 
 

@@ -24,8 +24,9 @@ from hostlink.core.table import Step, Trigger
 from hostlink.journal import JournalError
 from hostlink.kernel.errors import KernelError, ReadUnsteady
 from hostlink.kernel.watcher import Changed
-from hostlink.notices import Moved, Notices, ProblemsChanged
+from hostlink.notices import Moved, Notices, ProblemsChanged, Reconverged
 from hostlink.problems import problem
+from hostlink.rounds import Rounds
 from hostlink.steps.capture import capture
 from hostlink.steps.context import StepError, Uplink, one_failure
 from hostlink.steps.giveback import give_back
@@ -47,8 +48,9 @@ STEPS: dict[Step, Callable[[Uplink, int], Awaitable[events.Event]]] = {
     Step.PUNT: punt,
     Step.GIVE_BACK: give_back,
 }
-OPERATOR_TRIGGERS = (Trigger.RELEASE_REQUESTED, Trigger.RESUME_REQUESTED)
+OPERATOR_TRIGGERS = (Trigger.RELEASE_REQUESTED, Trigger.RESUME_REQUESTED, Trigger.AUDIT_REQUESTED)
 """Asked for by a person, who is told of a refusal by the ticket. Any other event that the table refuses is a bug."""
+OperatorEvent = events.ReleaseRequested | events.ResumeRequested | events.AuditRequested
 _GOES_ON_WITHOUT_VPP = (Step.INSPECT, Step.GIVE_BACK)
 _NEEDS_UPLINK = (Step.CAPTURE, Step.MIRROR, Step.PUNT)
 """Steps that an interface which went away ends. That clears by itself: the NIC comes home and is taken again."""
@@ -89,6 +91,7 @@ class Runner:
         self.uplink = uplink
         self.machine = machine
         self.history: deque[Recorded] = deque(maxlen=HISTORY)
+        self.rounds = Rounds()
         self.since = datetime.now(UTC)
         self.deadline_at: float | None = None
         """time.monotonic() when the present deadline passes."""
@@ -110,6 +113,8 @@ class Runner:
                 self._waiting_kinds.discard(type(event))
                 if not isinstance(event, events.HostChanged | events.Result):
                     self.uplink.inbox.look_at_everything()
+                if isinstance(event, events.Mirrored):
+                    self.rounds.changed(event.changes)
                 todo = self.machine.handle(event)
                 ticket.decide(todo)
                 await self._carry_out(todo, nursery)
@@ -164,7 +169,7 @@ class Runner:
                 self.uplink.inbox.look_at_everything()
                 self.post(events.VppChanged(f"interface event for {port.name}"))
 
-    async def request(self, event: events.ReleaseRequested | events.ResumeRequested) -> str | None:
+    async def request(self, event: OperatorEvent) -> str | None:
         """An operator's request. Returns as soon as it is decided: why it was refused, or None."""
         ticket = Ticket()
         self._send.send_nowait((event, ticket))
@@ -248,6 +253,9 @@ class Runner:
             self.since = now
         self.history.append(Recorded(now, transition))
         self._notices.publish(Moved(self.uplink.name, transition))
+        ended = self.rounds.moved(transition, now, time.monotonic())
+        if ended is not None and ended.count:
+            self._notices.publish(Reconverged(self.uplink.name, ended))
         if self.problems != self._told:
             self._told = self.problems
             self._notices.publish(ProblemsChanged(self.uplink.name, self._told))

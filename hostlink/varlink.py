@@ -23,6 +23,8 @@ RELEASE = f"{INTERFACE}.Release"
 """Gives the uplinks back, and answers when that is done."""
 RESUME = f"{INTERFACE}.Resume"
 """Clears holds."""
+AUDIT = f"{INTERFACE}.Audit"
+"""Compares both sides now, and answers with the state document when that is done."""
 GET_PLAN = f"{INTERFACE}.GetPlan"
 
 REFUSED = f"{INTERFACE}.Refused"

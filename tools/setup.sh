@@ -14,7 +14,8 @@ needed=(ip:iproute2 ping:iputils-ping tc:iproute2 setpriv:util-linux sysctl:proc
 # Programs that only tests run, unpacked into .venv/debian with the libraries that the machine has not. Installed, they would
 # meddle with it: Kea's packages start services and add a user, AppArmor's profiles for Kea and dhclient refuse the files
 # of a test's folder, and ifupdown takes the DHCP client that it finds.
-unpacked=(dnsmasq-base busybox isc-dhcp-client kea-dhcp4-server kea-dhcp6-server kea-common)
+unpacked=(dnsmasq-base busybox isc-dhcp-client kea-dhcp4-server kea-dhcp6-server kea-common dhcpcd-base
+    systemd libsystemd-shared)
 
 say() { printf '%s\n' "$*" >&2; }
 

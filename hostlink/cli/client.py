@@ -75,13 +75,15 @@ class Client:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._socket.close()
 
-    def call(self, method: str, parameters: Mapping[str, object] | None = None) -> Mapping[str, object]:
+    def call(
+        self, method: str, parameters: Mapping[str, object] | None = None, *, within_s: float = ANSWER_S
+    ) -> Mapping[str, object]:
         """One call and its answer. Raises VerbError: what the daemon refuses is the verb's failure."""
         self._send(Call(method, parameters or {}))
         try:
-            return self._receive(time.monotonic() + ANSWER_S).parameters
+            return self._receive(time.monotonic() + within_s).parameters
         except AnswerTimeoutError as error:
-            raise UnreachableError(self._path, f"it took the call and gave no answer in {ANSWER_S} s") from error
+            raise UnreachableError(self._path, f"it took the call and gave no answer in {within_s:g} s") from error
 
     def subscribe(self, method: str, *, within_s: float | None = None) -> Iterator[Mapping[str, object]]:
         """Each answer of a call with `more`. AnswerTimeoutError when `within_s` seconds are over."""

@@ -17,7 +17,8 @@ from hostlink.cli.documents import Uplink, is_stuck, reason_of_hold, uplinks
 from hostlink.cli.exits import DONE, FAILED, TIMED_OUT, USAGE, VerbError
 from hostlink.cli.state_text import state_text
 
-EPILOG = """exit status: 0 done; 1 held, so the state waited for will not come; 69 no daemon answers; 75 timed out"""
+EPILOG = """exit status: 0 done; 1 held, so the state waited for will not come, or (--audit) not converged;
+69 no daemon answers; 75 timed out"""
 
 _LOOK_S = 0.05
 """How often a daemon that is still starting is looked for: a socket that is not there can wake nobody."""
@@ -30,8 +31,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--uplink", metavar="NAME", help="wait for this one only (default: all)")
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument("--watch", action="store_true", help="show it again after each change, until interrupted")
+    kind.add_argument("--audit", action="store_true", help="compare host and VPP now, then show what that found")
     kind.add_argument("--wait", metavar="STATE", help="wait until the uplinks are in that state, then show it")
-    parser.add_argument("--timeout", type=_seconds, default=60.0, metavar="S", help="for --wait (default 60)")
+    parser.add_argument(
+        "--timeout", type=_seconds, default=60.0, metavar="S", help="for --wait and --audit (default 60)"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -42,8 +46,17 @@ def run(options: argparse.Namespace) -> int:
     with Client(path) as client:
         if options.watch:
             return _watch(client, options)
+        if options.audit:
+            document = client.call(varlink.AUDIT, within_s=options.timeout)
+            _show(document, options)
+            return DONE if all(_is_converged(uplink) for uplink in uplinks(document)) else FAILED
         _show(client.call(varlink.GET_STATE), options)
     return DONE
+
+
+def _is_converged(uplink: Uplink) -> bool:
+    """What was found was put right, and nothing was only reported (HL-306)."""
+    return uplink["state"] == "Steady" and not any(one.get("code") == "HL-306" for one in uplink.get("problems") or ())
 
 
 def _show(document: Mapping[str, object], options: argparse.Namespace) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from hostlink.cli.documents import Uplink, is_stuck, reason_of_hold, uplinks
 
 HISTORY_LINES = 10
+CHANGES_SHOWN = 3
 _LABEL = 10
 _COLOURS = {"good": "32", "busy": "33", "bad": "31"}
 _SEVERITIES = {"error": "bad", "warning": "busy"}
@@ -38,6 +39,8 @@ def _uplink(uplink: Uplink, now: datetime, colour: bool) -> Iterator[str]:
     yield from _line("next", _next(uplink))
     yield from _line("mirrored", _mirrored(uplink.get("mirrored") or {}))
     yield from _line("in VPP", _indexes(uplink.get("indexes") or {}))
+    yield from _line("changed", _round(uplink.get("last_reconvergence") or {}))
+    yield from _line("audited", _audit(uplink.get("last_audit") or {}))
     for problem in uplink.get("problems") or ():
         yield from _problem(problem, colour)
     yield from _history(uplink.get("history") or ())
@@ -69,6 +72,25 @@ def _mirrored(counts: Mapping[str, Any]) -> str:
 def _indexes(indexes: Mapping[str, Any]) -> str:
     words = {"uplink_sw_if_index": "uplink", "host_sw_if_index": "host interface"}
     return ", ".join(f"{word} {indexes[key]}" for key, word in words.items() if indexes.get(key) is not None)
+
+
+def _round(one: Mapping[str, Any]) -> str:
+    """The last reconvergence: when, how long, why, and what was done."""
+    at = _time(one.get("at"))
+    if at is None:
+        return ""
+    return f"{at:%H:%M:%S} UTC in {one.get('duration_ms')} ms ({one.get('why')}): {_changes(one) or 'nothing differed'}"
+
+
+def _audit(one: Mapping[str, Any]) -> str:
+    at = _time(one.get("at"))
+    return f"{at:%H:%M:%S} UTC: {_changes(one) or 'nothing differed'}" if at else ""
+
+
+def _changes(one: Mapping[str, Any]) -> str:
+    shown = [str(change) for change in one.get("changes") or ()][:CHANGES_SHOWN]
+    more = int(one.get("change_count") or 0) - len(shown)
+    return "; ".join([*shown, f"and {more} more"] if more > 0 else shown)
 
 
 def _problem(problem: Mapping[str, Any], colour: bool) -> Iterator[str]:

@@ -47,6 +47,7 @@ class Trigger(enum.Enum):
     STOP_REQUESTED = "stop_requested"
     RELEASE_REQUESTED = "release_requested"
     RESUME_REQUESTED = "resume_requested"
+    AUDIT_REQUESTED = "audit_requested"
 
 
 class Guard(enum.Enum):

@@ -123,6 +123,7 @@ TRIGGERS: Mapping[Trigger, str] = {
     Trigger.STOP_REQUESTED: "the daemon is to end",
     Trigger.RELEASE_REQUESTED: "an operator wants the NIC back",
     Trigger.RESUME_REQUESTED: "an operator clears the hold",
+    Trigger.AUDIT_REQUESTED: "an operator wants both sides compared now",
 }
 
 GUARDS: Mapping[Guard, str] = {
@@ -480,6 +481,30 @@ ROWS: tuple[Row, ...] = (
         to=State.MIRRORING,
         does=(Action.BEGIN_AUDIT,),
         why="audit",
+    ),
+    Row(
+        state=State.STEADY,
+        trigger=Trigger.AUDIT_REQUESTED,
+        guard=None,
+        to=State.MIRRORING,
+        does=(Action.BEGIN_AUDIT,),
+        why="an audit that an operator asked for",
+    ),
+    Row(
+        state=State.MIRRORING,
+        trigger=Trigger.AUDIT_REQUESTED,
+        guard=None,
+        to=None,
+        does=(Action.MARK_DIRTY,),
+        why=None,
+    ),
+    Row(
+        state=State.PUNTING,
+        trigger=Trigger.AUDIT_REQUESTED,
+        guard=None,
+        to=None,
+        does=(Action.MARK_DIRTY,),
+        why=None,
     ),
     Row(
         state=State.CAPTURING,
@@ -990,6 +1015,26 @@ REFUSED: tuple[Rest, ...] = (
         state=State.PUNTING,
         trigger=Trigger.GIVEN_BACK,
         text="In Punting only the proof of the path runs: this result belongs to no step of it.",
+    ),
+    Rest(
+        state=State.DETECTING,
+        trigger=Trigger.AUDIT_REQUESTED,
+        text="Nothing is taken over yet: there is nothing to compare. `hostlink state` says what is waited for.",
+    ),
+    Rest(
+        state=State.CAPTURING,
+        trigger=Trigger.AUDIT_REQUESTED,
+        text="Nothing is taken over yet: there is nothing to compare. `hostlink state` says what is waited for.",
+    ),
+    Rest(
+        state=State.HANDOVER,
+        trigger=Trigger.AUDIT_REQUESTED,
+        text="Nothing is taken over yet: there is nothing to compare. `hostlink state` says what is waited for.",
+    ),
+    Rest(
+        state=State.RECOVERING,
+        trigger=Trigger.AUDIT_REQUESTED,
+        text="The NIC is being given back: there is nothing to compare.",
     ),
     Rest(
         state=State.STEADY,

@@ -6,8 +6,9 @@ cannot be in VPP is told as a problem and never left out in silence.
 
 Two rules of VPP shape the addresses. Overlapping networks of different lengths are refused, so an address inside
 another one's network (a /32 of a VIP, a /128 by DHCPv6 beside a /64) takes the wider length: that is the same
-forwarding, one connected network and one address of its own in it. And a point-to-point address is its /32 alone;
-the way to its peer is a route of its own.
+forwarding, one connected network and one address of its own in it. And with an address comes its network, always. So
+one that is point-to-point, or has no prefix route (`noprefixroute`) and no route of somebody's in its place, is its
+/32 or /128 alone; the way to its peer is a route of its own.
 
 Routes: desired_routes.py.
 """
@@ -18,8 +19,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 from ipaddress import IPv6Address, ip_interface
 
-from hostlink.core.desired_routes import vpp_routes
-from hostlink.core.host_addresses import usable
+from hostlink.core.desired_routes import RT_TABLE_MAIN, RTN_UNICAST, vpp_routes
+from hostlink.core.host_addresses import IFA_F_NOPREFIXROUTE, usable
 from hostlink.core.model import (
     NO_INDEX,
     Address,
@@ -28,6 +29,7 @@ from hostlink.core.model import (
     IPAddress,
     IPInterface,
     LocalReassembly,
+    Prefix,
     Problem,
     Reassembly,
     Redirect,
@@ -61,7 +63,7 @@ def vpp_desired(
     uplink_sw, host_sw: sw_if_index of the NIC and of the interface towards the host. cluster: the routes that hostlink
     itself added to the host, which are never mirrored. host_up: whether VPP may send to the host.
     """
-    interfaces = vpp_interfaces(view.addresses)
+    interfaces = vpp_interfaces(view.addresses, view.routes)
     uplink = VppPort(
         sw_if_index=uplink_sw,
         up=True,
@@ -129,15 +131,32 @@ def vpp_link_local(mac: str) -> IPv6Address:
     return IPv6Address(b"\xfe\x80" + bytes(6) + identifier)
 
 
-def vpp_interfaces(addresses: Iterable[Address]) -> frozenset[IPInterface]:
+def vpp_interfaces(addresses: Collection[Address], routes: Iterable[Route] = ()) -> frozenset[IPInterface]:
     """The host's addresses as VPP takes them: no two networks overlap unless they are the same."""
-    wanted = {_alone(address) for address in addresses if usable(address) and not _link_local6(address.interface)}
+    alone = networks_by_route(addresses)
+    if alone:
+        alone -= {route.prefix for route in routes if _is_on_link(route)}
+    wanted = {
+        _alone(address, alone) for address in addresses if usable(address) and not _link_local6(address.interface)
+    }
     lengths = {interface.network: interface.network.prefixlen for interface in wanted}
     return frozenset(ip_interface(f"{one.ip}/{min(_wider(one, lengths))}") for one in wanted)
 
 
-def _alone(address: Address) -> IPInterface:
-    return address.interface if address.peer is None else ip_interface(address.interface.ip)
+def networks_by_route(addresses: Iterable[Address]) -> set[Prefix]:
+    """The networks that are on-link only where somebody routed them so: VPP's addresses change with such a route."""
+    return {address.interface.network for address in addresses if address.flags & IFA_F_NOPREFIXROUTE}
+
+
+def _is_on_link(route: Route) -> bool:
+    mine = route.table == RT_TABLE_MAIN and route.type == RTN_UNICAST
+    return mine and bool(route.next_hops) and all(hop.gateway is None for hop in route.next_hops)
+
+
+def _alone(address: Address, alone: Collection[Prefix]) -> IPInterface:
+    own = address.interface
+    by_route = address.flags & IFA_F_NOPREFIXROUTE and own.network in alone
+    return ip_interface(own.ip) if address.peer is not None or by_route else own
 
 
 def _wider(one: IPInterface, networks: Iterable[object]) -> list[int]:

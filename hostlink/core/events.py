@@ -31,7 +31,7 @@ class Inspected:
         bare = [] if self.facts.uplink_found else ["the uplink is not there"]
         bare += [] if self.facts.vpp_reachable else ["VPP does not answer"]
         missing = [problem.detail for problem in self.facts.obstacles] or bare
-        return _some(missing) or "nothing stands against a takeover"
+        return some(missing) or "nothing stands against a takeover"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Mirrored:
 
     @property
     def detail(self) -> str:
-        return _some(self.changes) or "nothing differed"
+        return some(self.changes) or "nothing differed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class GivenBack:
 
     @property
     def detail(self) -> str:
-        return _some([problem.detail for problem in self.residue]) or "everything is as it was"
+        return some([problem.detail for problem in self.residue]) or "everything is as it was"
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +189,14 @@ class ResumeRequested:
     detail: ClassVar[str] = "an operator asked"
 
 
+@dataclass(frozen=True, slots=True)
+class AuditRequested:
+    """An operator wants both sides compared now."""
+
+    trigger: ClassVar[Trigger] = Trigger.AUDIT_REQUESTED
+    detail: ClassVar[str] = "an operator asked"
+
+
 Result = Inspected | Captured | HandedOver | Mirrored | PathProved | GivenBack | StepFailed
 """How a step ends: exactly one of these for each StartStep that was not cancelled."""
 
@@ -203,10 +211,11 @@ Event = (
     | StopRequested
     | ReleaseRequested
     | ResumeRequested
+    | AuditRequested
 )
 
 
-def _some(texts: list[str] | tuple[str, ...]) -> str:
+def some(texts: list[str] | tuple[str, ...]) -> str:
     """The first few, and how many more: `a; b; c; and 4 more`."""
     shown = list(texts[:DETAILS_SHOWN])
     more = len(texts) - len(shown)

@@ -94,6 +94,10 @@ class RouteBook:
         """The host's routes by key: not a copy."""
         return self._host
 
+    def mirrored(self) -> frozenset[VppRoute]:
+        """All routes that VPP should have."""
+        return frozenset(self._mirrored.values())
+
     def wanted(self, key: tuple[int, Prefix]) -> VppRoute | None:
         """What VPP should have for a prefix of one of its tables."""
         return self._mirrored.get(key)

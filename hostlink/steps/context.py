@@ -11,7 +11,7 @@ from pathlib import Path
 import trio
 
 from hostlink.config import Config, UplinkConfig
-from hostlink.core.model import HostView, Link, Prefix, Problem, VppRoute, VppShared
+from hostlink.core.model import HostView, Link, Prefix, Problem, VppRoute, VppShared, VppUplink
 from hostlink.core.route_book import Key, RouteBook, flat
 from hostlink.fights import Fights
 from hostlink.journal import Journal, JournalError, Takeover, journal_for
@@ -156,6 +156,10 @@ class Uplink:
     """What the kernel has said since the last look."""
     book: RouteBook | None = None
     """The routes of both sides, by which single changes are followed. None: everything must be looked at."""
+    truth: RouteBook | None = None
+    """The last book that was true, kept while everything is looked at."""
+    wished: VppUplink | None = None
+    """What VPP should have had by the last whole look: what differs from it is drift, and no change of the host's."""
     unproved: bool = True
     """Everything was looked at, and Punting has not passed since. Where only routes were followed it has no work."""
     hidden: dict[tuple[int, Prefix], VppRoute] = field(default_factory=dict)
@@ -209,6 +213,7 @@ class Uplink:
         self.hidden.clear()
         self._forget_edits()
         self.book, self.inbox, self.unproved = None, Inbox(), True
+        self.truth, self.wished = None, None
 
     def taken(self) -> Takeover:
         """The takeover in the journal. Asked for only by steps that come after Capturing."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import trio
@@ -34,6 +34,7 @@ from hostlink.problems import problem
 from hostlink.steps.bypass import ensure_bypass
 from hostlink.steps.changes import carry_out_in_vpp
 from hostlink.steps.context import StepError, Uplink, fail
+from hostlink.steps.drift import drifted, told
 from hostlink.steps.follow import follow
 from hostlink.steps.hidden import note_hidden, past_hidden
 from hostlink.steps.host_link import our_host_link
@@ -192,23 +193,38 @@ async def _vpp(uplink: Uplink, view: HostView) -> list[str]:
     view, uplink.told["mtu"] = await grow(uplink, view)
     done: list[str] = []
     for number in range(ROUNDS):
-        plan, desired, uplink.told["routes"] = await difference(uplink, view)
+        found = await difference(uplink, view)
+        desired, uplink.told["routes"] = found.desired, found.problems
+        left = drifted(uplink, found.plan, found.actual)
+        uplink.told["drift"] = told(uplink.name, left)
+        plan = [operation for operation in found.plan if operation not in left] if left else found.plan
         if not plan:
             await shrink(uplink, view.link.mtu_bytes)
             uplink.mirrored = _counts(desired)
-            owned, told = uplink.taken().owned, uplink.told["routes"]
-            uplink.book = await in_thread(len(view.routes), _book, view, desired, owned, told)
+            owned, lacks = uplink.taken().owned, found.problems
+            book = await in_thread(len(view.routes), _book, view, desired, owned, lacks)
+            uplink.book, uplink.truth, uplink.wished = book, book, desired
             return done
         await carry_out_in_vpp(uplink, view, plan, desired.uplink.addresses)
         if number or uplink.hidden:
             await note_hidden(uplink, plan)
         done += [describe(operation) for operation in plan]
-    left = "; ".join(describe(operation) for operation in plan)
-    raise fail("HL-410", f"{uplink.name}: VPP still differs after {ROUNDS} rounds: {left}")
+    words = "; ".join(describe(operation) for operation in plan)
+    raise fail("HL-410", f"{uplink.name}: VPP still differs after {ROUNDS} rounds: {words}")
 
 
-async def difference(uplink: Uplink, view: HostView) -> tuple[tuple[VppOperation, ...], VppUplink, tuple[Problem, ...]]:
-    """What would be done to VPP for that view, what VPP should have, and what it cannot have. Changes nothing."""
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Between a view of the host and VPP: what would be done, what VPP should have and has, and what it cannot have."""
+
+    plan: tuple[VppOperation, ...]
+    desired: VppUplink
+    actual: VppUplink
+    problems: tuple[Problem, ...]
+
+
+async def difference(uplink: Uplink, view: HostView) -> Difference:
+    """Looks, and changes nothing. Raises StepError, VppError."""
     ports = await uplink.node.dataplane().find(uplink.name)
     if ports.uplink is None or ports.host is None:
         lost = "the NIC" if ports.uplink is None else "the interface towards the host"
@@ -225,7 +241,7 @@ async def difference(uplink: Uplink, view: HostView) -> tuple[tuple[VppOperation
     desired, problems = await in_thread(len(view.routes), wish)
     plan = await in_thread(len(desired.routes) + len(actual.routes), plan_uplink, desired, actual)
     plan = await past_hidden(uplink, desired, plan)
-    return plan, desired, problems
+    return Difference(plan, desired, actual, problems)
 
 
 def _book(view: HostView, desired: VppUplink, owned: tuple[Route, ...], told: tuple[Problem, ...]) -> RouteBook:

@@ -11,6 +11,7 @@ from hostlink.core.route_book import flat
 from hostlink.journal import Phase
 from hostlink.steps.claims import claimed
 from hostlink.steps.context import Uplink, fail
+from hostlink.steps.drift import told
 from hostlink.steps.prove import prove
 from hostlink.steps.shared import settle_shared
 from hostlink.steps.view import host_view, is_lost_source, keep_last_good
@@ -31,7 +32,7 @@ async def punt(uplink: Uplink, step: int) -> PathProved:
     if not dataplane.punted_l4_known and uplink.taken().phase is Phase.PROVED:
         dataplane.punted_l4 |= PUNTED_L4  # adopted: an earlier life of ours switched it on
     dataplane.punted_l4_known = True
-    await settle_shared(uplink.node)
+    uplink.told["punt path"] = told(uplink.name, await settle_shared(uplink.node))
     uplink.told["claims"] = await claimed(uplink.node)
     uplink.told["path"] = await prove(uplink, view)
     keep_last_good(uplink, view, proved=not uplink.told["path"])

@@ -13,18 +13,20 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from hostlink.core.model import VppShared
+from hostlink.core.operations import VppOperation
 from hostlink.core.plan_shared import plan_shared
 from hostlink.core.proxy_ranges import PROXIED, around, ours
 from hostlink.steps.context import Node, fail
+from hostlink.steps.drift import is_only_told
 from hostlink.vpp.tags import host_tag
 
 ROUNDS = 3
 
 
-async def settle_shared(node: Node, leaving: str | None = None) -> None:
+async def settle_shared(node: Node, leaving: str | None = None) -> tuple[VppOperation, ...]:
     """Bring it to what the contributions say. Raises StepError, VppError.
 
-    leaving: an uplink that is being given back.
+    leaving: an uplink that is being given back. Returns what was only to be told (steps/drift.py) and was left.
     """
     async with node.shared_lock:
         dataplane = node.dataplane()
@@ -33,8 +35,11 @@ async def settle_shared(node: Node, leaving: str | None = None) -> None:
             actual = await dataplane.read_shared()
             owned, kept = await _owned(node, actual, leaving)
             plan = plan_shared(beside_others(union((desired, kept)), actual), actual, owned)
+            if plan and leaving is None and desired == dataplane.settled and is_only_told(node):
+                return plan
             if not plan:
-                return
+                dataplane.settled = desired
+                return ()
             await dataplane.apply(plan)
         raise fail("HL-410", f"the node's punt path in VPP still differs after {ROUNDS} rounds: {plan}")
 

@@ -54,6 +54,8 @@ class Dataplane:
     """What hostlink switched on by `set_punt`, in this life or, as far as can be told, in an earlier one."""
     punted_l4_known: bool = False
     """Whether that is settled: after the first look at Punting. VPP tells what is on, and not who switched it."""
+    settled: VppShared | None = None
+    """What the uplinks needed together when that was brought about last."""
     raised: dict[Reassembly, Reassembly] = field(default_factory=dict)
     """What hostlink made of the node's reassembly in this life → what it had found there."""
     switched: dict[LocalReassembly, LocalReassembly] = field(default_factory=dict)

@@ -18,6 +18,7 @@ from hostlink.core.effects import (
     Transition,
 )
 from hostlink.core.events import (
+    AuditRequested,
     Captured,
     DeadlinePassed,
     Event,
@@ -162,6 +163,7 @@ def plain_event(trigger: Trigger, step: int, timer: int) -> Event:
         Trigger.STOP_REQUESTED: StopRequested("SIGTERM"),
         Trigger.RELEASE_REQUESTED: ReleaseRequested(),
         Trigger.RESUME_REQUESTED: ResumeRequested(),
+        Trigger.AUDIT_REQUESTED: AuditRequested(),
     }
     return events[trigger]
 

@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given, settings
 from wishes import ADDRESSES, HOST, UPLINK, address
 
-from hostlink.core.desired import punt_target, shared_desired, vpp_desired, vpp_interfaces, vpp_link_local
+from hostlink.core.desired import (
+    networks_by_route,
+    punt_target,
+    shared_desired,
+    vpp_desired,
+    vpp_interfaces,
+    vpp_link_local,
+)
 from hostlink.core.model import (
     NO_INDEX,
     Address,
@@ -31,7 +38,7 @@ from hostlink.core.plan import clash
 
 MAC = "52:54:00:00:00:01"
 LINK = Link("eth1", 7, MAC, 1450, up=True)
-TENTATIVE, OPTIMISTIC, DADFAILED, PERMANENT = 0x40, 0x04, 0x08, 0x80
+TENTATIVE, OPTIMISTIC, DADFAILED, PERMANENT, NOPREFIXROUTE = 0x40, 0x04, 0x08, 0x80, 0x200
 GATEWAY = NextHop(7, ip_address("10.0.0.254"))
 OWN = (address("10.0.0.1/24"), address("fd00::1/64"), address("fe80::1/64"))
 
@@ -128,6 +135,23 @@ def test_a_point_to_point_address_is_alone_and_the_way_to_its_peer_a_route() -> 
     assert desired.uplink.addresses == {ip_interface("10.0.0.1/32")}
     assert desired.routes == {VppRoute(0, ip_network("10.7.0.0/24"), (VppPath(UPLINK),))}
     assert problems == ()
+
+
+def test_without_a_prefix_route_an_address_is_alone_unless_somebody_routes_its_network() -> None:
+    """F17: `noprefixroute`, as NetworkManager sets it, which then adds the route itself."""
+    own = (address("10.0.0.1/24", PERMANENT | NOPREFIXROUTE), address("fd00::1/64", PERMANENT | NOPREFIXROUTE))
+    networks = route("10.0.0.0/24", NextHop(7), scope=253), route("fd00::/64", NextHop(7))
+    alone = {ip_interface("10.0.0.1/32"), ip_interface("fd00::1/128")}
+    whole = {ip_interface("10.0.0.1/24"), ip_interface("fd00::1/64")}
+    elsewhere = route("10.0.0.0/24", NextHop(7, ip_address("10.0.0.9"))), route("fd00::/64", NextHop(7), table=9)
+    assert vpp_interfaces(own) == vpp_interfaces(own, elsewhere) == alone
+    assert vpp_interfaces(own, networks) == whole
+    assert vpp_interfaces((*own, address("10.0.0.2/24"))) == {
+        ip_interface("10.0.0.1/24"),
+        ip_interface("10.0.0.2/24"),
+        ip_interface("fd00::1/128"),
+    }
+    assert networks_by_route((*own, address("10.9.0.2/24"))) == {one.network for one in whole}
 
 
 def test_a_peer_in_the_own_network_is_reached_by_a_route_too() -> None:

@@ -27,6 +27,7 @@ uplink_lost             d         R        -         R        R       R       -
 stop_requested          R         R        R         R        R       R       h
 release_requested       R         R        R         R        R       R       h
 resume_requested        x         x        x         x        x       x       x
+audit_requested         x         x        x         d        d       M       x
 """
 HEAD, *LINES = CELLS.strip().splitlines()
 EXPECTED = {
@@ -68,10 +69,12 @@ RESUME_REFUSALS = {
     ),
     State.RECOVERING: "The NIC is being given back. Resume when that is done: `hostlink state --wait detecting`.",
 }
+NOTHING_TO_COMPARE = "Nothing is taken over yet: there is nothing to compare. `hostlink state` says what is waited for."
+AUDIT_REFUSALS = {State.RECOVERING: "The NIC is being given back: there is nothing to compare."}
 
 
 def test_the_table_here_is_whole() -> None:
-    assert len(EXPECTED) == len(State) * len(Trigger) == 112
+    assert len(EXPECTED) == len(State) * len(Trigger) == 119
 
 
 @pytest.mark.parametrize(("state", "trigger"), EXPECTED, ids=lambda value: value.value)
@@ -102,7 +105,10 @@ def test_cell(state: State, trigger: Trigger) -> None:
     assert (driver.machine.hold != hold) is (word == "h")
     if word == "x":
         message = RESUME_REFUSALS.get(state, "Nothing is held: the takeover is under way or done.")
-        message = message if trigger is Trigger.RESUME_REQUESTED else REFUSALS[state]
+        if trigger is Trigger.AUDIT_REQUESTED:
+            message = AUDIT_REFUSALS.get(state, NOTHING_TO_COMPARE)
+        elif trigger is not Trigger.RESUME_REQUESTED:
+            message = REFUSALS[state]
         assert effects == (Refuse(trigger, state, message),)
     elif word in "-d":
         assert effects == ()

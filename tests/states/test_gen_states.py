@@ -51,7 +51,11 @@ def test_exactly_the_seven_states() -> None:
 GRID_OF_NAMES: list[tuple[str, str, str]] = [
     ('to = "handover"', 'to = "handoever"', "capturing x captured: unknown state `handoever`"),
     ('guard = "adoptable"', 'guard = "adoptible"', "detecting x inspected: unknown guard `adoptible`"),
-    ('does = ["begin_audit"]', 'does = ["begin_odit"]', "steady x deadline_passed: unknown action `begin_odit`"),
+    (
+        'does = ["begin_audit"]\nwhy = "audit"',
+        'does = ["begin_odit"]\nwhy = "audit"',
+        "steady x deadline_passed: unknown action `begin_odit`",
+    ),
     ('on = "captured"\nto', 'on = "capturd"\nto', "capturing x capturd: unknown trigger `capturd`"),
     ('step = "punt"', 'step = "pnt"', "states.punting: unknown step `pnt`"),
     (
@@ -153,8 +157,8 @@ DEADLINES = [
         "state `steady` has a deadline_s and no step: give it wait_s instead",
     ),
     (
-        'to = "mirroring"\ndoes = ["begin_audit"]',
-        'to = "stay"\ndoes = ["begin_audit"]',
+        'to = "mirroring"\ndoes = ["begin_audit"]\nwhy = "audit"',
+        'to = "stay"\ndoes = ["begin_audit"]\nwhy = "audit"',
         "steady x deadline_passed must enter a state or `wait`: a deadline that passes must lead on",
     ),
 ]

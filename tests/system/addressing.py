@@ -163,19 +163,33 @@ async def mirror_of(stage: Stage) -> AsyncIterator[Mirror]:
 
 async def reached(stage: Stage, *addresses: str) -> None:
     """From the router by ping, UDP and TCP; a server must be on them. Raises FlowError."""
-    for address in addresses:
-        await wait_reachable(stage.lab.wire, address)
-        await udp_roundtrip(stage.lab.wire, address)
-        await tcp_roundtrip(stage.lab.wire, address)
+    async with trio.open_nursery() as nursery:
+        for address in addresses:
+            nursery.start_soon(_reached, stage, address)
+
+
+async def _reached(stage: Stage, address: str) -> None:
+    await wait_reachable(stage.lab.wire, address)
+    await udp_roundtrip(stage.lab.wire, address)
+    await tcp_roundtrip(stage.lab.wire, address)
 
 
 async def dead(stage: Stage, *addresses: str) -> None:
     """No ping and no datagram comes back from there any more."""
-    for address in addresses:
-        assert await ping(stage.lab.wire, address, reply_s=_SILENCE_S) == 0, f"{address} still answers pings"
-        with contextlib.suppress(FlowError):
-            await udp_roundtrip(stage.lab.wire, address, tries=1, try_s=_SILENCE_S)
-            raise AssertionError(f"{address} still answers UDP")
+    async with trio.open_nursery() as nursery:
+        for address in addresses:
+            nursery.start_soon(_unpinged, stage, address)
+            nursery.start_soon(_unserved, stage, address)
+
+
+async def _unpinged(stage: Stage, address: str) -> None:
+    assert await ping(stage.lab.wire, address, reply_s=_SILENCE_S) == 0, f"{address} still answers pings"
+
+
+async def _unserved(stage: Stage, address: str) -> None:
+    with contextlib.suppress(FlowError):
+        await udp_roundtrip(stage.lab.wire, address, tries=1, try_s=_SILENCE_S)
+        raise AssertionError(f"{address} still answers UDP")
 
 
 @dataclass(slots=True)

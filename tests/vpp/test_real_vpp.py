@@ -7,9 +7,11 @@ from ipaddress import ip_address, ip_network
 import pytest
 import trio
 
+from hostlink.core import operations as op
 from hostlink.core.model import NO_INDEX, Family, PathType, VppPath, VppRoute
 from hostlink.lab.real_vpp import find_vpp, running_vpp
 from hostlink.vpp.contract import check_contract
+from hostlink.vpp.dataplane import open_dataplane
 from hostlink.vpp.errors import VppGone, VppRefused
 from hostlink.vpp.messages import fib_path
 from hostlink.vpp.routes import apply_routes, own_source, read_routes
@@ -187,3 +189,23 @@ async def test_where_an_interface_address_has_the_prefix_ours_waits_behind_it_un
     connected = VppRoute(0, ip_network("10.0.0.0/24"), (VppPath(loop, None),))
     assert await apply_routes(session, source, [connected], []) == []
     assert await read_routes(session, source, 0, Family.IPV4) == []
+
+
+async def test_a_route_that_gets_or_loses_its_gateway_changes_its_source_and_leaves_nothing_behind(session):
+    """On-link routes are the CLI's, or VPP does not take them for attached (vpp/on_link.py)."""
+    loop, dataplane = await make_loopback(session), await open_dataplane(session)
+    prefix = ip_network("30.0.0.0/24")
+    on_link, by_gateway = (VppRoute(0, prefix, (VppPath(loop, hop),)) for hop in (None, ip_address("10.0.0.2")))
+    peer = VppRoute(0, ip_network("30.1.0.1/32"), (VppPath(loop, ip_address("30.1.0.1")),))
+    seen = []
+    for route in (on_link, by_gateway, on_link, by_gateway, None):
+        operations = [op.AddVppRoute(route), op.AddVppRoute(peer)] if route else [op.DeleteVppRoute(by_gateway)]
+        await dataplane.apply(operations)
+        shown = str((await session.request("cli_inband", cmd=f"show ip fib {prefix}")).reply)
+        flags = str((await session.request("cli_inband", cmd=f"show ip fib {peer.prefix}")).reply)
+        assert "entry-flags:attached" in flags
+        seen.append(
+            tuple(word in shown for word in (f"{prefix} fib:", "entry-flags:attached", "CLI refs", "hostlink refs"))
+        )
+    there, away = (True, True, True, False), (True, False, False, True)
+    assert seen == [there, away, there, away, (False, False, False, False)]

@@ -22,12 +22,13 @@ class DhcpError(Exception):
 
 def command(program: str, *arguments: str) -> list[str]:
     """The argv that runs it with its own libraries. `program`: its file name. Raises DhcpError when it is not there."""
-    for folder in ("usr/sbin", "sbin", "usr/bin", "bin"):
+    for folder in ("usr/sbin", "sbin", "usr/bin", "bin", "lib/systemd", "usr/lib/systemd"):
         if (path := _ROOT / folder / program).exists():
             break
     else:
         raise DhcpError(f"no {program} below {_ROOT}: `source tools/setup.sh` as root (tools/check does) unpacks it")
-    libraries = [str(path) for path in (*_ROOT.glob("usr/lib/*-linux-gnu*"), *_ROOT.glob("lib/*-linux-gnu*"))]
+    places = ("usr/lib/*-linux-gnu*", "lib/*-linux-gnu*", "usr/lib/*-linux-gnu*/systemd")
+    libraries = [str(path) for place in places for path in _ROOT.glob(place)]
     return ["env", f"LD_LIBRARY_PATH={':'.join(libraries)}", str(path), *arguments]
 
 
