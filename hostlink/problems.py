@@ -353,6 +353,15 @@ _MIRROR = (
         'find out who changes VPP; put it back by hand, or set `drift = "heal"`: then the next audit puts it right',
     ),
     Record(
+        "HL-307",
+        "another client's route hides one of the host's",
+        _WARNING,
+        "another client of VPP has given an interface of its own an address of a network that the host has a route to, "
+        "or has an on-link route to it. Packets that VPP itself forwards follow that; the host's own do too.",
+        "see `show ip fib PREFIX` in VPP, and have that client use another network, or the host",
+        delay_s=5,
+    ),
+    Record(
         "HL-320",
         "somebody works against hostlink on the host's interface",
         _WARNING,

@@ -248,7 +248,8 @@ class UplinkMachine:
         return self.state, self.why, self.hold, self.problems
 
     def _publish(self, frm: State, trigger: Trigger) -> Publish:
-        quiet = self._context.audit and not self._context.audit_changed
+        goes_well = self.state in (*AUDITED, State.STEADY)
+        quiet = self._context.audit and not self._context.audit_changed and goes_well
         return Publish(Transition(frm, self.state, trigger, self.why, self._context.running_step, quiet))
 
     def _effects(self, publish: Publish | None) -> tuple[Effect, ...]:

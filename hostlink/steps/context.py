@@ -11,7 +11,7 @@ from pathlib import Path
 import trio
 
 from hostlink.config import Config, UplinkConfig
-from hostlink.core.model import HostView, Link, Prefix, Problem, Route, VppShared, VppUplink
+from hostlink.core.model import HostView, Link, Prefix, Problem, Route, VppRoute, VppShared, VppUplink
 from hostlink.core.route_book import Key, RouteBook, flat
 from hostlink.fights import Fights
 from hostlink.journal import Journal, JournalError, Takeover, journal_for
@@ -162,6 +162,8 @@ class Uplink:
     """What VPP should have had by the last whole look: what differs from it is drift, and no change of the host's."""
     unproved: bool = True
     """Everything was looked at, and Punting has not passed since. Where only routes were followed it has no work."""
+    hidden: dict[tuple[int, Prefix], VppRoute] = field(default_factory=dict)
+    """(VPP table, prefix) → the route of ours that lies behind another client's there."""
     unread: set[tuple[int, Prefix]] = field(default_factory=set)
     """(VPP table, prefix) that were followed and not yet read back."""
     edits: dict[Key, None] = field(default_factory=dict)
@@ -211,6 +213,7 @@ class Uplink:
         self.copies = frozenset()
         self.mirrored.clear()
         self.told.clear()
+        self.hidden.clear()
         self._forget_edits()
         self.book, self.inbox, self.unproved = None, Inbox(), True
         self.truth, self.wished = None, None

@@ -37,6 +37,7 @@ from hostlink.steps.changes import carry_out_in_vpp
 from hostlink.steps.context import StepError, Uplink, fail
 from hostlink.steps.drift import drifted, told
 from hostlink.steps.follow import follow
+from hostlink.steps.hidden import note_hidden, past_hidden
 from hostlink.steps.host_link import our_host_link
 from hostlink.steps.keep_link import (
     DELETED,
@@ -47,6 +48,7 @@ from hostlink.steps.keep_link import (
     mac_is_kept,
     renew_host_port,
 )
+from hostlink.steps.keep_tags import keep_tags
 from hostlink.steps.mtu import grow, shrink
 from hostlink.steps.offload import in_thread
 from hostlink.steps.parked_nic import drop_carrier, look_at_nic, nic_is_parked, vpp_may_send
@@ -77,6 +79,7 @@ async def _round(uplink: Uplink) -> list[str]:
     uplink.book, uplink.unproved = None, True
     uplink.inbox.begin_look()
     changes = await look_at_nic(uplink)
+    changes += await keep_tags(uplink)
     changes += await keep_host_link(uplink)
     if uplink.taken().host_link == "tap" and uplink.keeper is None:
         # Adopted from an earlier life: without a queue of ours the tap would lose its carrier with VPP.
@@ -193,7 +196,7 @@ async def _vpp(uplink: Uplink, view: HostView) -> list[str]:
     """One view is brought over and read back. What the host does meanwhile is the machine's next round, no failure."""
     view, uplink.told["mtu"] = await grow(uplink, view)
     done: list[str] = []
-    for _ in range(ROUNDS):
+    for number in range(ROUNDS):
         found = await difference(uplink, view)
         desired, uplink.told["routes"] = found.desired, found.problems
         left = drifted(uplink, found.plan, found.actual)
@@ -207,6 +210,8 @@ async def _vpp(uplink: Uplink, view: HostView) -> list[str]:
             uplink.book, uplink.truth, uplink.wished = book, book, desired
             return done
         await carry_out_in_vpp(uplink, view, plan, desired.uplink.addresses)
+        if number or uplink.hidden:
+            await note_hidden(uplink, plan)
         done += [describe(operation) for operation in plan]
     words = "; ".join(describe(operation) for operation in plan)
     raise fail("HL-410", f"{uplink.name}: VPP still differs after {ROUNDS} rounds: {words}")
@@ -239,6 +244,7 @@ async def difference(uplink: Uplink, view: HostView) -> Difference:
     )
     desired, problems = await in_thread(len(view.routes), wish)
     plan = await in_thread(len(desired.routes) + len(actual.routes), plan_uplink, desired, actual)
+    plan = await past_hidden(uplink, desired, plan)
     return Difference(plan, desired, actual, problems)
 
 

@@ -14,6 +14,7 @@ from hostlink.core.operations import DeleteRedirect
 from hostlink.core.plan import plan_uplink
 from hostlink.journal import Phase
 from hostlink.steps.context import Uplink
+from hostlink.steps.keep_tags import keep_tags
 from hostlink.steps.shared import settle_shared
 from hostlink.vpp.dataplane import Dataplane
 from hostlink.vpp.drivers.af_packet import opened_devices
@@ -26,6 +27,8 @@ from hostlink.vpp.tags import Ports
 async def withdraw(uplink: Uplink) -> list[VppRefused]:
     """Withdraw the uplink from VPP. Returns what VPP refused. Raises VppError when VPP is lost meanwhile."""
     dataplane = uplink.node.dataplane()
+    if uplink.takeover is not None:
+        await keep_tags(uplink)
     ports = await dataplane.find(uplink.name)
     if uplink.takeover is None and ports == Ports():
         return []  # nothing of ours was ever there: the shared objects are somebody else's

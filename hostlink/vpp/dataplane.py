@@ -34,6 +34,8 @@ from hostlink.vpp.routes import RouteFailure, apply_routes, own_source, read_rou
 from hostlink.vpp.session import Session, raise_first
 from hostlink.vpp.tags import Ports, find_ports, is_host_tag
 
+EVERY_SOURCE = range(1, 256)
+"""FIB sources are numbered in 8 bits (vnet/fib/fib.api)."""
 _ROUTES = (op.AddVppRoute, op.DeleteVppRoute)
 
 
@@ -87,8 +89,13 @@ class Dataplane:
         found = await routes_at(self.session, {self.source_id, self.on_link_id}, places)
         return {place: route for place, (source, route) in found.items() if self._is_ours(source, route)}
 
+    async def others_at(self, places: Sequence[tuple[int, Prefix]]) -> set[tuple[int, Prefix]]:
+        """Of these (table, prefix) those where VPP goes by another's route."""
+        found = await routes_at(self.session, EVERY_SOURCE, places)
+        return {place for place, (source, route) in found.items() if not self._is_ours(source, route)}
+
     def _is_ours(self, source: int, route: VppRoute) -> bool:
-        return source == self.source_id or is_on_link(route)
+        return source == self.source_id or (source == self.on_link_id and is_on_link(route))
 
     async def routes_of(self, tables: Iterable[tuple[int, int]]) -> list[VppRoute]:
         """hostlink's routes of these tables: (table, IP version)."""

@@ -304,6 +304,15 @@ def test_what_follows_an_audit_is_no_audit() -> None:
     assert move.why == "the host changed: a lease"
 
 
+def test_an_audit_that_ends_the_takeover_is_not_quiet() -> None:
+    driver = Driver().to(State.STEADY)
+    driver.overdue()
+    move = published(driver.send(StepFailed(driver.step, BOOM)))
+    assert move is not None
+    assert move.to is State.RECOVERING
+    assert not move.quiet
+
+
 # -------------------------------------------------------------------------------------------------- recovering and stop
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hostlink.lab.standin import addressing
+from hostlink.lab.standin.api_devices import delete_interface
 from hostlink.lab.standin.codec import Values
 from hostlink.lab.standin.interfaces import NONE, Interface
 from hostlink.lab.standin.registry import Reply, Vpp, handles
@@ -20,6 +21,7 @@ from hostlink.lab.standin.state import InterfaceEvent
 from hostlink.lab.standin.wire import packed_prefix, wire_prefix
 
 ADMIN_UP, LINK_UP = 1, 2
+LOOPBACK = "Loopback"
 
 
 def status_flags(interface: Interface) -> int:
@@ -173,6 +175,15 @@ def create_loopback(vpp: Vpp, request: Values) -> Reply:
     mac = request["mac_address"]
     if not any(mac):
         mac = b"\xde\xad\0\0" + number.to_bytes(2)
-    interface = vpp.state.interfaces.add(f"loop{number}", "Loopback", mac)
+    interface = vpp.state.interfaces.add(f"loop{number}", LOOPBACK, mac)
     vpp.state.happened(interface, InterfaceEvent.ADDED)
     return {"sw_if_index": interface.sw_if_index}
+
+
+@handles("delete_loopback")
+def delete_loopback(vpp: Vpp, request: Values) -> Reply:
+    interface = vpp.state.interfaces.get(request["sw_if_index"])
+    if interface.dev_type != LOOPBACK:
+        raise Refused(INVALID_SW_IF_INDEX)
+    delete_interface(vpp, interface)
+    return {}

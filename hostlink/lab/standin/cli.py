@@ -1,4 +1,4 @@
-"""The few show commands that a person and the demo need, in VPP's layout, by `cli_inband`.
+"""The few commands that a person and the demo need, in VPP's layout, by `cli_inband`.
 
 What VPP prints of its insides and the stand-in has not (indices of path lists and load balances) is filled in with a
 number that stays the same for the same object.
@@ -12,6 +12,7 @@ from collections.abc import Callable
 from hostlink.lab.standin.cli_features import show_features, show_output_acl
 from hostlink.lab.standin.cli_fib import show_fib, show_punt_redirect
 from hostlink.lab.standin.cli_punt import show_tcp_punt, show_udp_punt
+from hostlink.lab.standin.cli_set import change_by_command
 from hostlink.lab.standin.registry import Vpp
 
 _Command = Callable[[Vpp], str]
@@ -30,6 +31,9 @@ def run_command(vpp: Vpp, command: str) -> tuple[int, str]:
     for spelled, show in WITH_A_NAME.items():
         if words[:-1] == spelled.split():
             return show(vpp, words[-1])
+    changed = change_by_command(vpp, command)
+    if changed is not None:
+        return changed
     found = _find(words)
     if found is None:
         unknown = " ".join(words[1:] or words)

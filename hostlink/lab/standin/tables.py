@@ -128,6 +128,7 @@ call sw_interface_get_table 2d033de4 interface_index:sw_if_index bool:is_ipv6
 reply sw_interface_get_table_reply a6eb0109 i32:retval u32:vrf_id
 call create_loopback 42bb5d22 mac_address:mac_address
 reply create_loopback_reply 5383d31f i32:retval interface_index:sw_if_index
+call delete_loopback f9e6675e interface_index:sw_if_index
 module ip 3.2.0 0xc55aec44
 dump ip_unnumbered_dump f9e6675e interface_index:sw_if_index=~0
 reply ip_unnumbered_details cc59bd42 interface_index:sw_if_index interface_index:ip_sw_if_index
