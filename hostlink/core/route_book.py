@@ -115,6 +115,8 @@ class RouteBook:
     def fold(self, change: RouteChange) -> bool:
         """Take one message in. False: it cannot be followed, everything must be looked at."""
         route, key = change.route, (change.route.table, change.route.prefix)
+        if route.nexthop_id is not None and not route.next_hops:
+            return False  # the kernel named the nexthop object alone (kernel/nexthops.py)
         there = self._host.get(key)
         ours = route.uses(self._translator.link_index)
         if not ours and not there:

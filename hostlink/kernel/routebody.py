@@ -17,6 +17,7 @@ link's own hops are, and join them.
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 
 from hostlink.core.model import NextHop, Route
 from hostlink.kernel import uapi
@@ -69,6 +70,15 @@ def deleting(route: Route, link_index: int) -> bytes:
         kept = [(kind, piece) for kind, piece in kept if kind not in _WAYS_OUT]
         kept.append((uapi.RTA_NH_ID, u32(uapi.RTA_NH_ID, route.nexthop_id)))
     return head + b"".join(_moved(kind, piece, family, link_index, link_index) for kind, piece in kept)
+
+
+def with_hops(route: Route, hops: tuple[NextHop, ...]) -> bytes:
+    """The body of a route that says only its nexthop object, with what that stands for: as the kernel itself says it
+    while net.ipv4.nexthop_compat_mode is 1."""
+    *fields, flags = _RTMSG.unpack_from(route.body)
+    single = hops[0] if len(hops) == 1 else None
+    head = _RTMSG.pack(*fields, flags | (uapi.RTNH_F_ONLINK if single and single.onlink else 0))
+    return head + route.body[_RTMSG.size :] + b"".join(_ways_out(route, hops))
 
 
 _WAYS_OUT = frozenset({uapi.RTA_OIF, uapi.RTA_GATEWAY, uapi.RTA_VIA, uapi.RTA_MULTIPATH})
@@ -130,12 +140,14 @@ def _from_fields(route: Route, from_index: int, link_index: int) -> bytes:
         parts.append(address(uapi.RTA_SRC, source.network_address))
     if route.preferred_source is not None:
         parts.append(address(uapi.RTA_PREFSRC, route.preferred_source))
-    parts += _numbers(route)
-    if single:
-        parts += [u32(uapi.RTA_OIF, single.link_index) if single.link_index else b"", _gateway(route, single)]
-    elif hops:
-        parts.append(attribute(uapi.RTA_MULTIPATH, b"".join(_hop(route, hop) for hop in hops)))
-    return b"".join(parts)
+    return b"".join([*parts, *_numbers(route), *_ways_out(route, hops)])
+
+
+def _ways_out(route: Route, hops: Sequence[NextHop]) -> list[bytes]:
+    if len(hops) == 1:
+        index = hops[0].link_index
+        return [u32(uapi.RTA_OIF, index) if index else b"", _gateway(route, hops[0])]
+    return [attribute(uapi.RTA_MULTIPATH, b"".join(_hop(route, hop) for hop in hops))] if hops else []
 
 
 def _numbers(route: Route) -> list[bytes]:

@@ -23,6 +23,7 @@ from hostlink.kernel.attributes import text, u32
 from hostlink.kernel.errors import KernelRefused, ReadUnsteady
 from hostlink.kernel.link import link_body
 from hostlink.kernel.netlink import Netlink, Request
+from hostlink.kernel.nexthops import completed
 from hostlink.kernel.nic import read_driver
 from hostlink.kernel.routes import read_routes
 from hostlink.kernel.sysctl import read_sysctls
@@ -143,7 +144,7 @@ async def _read_once(nl: Netlink, which: str | int, proc_root: Path) -> HostView
         return HostView(
             link=link,
             addresses=await read_addresses(nl, link.index),
-            routes=await _routes(nl, link.index),
+            routes=await completed(nl, await _routes(nl, link.index)),
             neighbours=await _neighbours(nl, link.index),
             rules=await _rules(nl, link),
             sysctls=read_sysctls(nl.namespace_fd, link.name, proc_root=proc_root),

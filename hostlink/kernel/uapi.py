@@ -52,6 +52,9 @@ RTM_DELQDISC: Final = 37
 RTM_NEWTFILTER: Final = 44
 RTM_DELTFILTER: Final = 45
 RTM_GETTFILTER: Final = 46
+RTM_NEWNEXTHOP: Final = 104
+RTM_DELNEXTHOP: Final = 105
+RTM_GETNEXTHOP: Final = 106
 RTM_NEWLINKPROP: Final = 108
 RTM_DELLINKPROP: Final = 109
 
@@ -65,6 +68,7 @@ RTNLGRP_IPV4_RULE: Final = 8
 RTNLGRP_IPV6_IFADDR: Final = 9
 RTNLGRP_IPV6_ROUTE: Final = 11
 RTNLGRP_IPV6_RULE: Final = 19
+RTNLGRP_NEXTHOP: Final = 32
 
 # --------------------------------------------------------------------------------------------------------------- links
 IFF_UP: Final = 0x1
@@ -148,3 +152,9 @@ FRA_PRIORITY: Final = 6
 FRA_OIFNAME: Final = 17
 FIB_RULE_INVERT: Final = 0x2
 FIB_RULE_FIND_SADDR: Final = 0x10000
+
+# ----------------------------------------------------------------------------------- nexthop objects (linux/nexthop.h)
+NHA_ID: Final = 1
+NHA_GROUP: Final = 2
+NHA_OIF: Final = 5
+NHA_GATEWAY: Final = 6

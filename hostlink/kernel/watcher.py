@@ -34,7 +34,7 @@ from hostlink.kernel import uapi
 from hostlink.kernel.attributes import walk
 from hostlink.kernel.sockets import RECEIVE_BYTES, Message, open_socket, split
 
-Kind = Literal["link", "down", "address", "route", "rule", "neighbour", "tc", "overflow"]
+Kind = Literal["link", "down", "address", "route", "nexthop", "rule", "neighbour", "tc", "overflow"]
 
 ALL_BUT_NEIGHBOURS = (
     uapi.RTNLGRP_LINK,
@@ -44,6 +44,7 @@ ALL_BUT_NEIGHBOURS = (
     uapi.RTNLGRP_IPV6_ROUTE,
     uapi.RTNLGRP_IPV4_RULE,
     uapi.RTNLGRP_IPV6_RULE,
+    uapi.RTNLGRP_NEXTHOP,
 )
 """What the host's view is made of. Neighbours change all the time, and only permanent ones belong to it."""
 WITH_NEIGHBOURS = (*ALL_BUT_NEIGHBOURS, uapi.RTNLGRP_NEIGH)
@@ -84,6 +85,8 @@ _KIND_OF: dict[int, Kind] = {
     uapi.RTM_DELROUTE: "route",
     uapi.RTM_NEWNEIGH: "neighbour",
     uapi.RTM_DELNEIGH: "neighbour",
+    uapi.RTM_NEWNEXTHOP: "nexthop",
+    uapi.RTM_DELNEXTHOP: "nexthop",
     uapi.RTM_NEWRULE: "rule",
     uapi.RTM_DELRULE: "rule",
     uapi.RTM_DELQDISC: "tc",
@@ -214,7 +217,7 @@ def _distinct(*lists: list[Changed]) -> list[Changed]:
 def _link_index(message: Message) -> int | None:
     """ifindex at offset 4 (ifinfomsg, ifaddrmsg, ndmsg, tcmsg), or a route's RTA_OIF; a multipath route says None."""
     kind = _KIND_OF[message.type]
-    if kind == "rule":
+    if kind in ("rule", "nexthop"):  # a nexthop object may have been moved here from another link
         return None
     if kind != "route":
         index: int = struct.unpack_from("=i", message.body, 4)[0]

@@ -17,7 +17,7 @@ import trio
 from hostlink.core.advertised import superseded
 from hostlink.core.cluster import cluster_gaps, desired_cluster, plan_cluster
 from hostlink.core.describe import describe
-from hostlink.core.desired import vpp_desired
+from hostlink.core.desired import networks_by_route, vpp_desired
 from hostlink.core.desired_routes import translator_for
 from hostlink.core.events import Mirrored
 from hostlink.core.leased import put_back, still_there, superseded_copies
@@ -252,7 +252,7 @@ def _book(view: HostView, desired: VppUplink, owned: tuple[Route, ...], told: tu
     """By which single changes are followed from here on."""
     translator = translator_for(view, desired.uplink.addresses, desired.uplink.sw_if_index, owned)
     own = without(view.routes, owned)
-    prefixes = {route.prefix for route in owned}
+    prefixes = {route.prefix for route in owned} | networks_by_route(view.addresses)
     return RouteBook(own, desired.routes, translator, prefixes, told)
 
 

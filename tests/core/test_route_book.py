@@ -100,8 +100,9 @@ def test_the_best_metric_comes_first_and_its_end_leaves_the_other():
         RouteChange(replace(route(), prefix=ip_network("0.0.0.0/0"))),
         RouteChange(route("203.0.113.0/24")),  # of a prefix that hostlink has routes of its own for
         RouteChange(Route(ip_network("198.18.0.0/15"), 254, type=6)),
+        RouteChange(Route(ip_network("198.51.100.0/24"), 254, nexthop_id=7), replaces=True),
     ],
-    ids=["beside", "a part", "default", "settled", "blackhole"],
+    ids=["beside", "a part", "default", "settled", "blackhole", "a nexthop object alone"],
 )
 def test_what_a_message_does_not_tell_is_not_followed(change):
     assert not book([route()], settled=[ip_network("203.0.113.0/24")]).fold(change)
