@@ -61,8 +61,9 @@ def by_key(routes: Iterable[Route]) -> dict[Key, list[Route]]:
 class RouteBook:
     """routes: the host's own that use the link. mirrored: what VPP has for them, as it was read back.
 
-    translator: made of the same view as both. settled: prefixes of which more hangs on a route than itself (those of
-    hostlink's own routes on the host). problems: what was told of the routes when they were translated.
+    translator: made of the same view as both. settled: prefixes of which more hangs on a route than itself (of
+    hostlink's own routes on the host, of networks that a route puts on-link). problems: what was told of the routes
+    when they were translated.
     """
 
     def __init__(
