@@ -83,7 +83,7 @@ async def set_promiscuous(nl: Netlink, index: int, on: bool) -> None:
 async def set_carrier(nl: Netlink, index: int, on: bool) -> None:
     """Whether a tap shows a carrier (drivers/net/tun.c, tun_net_change_carrier). Raises KernelRefused.
 
-    EOPNOTSUPP for a veth, whose carrier is that its other end is up; EPERM where nobody has a queue attached.
+    ENOTSUP for a veth, whose carrier is that its other end is up; EPERM where nobody has a queue attached.
     """
     body = link_body(index, attributes=u8(uapi.IFLA_CARRIER, int(on)))
     await _set(nl, Request(f"set the carrier of interface {index} {'on' if on else 'off'}", uapi.RTM_SETLINK, body))

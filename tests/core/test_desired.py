@@ -77,6 +77,20 @@ def test_both_ports_and_the_neighbours() -> None:
     assert problems == ()
 
 
+def test_a_host_link_without_carrier_is_sent_nothing() -> None:
+    """All else stays: the uplink's addresses and routes carry the pods' traffic on."""
+    desired, _ = vpp_desired(HostView(LINK, OWN), uplink_sw=UPLINK, host_sw=HOST)
+    silent, _ = vpp_desired(HostView(LINK, OWN), uplink_sw=UPLINK, host_sw=HOST, host_up=False)
+    assert silent == replace(desired, host=replace(desired.host, up=False))
+    assert plan_uplink(silent, desired) == (SetUp(HOST, False),)
+    assert plan_uplink(desired, silent) == (SetUp(HOST, True),)
+
+
+def test_the_kernels_own_link_local_is_told_by_its_mac() -> None:
+    """RFC 4291, appendix A."""
+    assert str(link_local_of("52:54:00:40:46:8e")) == "fe80::5054:ff:fe40:468e"
+
+
 def test_a_host_without_an_address() -> None:
     desired, problems = vpp_desired(HostView(LINK), uplink_sw=UPLINK, host_sw=HOST)
     assert (desired.uplink.addresses, desired.uplink.link_local) == (frozenset(), vpp_link_local(MAC))

@@ -11,7 +11,7 @@ import textwrap
 import pytest
 
 from hostlink.kernel.errors import KernelRefused
-from hostlink.kernel.link import delete_link, set_up
+from hostlink.kernel.link import delete_link, set_carrier, set_up
 from hostlink.kernel.netlink import open_netlink, open_watcher
 from hostlink.kernel.seam import Faults
 from hostlink.kernel.snapshot import read_link, read_links
@@ -184,3 +184,25 @@ async def test_deleted_while_vpp_still_has_it(host, user):
         async with open_netlink(host) as nl:
             await delete_link(nl, (await read_link(nl, "hl-tap0")).index)
             assert [link.name for link in await read_links(nl)] == ["lo"]
+
+
+async def test_a_tap_in_use_shows_the_carrier_that_it_is_told(host, user):
+    """And keeps its routes meanwhile: the kernel marks them as by a dead link. A veth cannot be told."""
+    with make_tap("hl-tap0", MAC, 1500, host):
+        user()
+        async with open_netlink(host) as nl:
+            index = (await read_link(nl, "hl-tap0")).index
+            await set_up(nl, index)
+            host.ip("addr add 192.0.2.1/24 dev hl-tap0\n route add 198.51.100.0/24 via 192.0.2.2")
+            await set_carrier(nl, index, False)
+            assert not (await read_link(nl, "hl-tap0")).carrier
+            assert "198.51.100.0/24 via 192.0.2.2 dev hl-tap0 linkdown" in host.ip("route show")
+            await set_carrier(nl, index, True)
+            assert (await read_link(nl, "hl-tap0")).carrier
+            assert "linkdown" not in host.ip("route show")
+
+
+async def test_a_veth_has_the_carrier_of_its_other_end(wired):
+    async with open_netlink(wired) as nl:
+        with pytest.raises(KernelRefused, match="ENOTSUP"):
+            await set_carrier(nl, (await read_link(nl, "eth1")).index, False)

@@ -38,6 +38,18 @@ async def test_each_kind_names_its_link(wired):
         await until(watcher, Changed("neighbour", index))
 
 
+async def test_a_link_that_was_down_between_is_said_to_be_so(wired):
+    """F35: up again at once, it has lost its routes all the same, IPv4's without a word."""
+    async with open_netlink(wired) as nl:
+        index = (await read_link(nl, "eth1")).index
+    async with open_watcher(wired) as watcher:
+        wired.ip("link set eth1 mtu 1400")
+        assert watcher.pending() == [Changed("link", index)]
+        wired.ip("link set eth1 down\n link set eth1 up")
+        said = watcher.pending()
+        assert {Changed("down", index), Changed("link", index)} <= set(said)
+
+
 async def test_multipath_route_may_concern_any_link(wired):
     wired.ip("addr add 192.0.2.1/24 dev eth1")
     async with open_watcher(wired) as watcher:
