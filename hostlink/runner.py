@@ -148,7 +148,8 @@ class Runner:
     def route_changed(self, change: RouteChange) -> None:
         """A route of the host has changed: passed on when it may concern this uplink."""
         uplink, route = self.uplink, change.route
-        ours = uplink.link_index is None or route.uses(uplink.link_index) or not route.next_hops
+        of_any_link = route.leads_nowhere or not route.next_hops
+        ours = uplink.link_index is None or of_any_link or route.uses(uplink.link_index)
         # One by another link that has replaced ours: the kernel says nothing else of ours then (F30).
         if ours or (change.replaces and (uplink.book is None or uplink.book.holds(route))):
             uplink.inbox.route(change)

@@ -98,6 +98,10 @@ class NextHop:
     onlink: bool = False
 
 
+RTN_NOWHERE = (6, 7, 8)
+"""RTN_BLACKHOLE, _UNREACHABLE, _PROHIBIT (include/uapi/linux/rtnetlink.h)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """A route of the host (kernel: include/uapi/linux/rtnetlink.h).
@@ -125,6 +129,11 @@ class Route:
     @property
     def family(self) -> Family:
         return family_of(self.prefix)
+
+    @property
+    def leads_nowhere(self) -> bool:
+        """A blackhole and its like. No link is its own (IPv6 shows `lo`): it holds for all that is forwarded."""
+        return self.type in RTN_NOWHERE
 
     def uses(self, link_index: int) -> bool:
         """Whether any next hop leaves by that link."""
@@ -162,7 +171,8 @@ class HostView:
     link: Link
     addresses: tuple[Address, ...] = ()
     routes: tuple[Route, ...] = ()
-    """Routes of every table and type with a next hop on this link (or, for local ones, made for its addresses)."""
+    """Routes of every table and type with a next hop on this link (or, for local ones, made for its addresses), and of
+    table main those that lead nowhere."""
     neighbours: tuple[Neighbour, ...] = ()
     rules: tuple[Rule, ...] = ()
     """All rules of the host that name this link, by iif or oif."""

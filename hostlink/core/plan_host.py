@@ -122,7 +122,9 @@ class KernelMakes:
 def _routes(desired: HostView, actual: HostView) -> Iterator[HostOperation]:
     there = {_comparable(route, {}) for route in actual.routes}
     index, kernel = {desired.link.index: actual.link.index}, KernelMakes(desired.addresses)
-    missing = [r for r in desired.routes if not kernel.made(r) and _comparable(r, index) not in there]
+    # What leads nowhere never left the host with the link: it is no link's to put back, or to take away.
+    own = [route for route in desired.routes if not (kernel.made(route) or route.leads_nowhere)]
+    missing = [route for route in own if _comparable(route, index) not in there]
     worse = _worse_metrics(desired) if _reads_advertisements(desired) else {}
     for route in sorted(missing, key=_by_gateway):
         back = replace(route, metric=worse.get(route, route.metric))
@@ -160,7 +162,8 @@ def _kernels_routes(desired: HostView, actual: HostView) -> Iterator[HostOperati
 def _routes_gone(desired: HostView, actual: HostView) -> Iterator[HostOperation]:
     wanted = {_comparable(route, {desired.link.index: actual.link.index}) for route in desired.routes}
     kernel = KernelMakes(actual.addresses)
-    gone = [route for route in actual.routes if not kernel.made(route) and _comparable(route, {}) not in wanted]
+    own = [route for route in actual.routes if not (kernel.made(route) or route.leads_nowhere)]
+    gone = [route for route in own if _comparable(route, {}) not in wanted]
     for route in sorted(gone, key=_by_gateway, reverse=True):
         yield DeleteHostRoute(actual.link.index, route)
 

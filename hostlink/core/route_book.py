@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
-from hostlink.core.desired_routes import Translator, route_key
+from hostlink.core.desired_routes import RT_TABLE_MAIN, Translator, route_key
 from hostlink.core.model import Prefix, Problem, Route, VppRoute
 
 Key = tuple[int, Prefix]
@@ -119,9 +119,9 @@ class RouteBook:
         if route.nexthop_id is not None and not route.next_hops:
             return False  # the kernel named the nexthop object alone (kernel/nexthops.py)
         there = self._host.get(key)
-        ours = route.uses(self._translator.link_index)
+        ours = self._concerns(route)
         if not ours and not there:
-            return bool(route.next_hops)  # without any it may be anybody's: a blackhole names no link
+            return bool(route.next_hops or route.leads_nowhere)  # without any it may be anybody's
         if route.prefix.prefixlen == 0 or (self._settled and route.prefix in self._settled):
             return False
         if not there:
@@ -132,6 +132,11 @@ class RouteBook:
         if change.gone:
             return self._fold_gone(key, same, route)
         return self._fold_new(key, same, change, ours=ours)
+
+    def _concerns(self, route: Route) -> bool:
+        if route.leads_nowhere:
+            return route.table == RT_TABLE_MAIN
+        return route.uses(self._translator.link_index)
 
     def _fold_gone(self, key: Key, same: list[Route], route: Route) -> bool:
         if same == [route]:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import trio
 
-from hostlink.core.model import Address, HostView, Link, Neighbour, Route, Rule
+from hostlink.core.model import RTN_NOWHERE, Address, HostView, Link, Neighbour, Route, Rule
 from hostlink.kernel import parse, uapi
 from hostlink.kernel.attributes import text, u32
 from hostlink.kernel.errors import KernelRefused, ReadUnsteady
@@ -166,15 +166,21 @@ async def read_addresses(nl: Netlink, link_index: int) -> tuple[Address, ...]:
 
 
 async def _routes(nl: Netlink, link_index: int) -> tuple[Route, ...]:
-    """Of every table and type. The kernel leaves out those that do not use the link (strict checking, Linux 5.0)."""
+    """Of every table and type. The kernel leaves out those that do not use the link (strict checking, Linux 5.0).
+
+    So it does with those that lead nowhere, which are of no link: each type of them is a dump of its own.
+    """
     messages = []
     for family in _FAMILIES:
         messages += await nl.dump(_routes_request(family, u32(uapi.RTA_OIF, link_index)))
+        for kind in RTN_NOWHERE:
+            messages += await nl.dump(_routes_request(family, u32(uapi.RTA_TABLE, _MAIN), kind))
     return read_routes(messages)
 
 
-def _routes_request(family: int, filter_attribute: bytes) -> Request:
-    body = struct.pack("=8BI", family, 0, 0, 0, 0, 0, 0, 0, 0) + filter_attribute
+def _routes_request(family: int, filter_attribute: bytes, kind: int = 0) -> Request:
+    """kind: RTN_* of the routes wanted; 0: of all."""
+    body = struct.pack("=8BI", family, 0, 0, 0, 0, 0, 0, kind, 0) + filter_attribute
     return Request("read the routes", uapi.RTM_GETROUTE, body)
 
 

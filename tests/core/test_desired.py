@@ -15,6 +15,7 @@ from hostlink.core.desired import (
     vpp_interfaces,
     vpp_link_local,
 )
+from hostlink.core.host_addresses import link_local_of
 from hostlink.core.model import (
     NO_INDEX,
     Address,
@@ -34,7 +35,8 @@ from hostlink.core.model import (
     VppRoute,
     VppShared,
 )
-from hostlink.core.plan import clash
+from hostlink.core.operations import SetUp
+from hostlink.core.plan import clash, plan_uplink
 
 MAC = "52:54:00:00:00:01"
 LINK = Link("eth1", 7, MAC, 1450, up=True)

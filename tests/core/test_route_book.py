@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hostlink.core.desired_routes import translator_for, vpp_routes
-from hostlink.core.model import Address, HostView, Link, NextHop, Route
+from hostlink.core.model import Address, HostView, Link, NextHop, PathType, Route
 from hostlink.core.route_book import RouteBook, RouteChange, RouteEdit, by_key, edited, flat
 
 OURS, OTHER, SW = 7, 8, 1
@@ -99,13 +99,21 @@ def test_the_best_metric_comes_first_and_its_end_leaves_the_other():
         RouteChange(route(via=GATEWAYS[1]), gone=True),  # a part of what is there, or what the look has not seen
         RouteChange(replace(route(), prefix=ip_network("0.0.0.0/0"))),
         RouteChange(route("203.0.113.0/24")),  # of a prefix that hostlink has routes of its own for
-        RouteChange(Route(ip_network("198.18.0.0/15"), 254, type=6)),
         RouteChange(Route(ip_network("198.51.100.0/24"), 254, nexthop_id=7), replaces=True),
     ],
-    ids=["beside", "a part", "default", "settled", "blackhole", "a nexthop object alone"],
+    ids=["beside", "a part", "default", "settled", "a nexthop object alone"],
 )
 def test_what_a_message_does_not_tell_is_not_followed(change):
     assert not book([route()], settled=[ip_network("203.0.113.0/24")]).fold(change)
+
+
+def test_what_leads_nowhere_is_everybodys_in_table_main_only():
+    followed, blackhole = book(), Route(ip_network("198.18.0.0/15"), 254, type=6)
+    assert followed.fold(RouteChange(replace(blackhole, table=77)))
+    assert followed.touched() == []
+    assert followed.fold(RouteChange(blackhole))
+    (added,), _ = settled(followed)
+    assert [path.type for path in added.paths] == [PathType.DROP]
 
 
 def test_what_vpp_cannot_have_is_told_and_untold():
