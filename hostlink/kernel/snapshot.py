@@ -22,7 +22,7 @@ from hostlink.kernel import parse, uapi
 from hostlink.kernel.attributes import text, u32
 from hostlink.kernel.errors import KernelRefused, ReadUnsteady
 from hostlink.kernel.link import link_body
-from hostlink.kernel.netlink import Netlink, Request
+from hostlink.kernel.netlink import Message, Netlink, Request
 from hostlink.kernel.nexthops import completed
 from hostlink.kernel.nic import read_driver
 from hostlink.kernel.routes import read_routes
@@ -173,9 +173,19 @@ async def _routes(nl: Netlink, link_index: int) -> tuple[Route, ...]:
     messages = []
     for family in _FAMILIES:
         messages += await nl.dump(_routes_request(family, u32(uapi.RTA_OIF, link_index)))
+        messages += await _nowhere(nl, family)
+    return read_routes(messages)
+
+
+async def _nowhere(nl: Netlink, family: int) -> list[Message]:
+    messages = []
+    try:
         for kind in RTN_NOWHERE:
             messages += await nl.dump(_routes_request(family, u32(uapi.RTA_TABLE, _MAIN), kind))
-    return read_routes(messages)
+    except KernelRefused as refusal:
+        if refusal.errno != errno.ENOENT:  # nothing was ever put into that table
+            raise
+    return messages
 
 
 def _routes_request(family: int, filter_attribute: bytes, kind: int = 0) -> Request:
