@@ -153,6 +153,11 @@ async def _fill(uplink: Uplink, view: HostView) -> list[str]:
         view = await host_view(uplink)
     else:
         # Where the kernel took all of it and it differs again, somebody is changing it: the host's own edits, from now.
+        if failures and takeover.phase is not Phase.CAPTURED:
+            # A link that goes down and up all the while (seen: forty times in a row on a busy machine) is no reason to
+            # end a takeover: VPP keeps what it has, and the link's next notification, or an audit, fills it.
+            uplink.unfilled = True
+            return done
         if failures:
             whys = "; ".join(str(failure) for failure in failures)
             raise fail("HL-410", f"{uplink.name}: the host link does not take what the NIC had: {whys}")

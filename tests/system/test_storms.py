@@ -77,10 +77,14 @@ async def test_a_flapping_link_comes_to_rest(dataplane: Dataplane) -> None:
         await stage.wait_state("steady")
         before = await _prefixes(stage)
         async with _answered(stage):
-            for _ in range(40):
-                await stage.on_host("ip", "link", "set", NIC, "down")
-                await stage.on_host("ip", "link", "set", NIC, "up")
-            await _settled(stage, before)
+            try:
+                for _ in range(40):
+                    await stage.on_host("ip", "link", "set", NIC, "down")
+                    await stage.on_host("ip", "link", "set", NIC, "up")
+                await _settled(stage, before)
+            except Exception as error:
+                error.add_note(stage.log)
+                raise
         await stage.wait_state("steady")
         await stage.on_host("ping", "-c", "1", "-W", "5", str(ROUTER4.ip))
         assert "Recovering" not in {move["to"] for move in (await stage.state())["history"]}
