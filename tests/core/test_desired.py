@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from wishes import ADDRESSES, HOST, UPLINK, address
 
 from hostlink.core.desired import punt_target, shared_desired, vpp_desired, vpp_interfaces, vpp_link_local
+from hostlink.core.host_addresses import link_local_of
 from hostlink.core.model import (
     NO_INDEX,
     Address,
@@ -27,7 +28,8 @@ from hostlink.core.model import (
     VppRoute,
     VppShared,
 )
-from hostlink.core.plan import clash
+from hostlink.core.operations import SetUp
+from hostlink.core.plan import clash, plan_uplink
 
 MAC = "52:54:00:00:00:01"
 LINK = Link("eth1", 7, MAC, 1450, up=True)
