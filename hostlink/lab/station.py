@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from ipaddress import IPv4Interface, IPv6Interface
 from pathlib import Path
 
+import trio
+
 from hostlink.kernel.namespace import inside
 from hostlink.lab.children import end_processes_in
+from hostlink.lab.factor import deadline_factor
 from hostlink.lab.layout import LAN
-from hostlink.lab.network import Lab, batches
+from hostlink.lab.network import Lab, LabError, batches
 
 STATION_LINK = "eth0"
 """A station's own link."""
+_FORWARDED_S = 5.0
 _SYSCTLS = (("accept_dad", "0"), ("accept_ra", "0"))
 
 
@@ -45,11 +50,23 @@ async def station(
             for address in addresses
         ]
         batches([(namespace, ["link set lo up", f"link set {STATION_LINK} up", *own])])
+        await _forwarded(lab, port)
         yield namespace
         batches([(lab.wire, [f"link del {port}"])])  # at once: with its namespace it would go some time later
     finally:
         end_processes_in((namespace,))
         batches([(None, [f"netns del {namespace}"])], force=True)
+
+
+async def _forwarded(lab: Lab, port: str) -> None:
+    """A bridge hears of its port's carrier in a queue, and drops frames until then: a second on a busy machine."""
+    with trio.move_on_after(_FORWARDED_S * deadline_factor()):
+        while True:
+            (link,) = json.loads(await lab.exec(lab.wire, ["ip", "-json", "-details", "link", "show", "dev", port]))
+            if link["linkinfo"]["info_slave_data"]["state"] == "forwarding":
+                return
+            await trio.sleep(0.01)
+    raise LabError(f"{lab.wire}: the port {port} of the LAN does not forward within {_FORWARDED_S:g} s")
 
 
 def _no_duplicate_detection(namespace: str) -> None:
