@@ -14,7 +14,6 @@ from hostlink.kernel.netlink import Changed, open_netlink, open_watcher
 from hostlink.kernel.snapshot import read_link
 from hostlink.kernel.watcher import WITH_NEIGHBOURS
 
-
 SETTLED_S = 0.2
 """The kernel's work queue has had its turn."""
 

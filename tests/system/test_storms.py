@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from hostlink.lab.factor import deadline_factor
 from hostlink.lab.layout import NIC, ROUTER4
 from hostlink.lab.stage import Dataplane, Stage, open_stage
 from hostlink.vpp.routes import own_source, read_routes
-from hostlink.vpp.session import open_session
+from hostlink.vpp.session import Session, open_session
 from tests.system.rounds import eventually
 
 FIRST = int(IPv4Address("20.0.0.0"))
@@ -40,18 +40,19 @@ async def test_a_storm_of_routes_arrives_and_goes(dataplane: Dataplane) -> None:
     async with open_stage(dataplane) as stage:
         stage.start_daemon()
         await stage.wait_state("steady")
-        before = await _prefixes(stage)
-        memory = []
-        for _ in range(2):
-            async with _answered(stage):
-                await _batch(stage, "add", count)
-                await _settled(stage, before | set(_routes(count)))
-                await _batch(stage, "delete", count)
-                await _settled(stage, before)
-            memory.append(_resident_bytes(stage))
-        assert memory[1] < memory[0] * 1.3 + (16 << 20), memory
-        await stage.wait_state("steady")
-        assert (await stage.hostlink("plan")).stdout.decode().strip() in ("", f"{NIC}: nothing to do")
+        async with _looking(stage) as vpp:
+            before = await _prefixes(vpp)
+            memory = []
+            for _ in range(2):
+                async with _answered(stage):
+                    await _batch(stage, "add", count)
+                    await _settled(vpp, before | set(_routes(count)))
+                    await _batch(stage, "delete", count)
+                    await _settled(vpp, before)
+                memory.append(_resident_bytes(stage))
+            assert memory[1] < memory[0] * 1.3 + (16 << 20), memory
+            await stage.wait_state("steady")
+            assert (await stage.hostlink("plan")).stdout.decode().strip() in ("", f"{NIC}: nothing to do")
 
 
 async def test_lost_notifications_are_made_good(dataplane: Dataplane) -> None:
@@ -59,15 +60,16 @@ async def test_lost_notifications_are_made_good(dataplane: Dataplane) -> None:
     async with open_stage(dataplane) as stage:
         daemon = stage.start_daemon(HOSTLINK_LAB_WATCHED_BYTES="100000")
         await stage.wait_state("steady")
-        before = await _prefixes(stage)
-        os.kill(daemon.pid, signal.SIGSTOP)
-        try:
-            await _batch(stage, "add", 1000)
-        finally:
-            os.kill(daemon.pid, signal.SIGCONT)
-        await _settled(stage, before | set(_routes(1000)))
-        whys = [move["why"] for move in (await stage.state())["history"]]
-        assert any("notifications were lost" in why for why in whys), whys
+        async with _looking(stage) as vpp:
+            before = await _prefixes(vpp)
+            os.kill(daemon.pid, signal.SIGSTOP)
+            try:
+                await _batch(stage, "add", 1000)
+            finally:
+                os.kill(daemon.pid, signal.SIGCONT)
+            await _settled(vpp, before | set(_routes(1000)))
+            whys = [move["why"] for move in (await stage.state())["history"]]
+            assert any("notifications were lost" in why for why in whys), whys
 
 
 async def test_a_flapping_link_comes_to_rest(dataplane: Dataplane) -> None:
@@ -75,19 +77,20 @@ async def test_a_flapping_link_comes_to_rest(dataplane: Dataplane) -> None:
     async with open_stage(dataplane) as stage:
         stage.start_daemon()
         await stage.wait_state("steady")
-        before = await _prefixes(stage)
-        async with _answered(stage):
-            try:
-                for _ in range(40):
-                    await stage.on_host("ip", "link", "set", NIC, "down")
-                    await stage.on_host("ip", "link", "set", NIC, "up")
-                await _settled(stage, before)
-            except Exception as error:
-                error.add_note(stage.log)
-                raise
-        await stage.wait_state("steady")
-        await stage.on_host("ping", "-c", "1", "-W", "5", str(ROUTER4.ip))
-        assert "Recovering" not in {move["to"] for move in (await stage.state())["history"]}
+        async with _looking(stage) as vpp:
+            before = await _prefixes(vpp)
+            async with _answered(stage):
+                try:
+                    for _ in range(40):
+                        await stage.on_host("ip", "link", "set", NIC, "down")
+                        await stage.on_host("ip", "link", "set", NIC, "up")
+                    await _settled(vpp, before)
+                except Exception as error:
+                    error.add_note(stage.log)
+                    raise
+            await stage.wait_state("steady")
+            await stage.on_host("ping", "-c", "1", "-W", "5", str(ROUTER4.ip))
+            assert "Recovering" not in {move["to"] for move in (await stage.state())["history"]}
 
 
 # ------------------------------------------------------------------------------------------------------------ the parts
@@ -103,16 +106,21 @@ async def _batch(stage: Stage, verb: str, count: int) -> None:
     await stage.on_host("ip", "-batch", str(batch))
 
 
-async def _prefixes(stage: Stage) -> set[IPv4Network]:
+def _looking(stage: Stage) -> AbstractAsyncContextManager[Session]:
+    """One session for all that a scenario looks at: a VPP 26.06 in an emulated guest, asked again and again to open
+    and close one within a storm, answered no `sockclnt_create` for 80 s."""
+    return open_session(stage.api_socket, deadline_s=10 * deadline_factor())
+
+
+async def _prefixes(session: Session) -> set[IPv4Network]:
     """Of hostlink's own IPv4 routes in VPP's table 0."""
-    async with open_session(stage.api_socket, deadline_s=10 * deadline_factor()) as session:
-        routes = await read_routes(session, await own_source(session), 0, Family.IPV4)
+    routes = await read_routes(session, await own_source(session), 0, Family.IPV4)
     return {route.prefix for route in routes if isinstance(route.prefix, IPv4Network)}
 
 
-async def _settled(stage: Stage, wanted: set[IPv4Network]) -> None:
+async def _settled(session: Session, wanted: set[IPv4Network]) -> None:
     async def so() -> bool:
-        return await _prefixes(stage) == wanted
+        return await _prefixes(session) == wanted
 
     await eventually(f"VPP has {len(wanted):,} routes", so, SETTLES_S)
 
