@@ -51,6 +51,8 @@ from hostlink.vpp_watch import Tell, keep_vpp, peer_pid, vpp_deadline_s
 EXIT_DONE, EXIT_FAILED = 0, 1
 WATCHED_BYTES = 64 << 20
 """Of the kernel's memory, and only while messages wait: some 60,000 routes that came while the loop was busy."""
+SWITCH_S = 0.0005
+"""So long a thread that computes keeps the loop waiting, once for each system call of the loop: a tenth of Python's."""
 REFUSED = "io.hostlink.Refused"
 CHANGES_LOGGED = 5
 _ROUND = (State.MIRRORING, State.PUNTING, State.STEADY)
@@ -62,6 +64,7 @@ def run_daemon(config: Config) -> int:
     if refusal is not None:
         return _say_failed(refusal)
     _tame_collector()
+    sys.setswitchinterval(SWITCH_S)
     try:
         with acquire_lock(config.paths.runtime):
             return trio.run(_serve, config)

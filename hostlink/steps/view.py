@@ -23,6 +23,8 @@ from hostlink.steps.context import Uplink, fail
 from hostlink.steps.names import is_mark, mark
 
 PAUSE_S = 0.05
+LATEST_S = 10.0
+"""So long the journal waits for a storm to end: in a shorter one the network is not kept waiting for a disk."""
 EDITS_AT_ONCE = 1000
 """Written in one line: some 30 ms of a thread, of which the loop loses the half."""
 
@@ -101,8 +103,9 @@ async def save_edits(uplink: Uplink) -> None:
     while True:
         await uplink.edited.wait()
         uplink.edited = trio.Event()
-        while len(uplink.inbox):  # noqa: ASYNC110 — first the network, then the disk
-            await trio.sleep(PAUSE_S)
+        with trio.move_on_after(LATEST_S):
+            while len(uplink.inbox) or uplink.unread:  # noqa: ASYNC110 — first the network, then the disk
+                await trio.sleep(PAUSE_S)
         async with uplink.saving:
             await _save(uplink)
 
