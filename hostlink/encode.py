@@ -47,7 +47,7 @@ def encode(value: object) -> Json:
 
 
 @functools.cache
-def _encoder(kind: type) -> Callable[[Any], Json]:
+def _encoder(kind: Any) -> Callable[[Any], Json]:
     """How values of exactly that class become JSON: asked once for each class, because a full table is 100,000."""
     if kind in (types.NoneType, bool, int, float, str):
         return lambda value: cast(Json, value)
