@@ -30,7 +30,7 @@ from hostlink.journal import JournalError, Takeover, journals_in
 from hostlink.kernel.errors import KernelError
 from hostlink.kernel.netlink import open_netlink, open_watcher
 from hostlink.kernel.privilege import missing_capabilities
-from hostlink.kernel.routes import HopCache, read_change
+from hostlink.kernel.routes import AlikeCache, HopCache, read_change
 from hostlink.kernel.seam import NO_FAULTS, Faults
 from hostlink.kernel.watcher import WITH_TC, Changed
 from hostlink.lock import LockedError, acquire_lock
@@ -197,8 +197,9 @@ async def _watch_host(runners: list[Runner], *, task_status: trio.TaskStatus[Non
     async with open_watcher(groups=WITH_TC, receive_buffer_bytes=_watched_bytes(), routes=True) as watcher:
         task_status.started()
         hops: HopCache = {}
+        alike: AlikeCache = {}
         async for changed in watcher:
-            change = read_change(changed.route, hops) if changed.route is not None else None
+            change = read_change(changed.route, hops, alike) if changed.route is not None else None
             for runner in runners:
                 if change is not None:
                     runner.route_changed(change)

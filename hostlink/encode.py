@@ -43,11 +43,12 @@ class DecodeError(ValueError):
 
 def encode(value: object) -> Json:
     """A JSON tree for a value made of frozen dataclasses and the types that they use. TypeError for any other."""
-    return _encoder(type(value))(value)
+    kind: Any = type(value)
+    return _encoder(kind)(value)
 
 
 @functools.cache
-def _encoder(kind: Any) -> Callable[[Any], Json]:
+def _encoder(kind: type) -> Callable[[Any], Json]:
     """How values of exactly that class become JSON: asked once for each class, because a full table is 100,000."""
     if kind in (types.NoneType, bool, int, float, str):
         return lambda value: cast(Json, value)

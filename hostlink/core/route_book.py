@@ -128,6 +128,10 @@ class RouteBook:
             if not change.gone:
                 self._host[key], self._touched[key] = [route], None
             return True
+        if change.gone and there == [route]:  # as nearly all are that go
+            del self._host[key]
+            self._touched[key] = None
+            return True
         same = [old for old in there if route_key(old) == route_key(route)]
         if change.gone:
             return self._fold_gone(key, same, route)
