@@ -191,7 +191,8 @@ class RouteBook:
         return add, delete
 
     def _translate(self, key: Key) -> VppRoute | None:
-        self._problems.pop(key, None)
+        if self._problems:
+            self._problems.pop(key, None)
         route, lacks = self._translator.of_prefix(self._host.get(key, []))
         if lacks:
             self._problems[key] = lacks

@@ -102,8 +102,20 @@ def read_body(body: bytes, hops: HopCache, alike: AlikeCache) -> Route:
     )
 
 
+class _Network(IPv4Network):
+    """A prefix like any other that computes its hash once: a followed one is looked up a dozen times."""
+
+    _hash: int | None = None
+
+    def __hash__(self) -> int:
+        known = self._hash
+        if known is None:
+            known = self._hash = super().__hash__()
+        return known
+
+
 def _dst4(body: bytes) -> IPv4Network:
-    return IPv4Network((body[_DST_AT + 4 : _AFTER_DST4], body[1]))
+    return _Network((body[_DST_AT + 4 : _AFTER_DST4], body[1]))
 
 
 @contextmanager
