@@ -30,7 +30,7 @@ from hostlink.journal import JournalError, Takeover, journals_in
 from hostlink.kernel.errors import KernelError
 from hostlink.kernel.netlink import open_netlink, open_watcher
 from hostlink.kernel.privilege import missing_capabilities
-from hostlink.kernel.routes import HopCache, read_change
+from hostlink.kernel.routes import AlikeCache, HopCache, read_change
 from hostlink.kernel.seam import NO_FAULTS, Faults
 from hostlink.kernel.watcher import WITH_TC, Changed
 from hostlink.lock import LockedError, acquire_lock
@@ -51,6 +51,8 @@ from hostlink.vpp_watch import Tell, keep_vpp, peer_pid, vpp_deadline_s
 EXIT_DONE, EXIT_FAILED = 0, 1
 WATCHED_BYTES = 64 << 20
 """Of the kernel's memory, and only while messages wait: some 60,000 routes that came while the loop was busy."""
+SWITCH_S = 0.0005
+"""So long a thread that computes keeps the loop waiting, once for each system call of the loop: a tenth of Python's."""
 REFUSED = "io.hostlink.Refused"
 CHANGES_LOGGED = 5
 _ROUND = (State.MIRRORING, State.PUNTING, State.STEADY)
@@ -62,6 +64,7 @@ def run_daemon(config: Config) -> int:
     if refusal is not None:
         return _say_failed(refusal)
     _tame_collector()
+    sys.setswitchinterval(SWITCH_S)
     try:
         with acquire_lock(config.paths.runtime):
             return trio.run(_serve, config)
@@ -194,8 +197,9 @@ async def _watch_host(runners: list[Runner], *, task_status: trio.TaskStatus[Non
     async with open_watcher(groups=WITH_TC, receive_buffer_bytes=_watched_bytes(), routes=True) as watcher:
         task_status.started()
         hops: HopCache = {}
+        alike: AlikeCache = {}
         async for changed in watcher:
-            change = read_change(changed.route, hops) if changed.route is not None else None
+            change = read_change(changed.route, hops, alike) if changed.route is not None else None
             for runner in runners:
                 if change is not None:
                     runner.route_changed(change)

@@ -153,7 +153,8 @@ class Runner:
         # One by another link that has replaced ours: the kernel says nothing else of ours then (F30).
         if ours or (change.replaces and (uplink.book is None or uplink.book.holds(route))):
             uplink.inbox.route(change)
-            self.post(events.HostChanged("route"))
+            if events.HostChanged not in self._waiting_kinds:  # as `post` would find: of 100,000, nearly always
+                self.post(events.HostChanged("route"))
 
     def parked_changed(self, changed: Changed) -> None:
         """A notification from VPP's namespace: passed on when it may be about what this uplink has there."""

@@ -128,6 +128,10 @@ class RouteBook:
             if not change.gone:
                 self._host[key], self._touched[key] = [route], None
             return True
+        if change.gone and there == [route]:  # as nearly all are that go
+            del self._host[key]
+            self._touched[key] = None
+            return True
         same = [old for old in there if route_key(old) == route_key(route)]
         if change.gone:
             return self._fold_gone(key, same, route)
@@ -187,7 +191,8 @@ class RouteBook:
         return add, delete
 
     def _translate(self, key: Key) -> VppRoute | None:
-        self._problems.pop(key, None)
+        if self._problems:
+            self._problems.pop(key, None)
         route, lacks = self._translator.of_prefix(self._host.get(key, []))
         if lacks:
             self._problems[key] = lacks

@@ -32,7 +32,7 @@ import trio
 
 from hostlink.kernel import uapi
 from hostlink.kernel.attributes import walk
-from hostlink.kernel.sockets import RECEIVE_BYTES, Message, open_socket, split
+from hostlink.kernel.sockets import HEADER, RECEIVE_BYTES, Message, open_socket, split
 
 Kind = Literal["link", "down", "address", "route", "nexthop", "rule", "neighbour", "tc", "overflow"]
 
@@ -139,6 +139,7 @@ class Watcher:
         self._routes = routes
         self._pending: deque[Changed] = deque()
         self._refreshes = _Refreshes()
+        self._buffer = memoryview(bytearray(RECEIVE_BYTES))
 
     def __aiter__(self) -> Watcher:
         return self
@@ -170,12 +171,26 @@ class Watcher:
         found: list[Changed] = []
         for _ in range(_AT_ONCE):
             try:
-                found += self._read(os.read(self._sock.fileno(), RECEIVE_BYTES))
+                self._read_one(found)
             except BlockingIOError:
                 break
             except OSError as error:
                 found += _overflow(error)
         return _distinct(found)
+
+    def _read_one(self, found: list[Changed]) -> None:
+        """Add what the next datagram says. BlockingIOError: none waits; other OSError.
+
+        Into one buffer, and without `split` where there is nothing to split: a fifth less for 100,000 route messages.
+        """
+        size = os.readv(self._sock.fileno(), (self._buffer,))
+        if self._routes and size >= HEADER.size:
+            length, kind, flags, _sequence, _port = HEADER.unpack_from(self._buffer)
+            if length == size and kind in _ROUTES:  # as nearly all are: alone
+                message = RouteMessage(kind == uapi.RTM_DELROUTE, flags, self._buffer[HEADER.size : size].tobytes())
+                found.append(Changed("route", None, message))
+                return
+        found += self._read(self._buffer[:size].tobytes())
 
     def _read(self, datagram: bytes) -> list[Changed]:
         return [

@@ -103,14 +103,13 @@ async def _as_wanted(uplink: Uplink, book: RouteBook, places: list[_Place]) -> b
     dataplane = uplink.node.dataplane()
     if len(places) <= LOOKED_UP:
         there = await dataplane.routes_at(places)
-    else:
-        there = {}
-        for routes in _slices(await dataplane.routes_of({(table_id, prefix.version) for table_id, prefix in places})):
-            there |= {(route.table_id, route.prefix): route for route in routes}
-            await trio.lowlevel.checkpoint()
-    for part in _slices(places):
-        if any(there.get(place) != book.wanted(place) for place in part):
-            return False
+        return all(there.get(place) == book.wanted(place) for place in places)
+    found = await dataplane.paths_by_dump(places)
+    for start in range(0, len(places), SLICE):
+        for place, paths in zip(places[start : start + SLICE], found[start : start + SLICE], strict=True):
+            wanted = book.wanted(place)
+            if paths != (None if wanted is None else wanted.paths):
+                return False
         await trio.lowlevel.checkpoint()
     return True
 

@@ -78,6 +78,7 @@ async def mirror(uplink: Uplink, step: int) -> Mirrored:
 async def _round(uplink: Uplink) -> list[str]:
     uplink.book, uplink.unproved = None, True
     uplink.inbox.begin_look()
+    uplink.unread.clear()  # with all else it is read back now
     changes = await look_at_nic(uplink)
     changes += await keep_tags(uplink)
     changes += await keep_host_link(uplink)

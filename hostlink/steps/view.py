@@ -23,6 +23,8 @@ from hostlink.steps.context import Uplink, fail
 from hostlink.steps.names import is_mark, mark
 
 PAUSE_S = 0.05
+LATEST_S = 10.0
+"""So long the journal waits for a storm to end: in a shorter one the network is not kept waiting for a disk."""
 EDITS_AT_ONCE = 1000
 """Written in one line: some 30 ms of a thread, of which the loop loses the half."""
 
@@ -95,27 +97,31 @@ def _lasting(view: HostView) -> HostView:
 async def save_edits(uplink: Uplink) -> None:
     """Write what was followed to the journal, a moment after it was. Runs for as long as the daemon does.
 
-    Beside the steps, so that no change waits for a disk. What a death in this moment loses of the journal is a route
-    edit or two: the next start reads the host itself.
+    Beside the steps, so that no change waits for a disk, and not while a storm of them goes on. What a death meanwhile
+    loses of the journal are these edits: the next start reads the host itself.
     """
     while True:
         await uplink.edited.wait()
         uplink.edited = trio.Event()
-        while len(uplink.inbox):  # noqa: ASYNC110 — first the network, then the disk
-            await trio.sleep(PAUSE_S)
-        async with uplink.saving:
-            await _save(uplink)
+        while uplink.edits and uplink.followed is not None and uplink.takeover is not None:
+            with trio.move_on_after(LATEST_S):
+                while len(uplink.inbox) or uplink.unread:  # noqa: ASYNC110 — first the network, then the disk
+                    await trio.sleep(PAUSE_S)
+            async with uplink.saving:
+                await _save(uplink)
 
 
 async def _save(uplink: Uplink) -> None:
-    while uplink.edits and uplink.followed is not None and uplink.takeover is not None:
-        keys = list(islice(uplink.edits, EDITS_AT_ONCE))
-        for key in keys:
-            del uplink.edits[key]
-        edits = [uplink.followed.edit(key) for key in keys]
-        try:
-            await trio.to_thread.run_sync(uplink.journal.append, uplink.takeover.generation, edits)
-            uplink.told.pop("journal", None)
-        except JournalError as error:
-            uplink.unsaved = True
-            uplink.told["journal"] = (error.problem,)
+    """The first edits, EDITS_AT_ONCE of them."""
+    if uplink.followed is None or uplink.takeover is None:
+        return
+    keys = list(islice(uplink.edits, EDITS_AT_ONCE))
+    for key in keys:
+        del uplink.edits[key]
+    edits = [uplink.followed.edit(key) for key in keys]
+    try:
+        await trio.to_thread.run_sync(uplink.journal.append, uplink.takeover.generation, edits)
+        uplink.told.pop("journal", None)
+    except JournalError as error:
+        uplink.unsaved = True
+        uplink.told["journal"] = (error.problem,)

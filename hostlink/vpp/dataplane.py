@@ -30,7 +30,8 @@ from hostlink.vpp import read
 from hostlink.vpp.errors import VppRefused
 from hostlink.vpp.messages import NEIGHBOUR_LEARNT, messages_for
 from hostlink.vpp.on_link import as_said, is_on_link, on_link_source, read_on_link
-from hostlink.vpp.routes import RouteFailure, apply_routes, own_source, read_routes, routes_at
+from hostlink.vpp.route_packer import VppPaths
+from hostlink.vpp.routes import RouteFailure, apply_routes, own_source, paths_by_dump, read_routes, routes_at
 from hostlink.vpp.session import Session, raise_first
 from hostlink.vpp.tags import Ports, find_ports, is_host_tag
 
@@ -104,6 +105,17 @@ class Dataplane:
             found += await read_routes(self.session, self.source_id, table_id, Family(version))
             if self.on_link:
                 found += await read_on_link(self.session, self.on_link_id, table_id, Family(version))
+        return found
+
+    async def paths_by_dump(self, places: Sequence[tuple[int, Prefix]]) -> list[VppPaths | None]:
+        """The paths of hostlink's routes at these (table, prefix), all different: as `routes_at`, for many."""
+        found = await paths_by_dump(self.session, self.source_id, places)
+        if self.on_link:
+            at = {place: number for number, place in enumerate(places)}
+            for table_id, version in sorted({(table_id, prefix.version) for table_id, prefix in places}):
+                for route in await read_on_link(self.session, self.on_link_id, table_id, Family(version)):
+                    if (number := at.get((route.table_id, route.prefix))) is not None:
+                        found[number] = route.paths
         return found
 
     async def port(self, interface: VppInterface) -> VppPort:

@@ -20,7 +20,16 @@ import trio
 
 from hostlink.core.model import Family, Prefix, VppRoute
 from hostlink.vpp.errors import ContractError, Missing, VppBadRequest, VppError, VppProtocolError, VppRefused
-from hostlink.vpp.route_packer import ADD_DEL, RoutePacker, RouteReader, Template, read_paths
+from hostlink.vpp.route_packer import (
+    ADD_DEL,
+    PlaceBytes,
+    RoutePacker,
+    RouteReader,
+    Template,
+    VppPaths,
+    place_bytes,
+    read_paths,
+)
 from hostlink.vpp.session import Request, Session
 from hostlink.vpp.waiters import Waiter
 
@@ -78,14 +87,37 @@ async def apply_routes(
 
 async def read_routes(session: Session, source_id: int, table_id: int, family: Family) -> list[VppRoute]:
     """The routes of one table of which the source is the best one, paths in `path_order`. No such table: none."""
-    table = {"table_id": table_id, "is_ip6": family == Family.IPV6}
-    (dump,) = await session.dump_frames([Request("ip_route_v2_dump", {"src": source_id, "table": table})])
+    dump = await _dumped(session, source_id, table_id, family)
     reader = RouteReader(session.codec)
     routes: list[VppRoute] = []
     for start in range(0, len(dump), _BREATH):
         routes += map(reader.read, dump[start : start + _BREATH])
         await trio.lowlevel.checkpoint()
     return routes
+
+
+async def paths_by_dump(
+    session: Session, source_id: int, places: Sequence[tuple[int, Prefix]]
+) -> list[VppPaths | None]:
+    """For each (table, prefix), all different, what `read_routes` would find there: for places that are many."""
+    wanted: dict[PlaceBytes, int] = {}
+    for start in range(0, len(places), _BREATH):
+        wanted |= {place_bytes(place): start + at for at, place in enumerate(places[start : start + _BREATH])}
+        await trio.lowlevel.checkpoint()
+    found: list[VppPaths | None] = [None] * len(places)
+    reader = RouteReader(session.codec)
+    for table_id, is_ip6 in sorted({key[:2] for key in wanted}):
+        dump = await _dumped(session, source_id, table_id, Family.IPV6 if is_ip6 else Family.IPV4)
+        for start in range(0, len(dump), _BREATH):
+            reader.read_at(dump[start : start + _BREATH], wanted, found)
+            await trio.lowlevel.checkpoint()
+    return found
+
+
+async def _dumped(session: Session, source_id: int, table_id: int, family: Family) -> list[bytes]:
+    table = {"table_id": table_id, "is_ip6": family == Family.IPV6}
+    (dump,) = await session.dump_frames([Request("ip_route_v2_dump", {"src": source_id, "table": table})])
+    return dump
 
 
 async def routes_at(

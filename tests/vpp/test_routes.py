@@ -8,7 +8,7 @@ import pytest
 
 from hostlink.core.model import NO_INDEX, Family, PathType, VppPath, VppRoute, path_order
 from hostlink.vpp.errors import ContractError, VppBadRequest, VppGone, VppProtocolError
-from hostlink.vpp.routes import apply_routes, own_source, read_routes
+from hostlink.vpp.routes import apply_routes, own_source, paths_by_dump, read_routes
 from hostlink.vpp.session import open_session
 
 REQUEST = [["u16", "_vl_msg_id"], ["u32", "client_index"], ["u32", "context"]]
@@ -332,3 +332,23 @@ async def test_no_source_left_is_told(peer):
     async with open_session(peer.path) as session:
         with pytest.raises(VppProtocolError, match="no FIB source left"):
             await own_source(session)
+
+
+async def test_many_places_are_read_back_by_one_dump(peer):
+    """What is there, what is not, what has the host bits of an address, and what nobody asked for."""
+    hop = ip_address("10.0.0.2").packed
+    entries = (
+        details("20.0.0.0/24", packed_path(1, hop), table=5),
+        details("20.0.1.0/24", packed_path(1, hop), table=5),
+        details("20.0.2.0/24", packed_path(1, hop), table=5).replace(bytes([20, 0, 2, 0]), bytes([20, 0, 2, 7])),
+    )
+
+    async def list_them(request):
+        await peer.send(*(peer.message("ip_route_v2_details", request.context, entry) for entry in entries))
+
+    peer.on["ip_route_v2_dump"] = list_them
+    async with open_session(peer.path) as session:
+        places = [(5, ip_network(prefix)) for prefix in ("20.0.2.0/24", "20.0.3.0/24", "20.0.0.0/24", "20.0.0.0/25")]
+        assert await paths_by_dump(session, 23, places) == [(VIA,), None, (VIA,), None]
+    (dump,) = await peer.wait_got(1, "ip_route_v2_dump")
+    assert dump.body[:6] == struct.pack(">BI?", 23, 5, False)
