@@ -113,7 +113,7 @@ class Runner:
                 self._waiting_kinds.discard(type(event))
                 if not isinstance(event, events.HostChanged | events.Result):
                     self.uplink.inbox.look_at_everything()
-                if isinstance(event, events.Mirrored):
+                if isinstance(event, events.Mirrored | events.PathProved):
                     self.rounds.changed(event.changes)
                 todo = self.machine.handle(event)
                 ticket.decide(todo)

@@ -407,7 +407,7 @@ ROWS: tuple[Row, ...] = (
         trigger=Trigger.PATH_PROVED,
         guard=Guard.DIRTY,
         to=State.MIRRORING,
-        does=(),
+        does=(Action.KEEP_CHANGES,),
         why="something changed while the path was proved",
     ),
     Row(
@@ -423,8 +423,8 @@ ROWS: tuple[Row, ...] = (
         trigger=Trigger.PATH_PROVED,
         guard=None,
         to=State.STEADY,
-        does=(),
-        why="the path is proved",
+        does=(Action.KEEP_CHANGES,),
+        why="the path is proved: {detail}",
     ),
     Row(
         state=State.MIRRORING,

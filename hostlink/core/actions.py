@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from hostlink.core.context import Context, Hold
-from hostlink.core.events import Event, GivenBack, Inspected, Mirrored, StepFailed
-from hostlink.core.guards import ground
+from hostlink.core.events import Event, GivenBack, Inspected, StepFailed
+from hostlink.core.guards import changed, ground
 from hostlink.core.model import Problem
 from hostlink.core.table import HOLDS, Action, HoldKind
 
@@ -32,7 +32,7 @@ def keep_failure(context: Context, event: Event) -> None:
 
 
 def keep_changes(context: Context, event: Event) -> None:
-    if isinstance(event, Mirrored) and event.changes:
+    if changed(event):
         context.audit_changed = True
 
 

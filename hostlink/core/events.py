@@ -67,11 +67,15 @@ class Mirrored:
 
 @dataclass(frozen=True, slots=True)
 class PathProved:
-    """The probes that passed before the takeover passed again."""
+    """The probes that passed before the takeover passed again. `changes`: what was done for that, readable."""
 
     trigger: ClassVar[Trigger] = Trigger.PATH_PROVED
     step: int
-    detail: ClassVar[str] = "the probes passed"
+    changes: tuple[str, ...] = ()
+
+    @property
+    def detail(self) -> str:
+        return some(self.changes) or "the probes passed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from hostlink.core.context import Context
-from hostlink.core.events import Event, Inspected
+from hostlink.core.events import Event, Inspected, Mirrored, PathProved
 from hostlink.core.model import Facts
 from hostlink.core.table import Guard, HoldKind
 
@@ -64,8 +64,14 @@ def host_restless(context: Context, _: Event) -> bool:
     return context.tries >= SNAPSHOTS
 
 
-def audit_found_nothing(context: Context, _: Event) -> bool:
-    return context.audit and not context.audit_changed
+def audit_found_nothing(context: Context, event: Event) -> bool:
+    """The last event of the audit may bring changes of its own, which no action has kept yet."""
+    return context.audit and not context.audit_changed and not changed(event)
+
+
+def changed(event: Event) -> bool:
+    """Whether a step of the round has changed something."""
+    return isinstance(event, Mirrored | PathProved) and bool(event.changes)
 
 
 def step_running(context: Context, _: Event) -> bool:

@@ -215,10 +215,10 @@ async def _vpp(uplink: Uplink, view: HostView) -> list[str]:
             book = await in_thread(len(view.routes), _book, view, desired, owned, lacks)
             uplink.book, uplink.truth, uplink.wished = book, book, desired
             return done
-        await carry_out_in_vpp(uplink, view, plan, desired.uplink.addresses)
+        carried_out = await carry_out_in_vpp(uplink, view, plan, desired.uplink.addresses)
         if number or uplink.hidden:
             await note_hidden(uplink, plan)
-        done += [describe(operation) for operation in plan]
+        done += [describe(operation) for operation in carried_out]
     words = "; ".join(describe(operation) for operation in plan)
     raise fail("HL-410", f"{uplink.name}: VPP still differs after {ROUNDS} rounds: {words}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from hostlink.core.describe import describe
 from hostlink.core.desired import PUNTED_L4, shared_desired
 from hostlink.core.events import PathProved
 from hostlink.core.model import HostView, VppShared
@@ -32,12 +33,13 @@ async def punt(uplink: Uplink, step: int) -> PathProved:
     if not dataplane.punted_l4_known and uplink.taken().phase is Phase.PROVED:
         dataplane.punted_l4 |= PUNTED_L4  # adopted: an earlier life of ours switched it on
     dataplane.punted_l4_known = True
-    uplink.told["punt path"] = told(uplink.name, await settle_shared(uplink.node))
+    shared = await settle_shared(uplink.node)
+    uplink.told["punt path"] = told(uplink.name, shared.left)
     uplink.told["claims"] = await claimed(uplink.node)
     uplink.told["path"] = await prove(uplink, view)
     keep_last_good(uplink, view, proved=not uplink.told["path"])
     uplink.unproved = False
-    return PathProved(step)
+    return PathProved(step, tuple(describe(operation) for operation in shared.done))
 
 
 def _mirrored(uplink: Uplink) -> HostView | None:

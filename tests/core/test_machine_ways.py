@@ -290,7 +290,32 @@ def test_an_audit_that_finds_something_tells_what() -> None:
     move = published(driver.send(PathProved(driver.step)))
     assert move is not None
     assert not move.quiet
-    assert move.why == "the path is proved"
+    assert move.why == "the path is proved: the probes passed"
+
+
+def test_an_audit_that_finds_something_in_the_punt_path_tells_what() -> None:
+    driver = Driver().to(State.STEADY)
+    driver.overdue()
+    driver.send(Mirrored(driver.step))
+    move = published(driver.send(PathProved(driver.step, ("VPP: punt IPv4 UDP to unclaimed ports",))))
+    assert move is not None
+    assert not move.quiet
+    assert move.why == "the path is proved: VPP: punt IPv4 UDP to unclaimed ports"
+    assert driver.state is State.STEADY
+
+
+def test_an_audit_that_found_something_before_it_went_round_again_is_not_quiet() -> None:
+    driver = Driver().to(State.STEADY)
+    driver.overdue()
+    driver.send(Mirrored(driver.step))
+    driver.send(HostChanged("a route"))
+    driver.send(PathProved(driver.step, ("VPP: punt IPv4 UDP to unclaimed ports",)))
+    assert driver.state is State.MIRRORING
+    driver.send(Mirrored(driver.step))
+    move = published(driver.send(PathProved(driver.step)))
+    assert move is not None
+    assert not move.quiet
+    assert move.why == "the path is proved: the probes passed"
 
 
 def test_what_follows_an_audit_is_no_audit() -> None:

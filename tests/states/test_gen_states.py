@@ -81,8 +81,8 @@ CELLS: list[tuple[str, str, str, list[str]]] = [
     ),
     (
         "undecided where no guard holds",
-        'to = "steady"\nwhy = "the path is proved"',
-        'to = "steady"\nguard = "stopping"\nwhy = "the path is proved"',
+        'to = "steady"\ndoes = ["keep_changes"]\nwhy = "the path',
+        'to = "steady"\nguard = "stopping"\ndoes = ["keep_changes"]\nwhy = "the path',
         [f"punting x path_proved is undecided (where no guard holds): {END}"],
     ),
     (
@@ -131,7 +131,7 @@ def test_cells(old: str, new: str, expected: list[str]) -> None:
 
 def test_an_unreachable_state() -> None:
     text = edited('guard = "audit_found_nothing"\nto = "steady"', 'guard = "audit_found_nothing"\nto = "mirroring"')
-    text = edited('to = "steady"\nwhy = "the path is proved"', 'to = "mirroring"\nwhy = "the path is proved"', text)
+    text = edited('to = "steady"\ndoes = ["keep_changes"]', 'to = "mirroring"\ndoes = ["keep_changes"]', text)
     assert refused(text) == ["state `steady` is unreachable: no row leads to it from `detecting`"]
 
 
