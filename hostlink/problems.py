@@ -475,8 +475,8 @@ _STEPS = (
         "HL-411",
         "hostlink's interface in VPP has gone",
         _ERROR,
-        "an interface that hostlink made in VPP, and knows by its tag, is not there any more. The NIC is given back, "
-        "and hostlink does not try again by itself.",
+        "an interface that hostlink made in VPP, and knows by its tag, was deleted each time that hostlink had put it "
+        "back, several times in a minute. The NIC is given back, and hostlink does not try again by itself.",
         "find out which client of VPP deletes interfaces or tags, then `hostlink resume`",
         depends_on=("HL-404",),
     ),

@@ -34,6 +34,10 @@ class StepError(Exception):
         self.problem = problem
 
 
+class CannotPutBack(StepError):
+    """Something that somebody took away stays away: trying again in this round is of no use."""
+
+
 def fail(code: str, detail: str) -> StepError:
     """Make the error for a registered problem."""
     return StepError(problem(code, detail))

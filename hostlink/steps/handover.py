@@ -34,7 +34,7 @@ async def hand_over(uplink: Uplink, step: int) -> HandedOver:
     await _park(uplink)
     await ensure_bypass(uplink, uplink.taken().last_good.addresses)
     if (await dataplane.find(uplink.name)).uplink is None:
-        await _attach_nic(uplink)
+        await attach_nic(uplink)
     await show(uplink)
     uplink.ports = await dataplane.find(uplink.name)
     return HandedOver(step)
@@ -110,7 +110,8 @@ async def _park(uplink: Uplink) -> None:
         await quiet_and_up(there, takeover.parking.name)
 
 
-async def _attach_nic(uplink: Uplink) -> None:
+async def attach_nic(uplink: Uplink) -> None:
+    """VPP opens the NIC where it is parked. Its port is down, and has nothing but its MTU. Raises VppError."""
     takeover, dataplane = uplink.taken(), uplink.node.dataplane()
     nic = takeover.capture.view.link
     driver, tag = DRIVERS[takeover.driver], uplink_tag(uplink.name)

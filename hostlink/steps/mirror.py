@@ -34,7 +34,7 @@ from hostlink.kernel.tap import adopt_tap
 from hostlink.problems import problem
 from hostlink.steps.bypass import ensure_bypass
 from hostlink.steps.changes import carry_out_in_vpp
-from hostlink.steps.context import StepError, Uplink, fail
+from hostlink.steps.context import CannotPutBack, StepError, Uplink, fail
 from hostlink.steps.drift import drifted, told
 from hostlink.steps.follow import follow
 from hostlink.steps.hidden import note_hidden, past_hidden
@@ -42,12 +42,12 @@ from hostlink.steps.host_link import our_host_link
 from hostlink.steps.keep_link import (
     DELETED,
     DOWN,
-    CannotPutBack,
     keep_host_link,
     keep_mac,
     mac_is_kept,
     renew_host_port,
 )
+from hostlink.steps.keep_ports import keep_nic_port, port_is_gone
 from hostlink.steps.keep_tags import keep_tags
 from hostlink.steps.mtu import grow, shrink
 from hostlink.steps.offload import in_thread
@@ -70,9 +70,15 @@ async def mirror(uplink: Uplink, step: int) -> Mirrored:
         except CannotPutBack:
             raise
         except (StepError, KernelError, VppRefused):
-            # Deleted in the middle of it? Then that is why, and it is put back: as often as fights.py allows.
-            if await our_host_link(uplink) is not None or not await nic_is_parked(uplink):
+            if not await _was_deleted(uplink):
                 raise
+
+
+async def _was_deleted(uplink: Uplink) -> bool:
+    """In the middle of a round: then that is why it failed, and it is put back, as often as fights.py allows."""
+    if not await nic_is_parked(uplink):
+        return False
+    return await our_host_link(uplink) is None or await port_is_gone(uplink)
 
 
 async def _round(uplink: Uplink) -> list[str]:
@@ -81,6 +87,7 @@ async def _round(uplink: Uplink) -> list[str]:
     uplink.unread.clear()  # with all else it is read back now
     changes = await look_at_nic(uplink)
     changes += await keep_tags(uplink)
+    changes += await keep_nic_port(uplink)
     changes += await keep_host_link(uplink)
     if uplink.taken().host_link == "tap" and uplink.keeper is None:
         # Adopted from an earlier life: without a queue of ours the tap would lose its carrier with VPP.

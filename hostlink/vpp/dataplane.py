@@ -14,9 +14,11 @@ from itertools import chain, groupby
 
 from hostlink.core import operations as op
 from hostlink.core.model import (
+    NO_INDEX,
     Family,
     IPAddress,
     LocalReassembly,
+    PathType,
     Prefix,
     Reassembly,
     VppInterface,
@@ -33,7 +35,7 @@ from hostlink.vpp.on_link import as_said, is_on_link, on_link_source, read_on_li
 from hostlink.vpp.route_packer import VppPaths
 from hostlink.vpp.routes import RouteFailure, apply_routes, own_source, paths_by_dump, read_routes, routes_at
 from hostlink.vpp.session import Session, raise_first
-from hostlink.vpp.tags import Ports, find_ports, is_host_tag
+from hostlink.vpp.tags import OURS, Ports, find_ports, is_host_tag
 
 EVERY_SOURCE = range(1, 256)
 """FIB sources are numbered in 8 bits (vnet/fib/fib.api)."""
@@ -57,6 +59,8 @@ class Dataplane:
     """Whether that is settled: after the first look at Punting. VPP tells what is on, and not who switched it."""
     settled: VppShared | None = None
     """What the uplinks needed together when that was brought about last."""
+    lost: set[int] = field(default_factory=set)
+    """sw_if_index of NIC ports that somebody has deleted, in this life of hostlink: not to be used again."""
     raised: dict[Reassembly, Reassembly] = field(default_factory=dict)
     """What hostlink made of the node's reassembly in this life → what it had found there."""
     switched: dict[LocalReassembly, LocalReassembly] = field(default_factory=dict)
@@ -106,6 +110,24 @@ class Dataplane:
             if self.on_link:
                 found += await read_on_link(self.session, self.on_link_id, table_id, Family(version))
         return found
+
+    async def dead_routes(self, number: int | None) -> list[VppRoute]:
+        """hostlink's routes by an interface that is not there any more; `number`: of which that is known.
+
+        (Somebody else's interface may have that number now.) On-link ones go by the known number alone, while it is
+        nobody's: of another's they might be an operator's (vpp/on_link.py).
+        """
+        there = await self.interfaces()
+        taken = {one.sw_if_index for one in there}
+        living = {one.sw_if_index for one in there if one.sw_if_index != number or one.tag.startswith(OURS)}
+        routes = []
+        for family in Family:
+            own = await read_routes(self.session, self.source_id, 0, family)
+            routes += [route for route in own if _leaves_by(route) - living - {NO_INDEX}]
+            if number is not None and number not in taken:
+                on_link = await read_on_link(self.session, self.on_link_id, 0, family)
+                routes += [route for route in on_link if number in _leaves_by(route)]
+        return routes
 
     async def paths_by_dump(self, places: Sequence[tuple[int, Prefix]]) -> list[VppPaths | None]:
         """The paths of hostlink's routes at these (table, prefix), all different: as `routes_at`, for many."""
@@ -191,6 +213,10 @@ class Dataplane:
             failures += await apply_routes(self.session, self.on_link_id, add=(), delete=(*hidden, *direct_gone))
             self.on_link -= {(route.table_id, route.prefix) for route in (*hidden, *direct_gone)}
         return [failure.error for failure in failures]
+
+
+def _leaves_by(route: VppRoute) -> set[int]:
+    return {path.sw_if_index for path in route.paths if path.type is PathType.NORMAL}
 
 
 def _parted(routes: Iterable[VppRoute]) -> tuple[list[VppRoute], list[VppRoute]]:
