@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
+from hostlink.core.attached import Leaning
 from hostlink.core.desired_routes import RT_TABLE_MAIN, Translator, route_key
 from hostlink.core.model import Prefix, Problem, Route, VppRoute
 
@@ -62,8 +63,8 @@ class RouteBook:
     """routes: the host's own that use the link. mirrored: what VPP has for them, as it was read back.
 
     translator: made of the same view as both. settled: prefixes of which more hangs on a route than itself (of
-    hostlink's own routes on the host, of networks that a route puts on-link). problems: what was told of the routes
-    when they were translated.
+    hostlink's own routes on the host, of networks that a route puts on-link). leaning: by which more than the route
+    hangs on a gateway. problems: what was told of the routes when they were translated.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class RouteBook:
         translator: Translator,
         settled: Collection[Prefix] = (),
         problems: Collection[Problem] = (),
+        leaning: Leaning | None = None,
     ) -> None:
         self._host = by_key(routes)
         self._mirrored = {_place(route): route for route in mirrored}
@@ -80,6 +82,7 @@ class RouteBook:
         """Routes that VPP should have, by IP version."""
         self._translator = translator
         self._settled = frozenset(settled)
+        self._leaning = leaning
         self._touched: dict[Key, None] = {}
         told = {key: translator.of_prefix(there)[1] for key, there in self._host.items()} if problems else {}
         self._problems = {key: lacks for key, lacks in told.items() if lacks}
@@ -124,6 +127,8 @@ class RouteBook:
             return bool(route.next_hops or route.leads_nowhere)  # without any it may be anybody's
         if route.prefix.prefixlen == 0 or (self._settled and route.prefix in self._settled):
             return False
+        if self._leaning is not None and self._leaning.concerns(route, gone=change.gone):
+            return False
         if not there:
             if not change.gone:
                 self._host[key], self._touched[key] = [route], None
@@ -151,6 +156,8 @@ class RouteBook:
         if same == [change.route] or not (same or ours):
             return True
         if same and not (change.replaces and len(same) == 1):
+            return False
+        if same and self._leaning is not None and self._leaning.concerns(same[0], gone=True):
             return False
         self._put(key, same, change.route if ours else None)
         return True

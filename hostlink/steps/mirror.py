@@ -11,10 +11,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from ipaddress import ip_network
 
 import trio
 
 from hostlink.core.advertised import superseded
+from hostlink.core.attached import Leaning, leaning_on
 from hostlink.core.cluster import cluster_gaps, desired_cluster, plan_cluster
 from hostlink.core.describe import describe
 from hostlink.core.desired import networks_by_route, vpp_desired
@@ -266,7 +268,11 @@ def _book(view: HostView, desired: VppUplink, owned: tuple[Route, ...], told: tu
     translator = translator_for(view, desired.uplink.addresses, desired.uplink.sw_if_index, owned)
     own = without(view.routes, owned)
     prefixes = {route.prefix for route in owned} | networks_by_route(view.addresses)
-    return RouteBook(own, desired.routes, translator, prefixes, told)
+    interfaces, uplink_sw = desired.uplink.addresses, desired.uplink.sw_if_index
+    gateways = leaning_on(desired.routes, interfaces, uplink_sw)
+    prefixes |= {ip_network(gateway) for gateway in gateways}
+    leaning = Leaning(view.link.index, frozenset(interface.network for interface in interfaces), gateways)
+    return RouteBook(own, desired.routes, translator, prefixes, told, leaning)
 
 
 def _counts(desired: VppUplink) -> dict[str, int]:

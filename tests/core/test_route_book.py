@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hostlink.core.attached import Leaning
 from hostlink.core.desired_routes import translator_for, vpp_routes
 from hostlink.core.model import Address, HostView, Link, NextHop, PathType, Route
 from hostlink.core.route_book import RouteBook, RouteChange, RouteEdit, by_key, edited, flat
@@ -52,6 +53,36 @@ def test_one_that_came_and_went_before_anybody_looked_changes_nothing():
     assert followed.fold(RouteChange(route()))
     assert followed.fold(RouteChange(route(), gone=True))
     assert settled(followed) == ([], [])
+
+
+STRAY, LEANING_ON = ip_address("10.55.0.1"), ip_address("10.55.0.2")
+
+
+def leaning(*gateways):
+    return Leaning(OURS, frozenset({ADDRESS.interface.network}), frozenset(gateways))
+
+
+def test_a_route_by_a_gateway_that_is_not_attached_is_not_followed():
+    followed = book(leaning=leaning(LEANING_ON))
+    assert not followed.fold(RouteChange(route(via=STRAY)))
+    assert followed.fold(RouteChange(route(via=LEANING_ON)))  # which has its host route already
+    assert followed.fold(RouteChange(route(via=ip_address("fe80::1"), prefix="203.0.113.0/24")))
+    assert followed.fold(RouteChange(route(via=STRAY, link=OTHER, prefix="203.0.112.0/24")))
+
+
+def test_the_end_of_a_route_by_a_gateway_that_leans_on_another_is_not_followed():
+    there = route(via=LEANING_ON)
+    assert not book([there], leaning=leaning(LEANING_ON)).fold(RouteChange(there, gone=True))
+    assert not book([there], leaning=leaning(LEANING_ON)).fold(RouteChange(route(), replaces=True))
+    near = route(prefix="203.0.113.0/24")
+    assert book([near], leaning=leaning(LEANING_ON)).fold(RouteChange(near, gone=True))
+
+
+def test_on_link_routes_are_followed_unless_a_gateway_may_lean_on_them():
+    on_link = route(prefix="203.0.113.0/24", via=None)
+    assert book(leaning=leaning()).fold(RouteChange(on_link))
+    assert not book(leaning=leaning(LEANING_ON)).fold(RouteChange(on_link))
+    assert not book([on_link], leaning=leaning(LEANING_ON)).fold(RouteChange(on_link, gone=True))
 
 
 def test_what_the_look_has_seen_already_changes_nothing():
