@@ -362,6 +362,17 @@ _MIRROR = (
         delay_s=5,
     ),
     Record(
+        "HL-311",
+        "an address of the host is not on the uplink",
+        _WARNING,
+        "an interface without a wire (lo, a dummy, kube-ipvs0) has addresses of the host. With the NIC in VPP nobody "
+        "reaches them over it: VPP does not know that they are the host's, and sends packets for them where its routes "
+        "lead. The host itself can use them.",
+        "give the address to the uplink as well (as a /32 or /128), or list it in [cluster] service_cidrs where only "
+        "the cluster means it; else, if it is meant for this node alone, let it be",
+        delay_s=5,
+    ),
+    Record(
         "HL-320",
         "somebody works against hostlink on the host's interface",
         _WARNING,

@@ -29,6 +29,7 @@ from hostlink.problems import problem
 from hostlink.rounds import Rounds
 from hostlink.steps.capture import capture
 from hostlink.steps.context import StepError, Uplink, one_failure
+from hostlink.steps.elsewhere import keep_telling
 from hostlink.steps.giveback import give_back
 from hostlink.steps.handover import hand_over
 from hostlink.steps.inspect import inspect
@@ -108,6 +109,8 @@ class Runner:
         async with trio.open_nursery() as nursery:
             await self._carry_out(self.machine.start(), nursery)
             nursery.start_soon(save_edits, self.uplink)
+            nursery.start_soon(keep_telling, self.uplink)
+            nursery.start_soon(self._tell_anew)
             while not self.machine.finished:
                 event, ticket = await self._receive.receive()
                 self._waiting_kinds.discard(type(event))
@@ -144,6 +147,8 @@ class Runner:
         if changed.link_index is None or ours[0] is None or changed.link_index in ours:
             uplink.inbox.look_at_everything()
             self.post(events.HostChanged("notifications were lost" if changed.kind == "overflow" else changed.kind))
+        elif changed.kind in ("address", "link", "down"):
+            uplink.elsewhere.set()
 
     def route_changed(self, change: RouteChange) -> None:
         """A route of the host has changed: passed on when it may concern this uplink."""
@@ -258,6 +263,16 @@ class Runner:
         ended = self.rounds.moved(transition, now, time.monotonic())
         if ended is not None and ended.count:
             self._notices.publish(Reconverged(self.uplink.name, ended))
+        self._tell_problems()
+
+    async def _tell_anew(self) -> None:
+        """What becomes known of outside of the steps."""
+        while True:
+            await self.uplink.told_anew.wait()
+            self.uplink.told_anew = trio.Event()
+            self._tell_problems()
+
+    def _tell_problems(self) -> None:
         if self.problems != self._told:
             self._told = self.problems
             self._notices.publish(ProblemsChanged(self.uplink.name, self._told))

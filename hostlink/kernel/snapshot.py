@@ -17,7 +17,7 @@ from pathlib import Path
 
 import trio
 
-from hostlink.core.model import RTN_NOWHERE, Address, HostView, Link, Neighbour, Route, Rule
+from hostlink.core.model import RTN_NOWHERE, Address, HostView, IPAddress, Link, Neighbour, Route, Rule
 from hostlink.kernel import parse, uapi
 from hostlink.kernel.attributes import text, u32
 from hostlink.kernel.errors import KernelRefused, ReadUnsteady
@@ -163,6 +163,22 @@ async def read_addresses(nl: Netlink, link_index: int) -> tuple[Address, ...]:
         body = struct.pack("=BBBBi", family, 0, 0, 0, link_index)
         messages += await nl.dump(Request(f"read the addresses of interface {link_index}", uapi.RTM_GETADDR, body))
     return parse.addresses(messages, link_index)
+
+
+async def read_global_addresses(nl: Netlink, link_index: int) -> list[IPAddress]:
+    """Those of global scope alone, and nothing but themselves: a link may have thousands (kube-ipvs0)."""
+    found: list[IPAddress] = []
+    for family in _FAMILIES:
+        body = struct.pack("=BBBBi", family, 0, 0, 0, link_index)
+        request = Request(f"read the addresses of interface {link_index}", uapi.RTM_GETADDR, body)
+        try:
+            messages = await nl.dump(request)
+        except KernelRefused as refusal:
+            if refusal.errno != errno.ENODEV:  # it is gone
+                raise
+            return []
+        found += parse.global_addresses(messages, link_index)
+    return found
 
 
 async def _routes(nl: Netlink, link_index: int) -> tuple[Route, ...]:

@@ -184,6 +184,10 @@ class Uplink:
     """`takeover`, in memory, has older routes than `followed`."""
     copies: frozenset[Route] = frozenset()
     """Routes of a DHCP client that this daemon put on the host link, and that are still there (core/leased.py)."""
+    elsewhere: trio.Event = field(default_factory=trio.Event)
+    """Set when an address or a link of the host has changed that is not the host link's (steps/elsewhere.py)."""
+    told_anew: trio.Event = field(default_factory=trio.Event)
+    """Set when `told` may have changed outside of a step."""
     told: dict[str, tuple[Problem, ...]] = field(default_factory=dict)
     """What an operator should know of the takeover, by subject; each is said anew by whoever looks at it."""
 

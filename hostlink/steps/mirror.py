@@ -38,6 +38,7 @@ from hostlink.steps.bypass import ensure_bypass
 from hostlink.steps.changes import carry_out_in_vpp
 from hostlink.steps.context import CannotPutBack, StepError, Uplink, fail
 from hostlink.steps.drift import drifted, told
+from hostlink.steps.elsewhere import tell_elsewhere
 from hostlink.steps.follow import follow
 from hostlink.steps.hidden import note_hidden, past_hidden
 from hostlink.steps.host_link import our_host_link
@@ -102,6 +103,7 @@ async def _round(uplink: Uplink) -> list[str]:
             view = await host_view(uplink)
     uplink.link_index = uplink.host_link_index = view.link.index
     uplink.told["link"] = (*remarks(view), *_disturbed(uplink))
+    await tell_elsewhere(uplink)
     if is_lost_source(uplink, view):
         # Set down again since it was filled: VPP keeps what it has, and the notification of it brings us back here.
         return changes
