@@ -16,15 +16,16 @@ import trio
 
 from hostlink.core.describe import describe
 from hostlink.core.events import GivenBack
+from hostlink.core.host_addresses import is_link_local6
 from hostlink.core.model import Link, Problem
-from hostlink.core.operations import HostOperation
+from hostlink.core.operations import DeleteHostAddress, HostOperation
 from hostlink.core.plan_host import plan_host
 from hostlink.journal import JournalError, Phase, Takeover
 from hostlink.kernel import link as kernel_link
 from hostlink.kernel.apply import HostFailure, apply_host
 from hostlink.kernel.errors import KernelError
 from hostlink.kernel.netlink import Netlink, open_netlink
-from hostlink.kernel.snapshot import find_link, read_links, read_view
+from hostlink.kernel.snapshot import find_link, read_addresses, read_links, read_view
 from hostlink.problems import problem
 from hostlink.steps.bypass import remove_bypass
 from hostlink.steps.context import StepError, Uplink, boot_id, fail
@@ -36,6 +37,8 @@ from hostlink.vpp.errors import VppError, VppGone
 VPP_PATIENCE_S = 5.0
 """A healthy VPP takes its part down in milliseconds; one that does not answer is left behind."""
 ROUNDS = 6
+LINK_LOCAL_S, _LOOK_S = 1.0, 0.02
+"""The kernel looks at carriers once a second at most (net/core/link_watch.c)."""
 
 
 async def give_back(uplink: Uplink, step: int) -> GivenBack:
@@ -51,7 +54,9 @@ async def give_back(uplink: Uplink, step: int) -> GivenBack:
     await remove_bypass(uplink)
     link = await _bring_home(uplink, takeover)
     if takeover.boot_id == boot_id():
+        await _drop_altnames(uplink.node.host, takeover, link)
         residue += await _refill(uplink.node.host, takeover, link)
+        await _drop_late_link_local(uplink.node.host, takeover, link)
     async with uplink.saving:
         uplink.journal.discard()
         uplink.forget()
@@ -124,6 +129,32 @@ async def _at_home(host: Netlink, nic: Link) -> Link | None:
     candidates = [link for link in await read_links(host) if link.mac == nic.mac and link.kind == nic.kind]
     names = (nic.name, f"dev{nic.index}")
     return next((link for link in candidates if link.name in names or link.index == nic.index), None)
+
+
+async def _drop_altnames(host: Netlink, takeover: Takeover, link: Link) -> None:
+    """The NIC kept its altnames all the while; those that the host has taken off its link since go now."""
+    taken_off = set(takeover.capture.view.link.altnames) - set(takeover.last_good.link.altnames)
+    for name in sorted(taken_off & set(link.altnames)):
+        await kernel_link.delete_altname(host, link.index, name)
+
+
+async def _drop_late_link_local(host: Netlink, takeover: Takeover, link: Link) -> None:
+    """The kernel gives a link that comes up a link-local address as soon as it finds a carrier, which may be now.
+
+    Where the host had taken that off and has another one, it goes again. (One without any gets one: a link needs it.)
+    """
+    wanted = {one.interface.ip for one in takeover.last_good.addresses if is_link_local6(one)}
+    before = {one.interface.ip for one in takeover.capture.view.addresses if is_link_local6(one)}
+    if not wanted or before <= wanted or not takeover.last_good.link.up:
+        return
+    with trio.move_on_after(LINK_LOCAL_S):
+        while True:
+            there = await read_addresses(host, link.index)
+            late = [one for one in there if is_link_local6(one) and one.interface.ip not in wanted]
+            if late:
+                await apply_host(host, [DeleteHostAddress(link.index, one) for one in late])
+                return
+            await trio.sleep(_LOOK_S)
 
 
 async def _refill(host: Netlink, takeover: Takeover, link: Link) -> list[Problem]:
