@@ -16,7 +16,7 @@ from contextlib import suppress
 import trio
 
 from hostlink.core.model import IPAddress, Prefix, Problem
-from hostlink.kernel.errors import KernelError
+from hostlink.kernel.errors import KernelError, ReadUnsteady
 from hostlink.kernel.netlink import Netlink
 from hostlink.kernel.snapshot import read_global_addresses, read_links
 from hostlink.problems import problem
@@ -41,9 +41,16 @@ async def keep_telling(uplink: Uplink) -> None:
 
 
 async def tell_elsewhere(uplink: Uplink) -> None:
-    """Say which addresses they are, or that there are none. Raises KernelError."""
-    found = await _without_wire(uplink.node.host)
-    own = set(await read_global_addresses(uplink.node.host, uplink.host_link_index or 0))
+    """Say which addresses they are, or that there are none. What changes too fast to be read is left for the next look.
+
+    Raises KernelError.
+    """
+    try:
+        found = await _without_wire(uplink.node.host)
+        own = set(await read_global_addresses(uplink.node.host, uplink.host_link_index or 0))
+    except ReadUnsteady:
+        uplink.elsewhere.set()
+        return
     cluster = uplink.node.config.cluster
     places = [
         (name, _not_among(addresses, own, (*cluster.service_cidrs, *cluster.pod_cidrs))) for name, addresses in found
