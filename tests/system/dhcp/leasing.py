@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from ipaddress import ip_address
+from ipaddress import IPv4Interface, ip_address
 from typing import Any
 
 from hostlink.core.model import IPAddress, IPInterface
@@ -15,6 +15,9 @@ from tests.system.dhcp.managers import Manager, manager
 from tests.system.dhcp.servers import Offer
 from tests.system.leases import converged, host_addresses, host_default
 from tests.system.rounds import eventually
+
+KEPT4 = IPv4Interface("192.168.9.1/24")
+"""An address beside the leased ones, which is no client's."""
 
 
 def offer(first: str, router: IPInterface, lease_s: int) -> Offer:
@@ -78,8 +81,8 @@ async def without_lease(stage: Stage, dhcp: Client | Manager, version: int = 4, 
 
 
 async def _of_family(stage: Stage, version: int) -> list[dict[str, Any]]:
-    family = {4: "inet", 6: "inet6"}[version]
-    return [entry for entry in await host_addresses(stage) if entry["family"] == family]
+    family, kept = {4: "inet", 6: "inet6"}[version], str(KEPT4.ip)
+    return [entry for entry in await host_addresses(stage) if entry["family"] == family and entry["local"] != kept]
 
 
 async def _seen(

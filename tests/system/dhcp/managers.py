@@ -114,7 +114,16 @@ class Manager:
             os.kill(self._pid, signal.SIGUSR1)
         else:
             self.stop()
-            flush = ["ip", "-4", "address", "flush", "dev", NIC]  # what it did not set itself it leaves to run out
+            flush = [
+                "ip",
+                f"-{self._version}",
+                "address",
+                "flush",
+                "dev",
+                NIC,
+                "scope",
+                "global",
+            ]  # what it did not set itself it leaves to run out
             subprocess.run(in_namespace(self._stage.lab.host, flush), check=True)
             self.start()
 
