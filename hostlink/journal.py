@@ -72,6 +72,8 @@ class Takeover:
     capture: Capture
     last_good: HostView
     """The host's view of the interface as it was last known to be right: what give-back restores."""
+    read_at_s: float
+    """When `last_good` was read (CLOCK_BOOTTIME, seconds): its lifetimes have run down since (core/lifetimes.py)."""
     driver: str
     host_link: str
     """`tap` or `veth`."""

@@ -38,7 +38,7 @@ VIEW = HostView(
     addresses=(Address(IPv4Interface("192.168.0.1/24")),),
     routes=(Route(IPv4Network("0.0.0.0/0"), 254, (NextHop(3),), body=b"\x02\x00"),),
 )
-TAKEOVER = Takeover(Capture("eth0", VIEW), VIEW, "af_packet", "tap", Parking("vpp", "eth0"))
+TAKEOVER = Takeover(Capture("eth0", VIEW), VIEW, 12.5, "af_packet", "tap", Parking("vpp", "eth0"))
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -11,6 +12,7 @@ from pathlib import Path
 import trio
 
 from hostlink.config import Config, UplinkConfig
+from hostlink.core.lifetimes import aged, lengthened
 from hostlink.core.model import HostView, Link, Prefix, Problem, Route, VppRoute, VppShared, VppUplink
 from hostlink.core.route_book import Key, RouteBook, flat
 from hostlink.fights import Fights
@@ -73,6 +75,11 @@ def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]
 def boot_id() -> str:
     """The kernel's name for this boot (proc_sys_kernel(5))."""
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def boottime_s() -> float:
+    """Seconds since this boot, those of a suspended machine too: a lease runs on meanwhile."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 @dataclass(slots=True)
@@ -180,6 +187,8 @@ class Uplink:
     """Edits could not be written: the journal is behind until it is written whole."""
     followed: RouteBook | None = None
     """The book that `edits` are in."""
+    looked_at_s: float = 0.0
+    """When the host's view was read last (boottime_s): what it and the book say of lifetimes is said of then."""
     behind: bool = False
     """`takeover`, in memory, has older routes than `followed`."""
     copies: frozenset[Route] = frozenset()
@@ -231,10 +240,16 @@ class Uplink:
         if self.takeover is None:
             raise RuntimeError(f"{self.name}: a step of a takeover without a journal")
         if self.behind and self.followed is not None:
-            routes = tuple(flat(self.followed.host_routes()))
+            since_s = int(self.looked_at_s - self.takeover.read_at_s)
+            routes = lengthened(flat(self.followed.host_routes()), since_s)
             last_good = replace(self.takeover.last_good, routes=routes)
             self.takeover, self.behind = replace(self.takeover, last_good=last_good), False
         return self.takeover
+
+    def left_of_last_good(self) -> HostView:
+        """`last_good` as it would be by now: what is to be put back."""
+        takeover = self.taken()
+        return aged(takeover.last_good, int(boottime_s() - takeover.read_at_s))
 
     def remember(self, takeover: Takeover) -> None:
         """Write the journal; only then is it so. Raises JournalError."""

@@ -30,7 +30,7 @@ from hostlink.problems import problem
 from hostlink.steps.bypass import remove_bypass
 from hostlink.steps.context import StepError, Uplink, boot_id, fail
 from hostlink.steps.host_link import our_host_link, places
-from hostlink.steps.view import host_view, keep_last_good
+from hostlink.steps.view import keep_last_good, look
 from hostlink.steps.withdraw import withdraw
 from hostlink.vpp.errors import VppError, VppGone
 
@@ -55,7 +55,7 @@ async def give_back(uplink: Uplink, step: int) -> GivenBack:
     link = await _bring_home(uplink, takeover)
     if takeover.boot_id == boot_id():
         await _drop_altnames(uplink.node.host, takeover, link)
-        residue += await _refill(uplink.node.host, takeover, link)
+        residue += await _refill(uplink, link)
         await _drop_late_link_local(uplink.node.host, takeover, link)
     async with uplink.saving:
         uplink.journal.discard()
@@ -69,7 +69,7 @@ async def _keep_newest(uplink: Uplink) -> None:
     if uplink.taken().phase is Phase.CAPTURED or await our_host_link(uplink) is None:
         return
     with suppress(StepError, KernelError, JournalError):  # gone meanwhile, or a full disk: the last good one, then
-        keep_last_good(uplink, await host_view(uplink), newest=True)
+        keep_last_good(uplink, await look(uplink), newest=True)
 
 
 async def _leave_vpp(uplink: Uplink) -> list[Problem]:
@@ -157,19 +157,19 @@ async def _drop_late_link_local(host: Netlink, takeover: Takeover, link: Link) -
             await trio.sleep(_LOOK_S)
 
 
-async def _refill(host: Netlink, takeover: Takeover, link: Link) -> list[Problem]:
+async def _refill(uplink: Uplink, link: Link) -> list[Problem]:
     """Fill the NIC from last_good and read it back; what is missing then is named."""
+    host = uplink.node.host
     failures: Sequence[HostFailure] = ()
     plan: tuple[HostOperation, ...] = ()
     for _ in range(ROUNDS):
         view = await read_view(host, link.index)
         if view is None:
-            raise fail("HL-408", f"{takeover.capture.uplink} went away while it was being filled again")
-        plan = plan_host(takeover.last_good, view)
+            raise fail("HL-408", f"{uplink.name} went away while it was being filled again")
+        plan = plan_host(uplink.left_of_last_good(), view)
         if not plan:
             return []
         failures = await apply_host(host, plan)
     whys = [str(failure) for failure in failures]
     missing = [describe(operation) for operation in plan]
-    uplink = takeover.capture.uplink
-    return [problem("HL-406", f"{uplink}: not restored: {'; '.join(missing)} ({'; '.join(whys) or 'no error'})")]
+    return [problem("HL-406", f"{uplink.name}: not restored: {'; '.join(missing)} ({'; '.join(whys) or 'no error'})")]

@@ -55,7 +55,7 @@ from hostlink.steps.keep_tags import keep_tags
 from hostlink.steps.mtu import grow, shrink
 from hostlink.steps.offload import in_thread
 from hostlink.steps.parked_nic import drop_carrier, look_at_nic, nic_is_parked, vpp_may_send
-from hostlink.steps.view import host_view, is_lost_source, without
+from hostlink.steps.view import host_view, is_lost_source, look, without
 from hostlink.vpp.errors import VppRefused
 
 ROUNDS = 6
@@ -95,12 +95,12 @@ async def _round(uplink: Uplink) -> list[str]:
     if uplink.taken().host_link == "tap" and uplink.keeper is None:
         # Adopted from an earlier life: without a queue of ours the tap would lose its carrier with VPP.
         uplink.keeper = adopt_tap((await host_view(uplink)).link.name, faults=uplink.node.faults)
-    view = await host_view(uplink)
+    view = await look(uplink)
     for settle in (fill_host, _drop_superseded, _cluster_routes):
         settled = await settle(uplink, view)
         if settled:  # else the view is as good as new, and with 100,000 routes another one takes a second
             changes += settled
-            view = await host_view(uplink)
+            view = await look(uplink)
     uplink.link_index = uplink.host_link_index = view.link.index
     uplink.told["link"] = (*remarks(view), *_disturbed(uplink))
     await tell_elsewhere(uplink)
@@ -151,18 +151,18 @@ async def fill_host(uplink: Uplink, view: HostView) -> list[str]:
 
 async def _fill(uplink: Uplink, view: HostView) -> list[str]:
     takeover = uplink.taken()
-    # All but the MAC, which comes last of all (keep_link.py).
-    wanted = replace(takeover.last_good, link=replace(takeover.last_good.link, mac=view.link.mac))
     done: list[str] = []
     failures: Sequence[HostFailure] = ()
     for _ in range(ROUNDS):
-        plan = plan_host(wanted, view)
+        wanted = uplink.left_of_last_good()
+        # All but the MAC, which comes last of all (keep_link.py).
+        plan = plan_host(replace(wanted, link=replace(wanted.link, mac=view.link.mac)), view)
         if not plan:
             break
         failures = await apply_host(uplink.node.host, plan)
         uplink.copies |= put_back(plan)
         done += [describe(operation) for operation in plan]
-        view = await host_view(uplink)
+        view = await look(uplink)
     else:
         # Where the kernel took all of it and it differs again, somebody is changing it: the host's own edits, from now.
         if failures and takeover.phase is not Phase.CAPTURED:

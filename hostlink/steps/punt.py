@@ -15,7 +15,7 @@ from hostlink.steps.context import Uplink, fail
 from hostlink.steps.drift import told
 from hostlink.steps.prove import prove
 from hostlink.steps.shared import settle_shared
-from hostlink.steps.view import host_view, is_lost_source, keep_last_good
+from hostlink.steps.view import is_lost_source, keep_last_good, look
 
 
 async def punt(uplink: Uplink, step: int) -> PathProved:
@@ -26,7 +26,7 @@ async def punt(uplink: Uplink, step: int) -> PathProved:
     if not uplink.unproved:
         return PathProved(step)
     # The view that is true in VPP; what the host has changed since is another round's.
-    view = _mirrored(uplink) or await host_view(uplink)
+    view = _mirrored(uplink) or await look(uplink)
     if not is_lost_source(uplink, view):
         uplink.node.contributions[uplink.name] = contribution(uplink, view)
     dataplane = uplink.node.dataplane()

@@ -13,13 +13,13 @@ from itertools import islice
 import trio
 
 from hostlink.core.desired_routes import route_key
-from hostlink.core.lifetimes import lifetimes, refreshed
+from hostlink.core.lifetimes import aged, lengthened, lifetimes, refreshed
 from hostlink.core.model import HostView, Route
-from hostlink.core.route_book import by_key
+from hostlink.core.route_book import RouteEdit, by_key
 from hostlink.journal import JournalError
 from hostlink.kernel.errors import ReadUnsteady
 from hostlink.kernel.snapshot import read_view
-from hostlink.steps.context import Uplink, fail
+from hostlink.steps.context import Uplink, boottime_s, fail
 from hostlink.steps.names import is_mark, mark
 
 PAUSE_S = 0.05
@@ -36,6 +36,14 @@ async def host_view(uplink: Uplink) -> HostView:
         raise fail("HL-405", f"{uplink.name} is gone from the host: its host link was deleted")
     altnames = tuple(name for name in view.link.altnames if not is_mark(name))
     return replace(view, link=replace(view.link, altnames=altnames))
+
+
+async def look(uplink: Uplink) -> HostView:
+    """`host_view` of a step: what is journalled of it was so at `looked_at_s`."""
+    at_s = boottime_s()
+    view = await host_view(uplink)
+    uplink.looked_at_s = at_s
+    return view
 
 
 async def _steady_view(uplink: Uplink) -> HostView | None:
@@ -56,7 +64,7 @@ def is_lost_source(uplink: Uplink, view: HostView) -> bool:
 
 
 def keep_last_good(uplink: Uplink, view: HostView, *, proved: bool = False, newest: bool = False) -> None:
-    """Journal a view that is true in VPP too: what give-back restores from now on. Raises JournalError.
+    """Journal the last view, true in VPP too: what give-back restores from now on. Raises JournalError.
 
     Lifetimes alone are journalled when they were refreshed, which the audit finds; with `newest` always.
     """
@@ -69,10 +77,12 @@ def keep_last_good(uplink: Uplink, view: HostView, *, proved: bool = False, newe
     # Its name and MAC are the NIC's, whatever somebody has made of them for the moment.
     link = replace(view.link, name=nic.link.name, mac=nic.link.mac)
     view = replace(view, link=link, routes=routes, driver=nic.driver, pci_address=nic.pci_address)
-    lasts_otherwise = lifetimes(view) != lifetimes(nic) if newest else refreshed(view, nic)
+    at_s = uplink.looked_at_s
+    left = aged(nic, int(at_s - takeover.read_at_s))
+    lasts_otherwise = lifetimes(view) != lifetimes(left) if newest else refreshed(view, left)
     differs = phase is not takeover.phase or lasts_otherwise or _lasting(view) != _lasting(nic)
     if differs or uplink.unsaved or by_key(view.routes) != by_key(nic.routes):
-        uplink.remember(replace(takeover, last_good=view, phase=phase))
+        uplink.remember(replace(takeover, last_good=view, read_at_s=at_s, phase=phase))
 
 
 def without(routes: Collection[Route], owned: Collection[Route]) -> tuple[Route, ...]:
@@ -118,10 +128,15 @@ async def _save(uplink: Uplink) -> None:
     keys = list(islice(uplink.edits, EDITS_AT_ONCE))
     for key in keys:
         del uplink.edits[key]
-    edits = [uplink.followed.edit(key) for key in keys]
+    since_s = int(boottime_s() - uplink.takeover.read_at_s)  # expiries are said of when the whole was read
+    edits = [_said_before(uplink.followed.edit(key), since_s) for key in keys]
     try:
         await trio.to_thread.run_sync(uplink.journal.append, uplink.takeover.generation, edits)
         uplink.told.pop("journal", None)
     except JournalError as error:
         uplink.unsaved = True
         uplink.told["journal"] = (error.problem,)
+
+
+def _said_before(edit: RouteEdit, by_s: int) -> RouteEdit:
+    return replace(edit, routes=lengthened(edit.routes, by_s))

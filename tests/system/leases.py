@@ -19,7 +19,7 @@ from hostlink.journal import journal_for
 from hostlink.kernel.namespace import inside
 from hostlink.lab.factor import deadline_factor
 from hostlink.lab.flows import FlowError, echo_server
-from hostlink.lab.layout import NIC, NIC_MAC
+from hostlink.lab.layout import BEYOND4, BEYOND6, NIC, NIC_MAC
 from hostlink.lab.stage import Stage
 from hostlink.vpp.dataplane import open_dataplane
 from hostlink.vpp.session import open_session
@@ -142,7 +142,7 @@ def _as_dynamic(journal: Address, host: dict[str, Any]) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """One TCP connection from the wire to an echo server on the host, which stays open."""
+    """One TCP connection with the host's address, to an echo server at its other end, which stays open."""
 
     stream: trio.SocketStream
     address: IPAddress
@@ -167,14 +167,22 @@ class Conversation:
 
 
 @asynccontextmanager
-async def conversation(stage: Stage, address: IPAddress) -> AsyncIterator[Conversation]:
-    """An echo server of its own and a connection to it, for the length of the block."""
-    with inside(stage.lab.wire):
+async def conversation(stage: Stage, address: IPAddress, *, outgoing: bool = False) -> AsyncIterator[Conversation]:
+    """An echo server of its own and a connection to it, for the length of the block.
+
+    From the wire to the host's address; outgoing: from there to beyond the router.
+    """
+    here, there = (stage.lab.host, stage.lab.wire) if outgoing else (stage.lab.wire, stage.lab.host)
+    beyond = BEYOND4 if address.version == 4 else BEYOND6
+    to, port = (beyond, _PORT + 1) if outgoing else (address, _PORT)
+    with inside(here):
         sock = trio.socket.socket(trio.socket.AF_INET if address.version == 4 else trio.socket.AF_INET6)
-    async with echo_server(stage.lab.host, [address], port=_PORT):
+    async with echo_server(there, [to], port=port):
         with sock:
             with trio.fail_after(_WITHIN_S * deadline_factor()):
-                await sock.connect((str(address), _PORT))
+                if outgoing:
+                    await sock.bind((str(address), 0))
+                await sock.connect((str(to), port))
             talk = Conversation(trio.SocketStream(sock), address)
             await talk.goes_on()
             yield talk
