@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import trio
 
 from hostlink.core import effects, events
+from hostlink.core.alike import AlikeChange, Place
 from hostlink.core.machine import UplinkMachine
-from hostlink.core.model import Problem
-from hostlink.core.route_book import RouteChange
+from hostlink.core.model import Problem, Route
+from hostlink.core.route_book import Change, RouteChange
 from hostlink.core.table import Step, Trigger
 from hostlink.journal import JournalError
 from hostlink.kernel.errors import KernelError, ReadUnsteady
@@ -145,16 +146,34 @@ class Runner:
             uplink.inbox.look_at_everything()
             self.post(events.HostChanged("notifications were lost" if changed.kind == "overflow" else changed.kind))
 
-    def route_changed(self, change: RouteChange) -> None:
-        """A route of the host has changed: passed on when it may concern this uplink."""
-        uplink, route = self.uplink, change.route
-        of_any_link = route.leads_nowhere or not route.next_hops
-        ours = uplink.link_index is None or of_any_link or route.uses(uplink.link_index)
-        # One by another link that has replaced ours: the kernel says nothing else of ours then (F30).
-        if ours or (change.replaces and (uplink.book is None or uplink.book.holds(route))):
-            uplink.inbox.route(change)
-            if events.HostChanged not in self._waiting_kinds:  # as `post` would find: of 100,000, nearly always
-                self.post(events.HostChanged("route"))
+    def routes_changed(self, changes: Sequence[Change]) -> None:
+        """Routes of the host have changed: those passed on that may concern this uplink."""
+        verdicts: dict[AlikeChange, bool] = {}
+        taken: list[Change] = []
+        for change in changes:
+            said, place = change
+            if isinstance(said, AlikeChange):
+                ours = verdicts.get(said)
+                if ours is None:
+                    ours = verdicts[said] = self._may_be_ours(said.route)
+            else:
+                ours = self._may_be_ours(said.route)
+            # One by another link that has replaced ours: the kernel says nothing else of ours then (F30).
+            if ours or (said.replaces and self._holds(said, place)):
+                taken.append(change)
+        if taken:
+            self.uplink.inbox.routes(taken)
+            self.post(events.HostChanged("route"))
+
+    def _may_be_ours(self, route: Route) -> bool:
+        index = self.uplink.link_index
+        return index is None or route.leads_nowhere or not route.next_hops or route.uses(index)
+
+    def _holds(self, said: RouteChange | AlikeChange, place: Place | None) -> bool:
+        book = self.uplink.book
+        if book is None or isinstance(said, RouteChange):
+            return book is None or book.holds(said.route)
+        return place is None or book.holds(said.alike.at(place))
 
     def parked_changed(self, changed: Changed) -> None:
         """A notification from VPP's namespace: passed on when it may be about what this uplink has there."""

@@ -11,10 +11,12 @@ from pathlib import Path
 import trio
 
 from hostlink.config import Config, UplinkConfig
+from hostlink.core.alike import Place
 from hostlink.core.model import HostView, Link, Prefix, Problem, Route, VppRoute, VppShared, VppUplink
-from hostlink.core.route_book import Key, RouteBook, flat
+from hostlink.core.route_book import Key, RouteBook
 from hostlink.fights import Fights
 from hostlink.journal import Journal, JournalError, Takeover, journal_for
+from hostlink.kernel.alike import Alikes
 from hostlink.kernel.errors import KernelError
 from hostlink.kernel.netlink import Netlink
 from hostlink.kernel.seam import NO_FAULTS, Faults
@@ -105,6 +107,8 @@ class Node:
     contributions: dict[str, VppShared] = field(default_factory=dict)
     """What each uplink that is taken over needs of the shared objects."""
     shared_lock: trio.Lock = field(default_factory=trio.Lock)
+    alikes: Alikes = field(default_factory=Alikes)
+    """What the routes have in common that were read."""
 
     @property
     def host_namespace(self) -> str:
@@ -166,7 +170,9 @@ class Uplink:
     """(VPP table, prefix) → the route of ours that lies behind another client's there."""
     unread: set[tuple[int, Prefix]] = field(default_factory=set)
     """(VPP table, prefix) that were followed and not yet read back."""
-    edits: dict[Key, None] = field(default_factory=dict)
+    unread_places: set[Place] = field(default_factory=set)
+    """The same in VPP's table 0, of what is kept as packed destinations (core/alike.py)."""
+    edits: dict[Key | Place, None] = field(default_factory=dict)
     """Prefixes that were followed and are not in the journal yet."""
     edited: trio.Event = field(default_factory=trio.Event)
     """Set while there are `edits`."""
@@ -223,7 +229,7 @@ class Uplink:
         if self.takeover is None:
             raise RuntimeError(f"{self.name}: a step of a takeover without a journal")
         if self.behind and self.followed is not None:
-            routes = tuple(flat(self.followed.host_routes()))
+            routes = tuple(self.followed.routes())
             last_good = replace(self.takeover.last_good, routes=routes)
             self.takeover, self.behind = replace(self.takeover, last_good=last_good), False
         return self.takeover
@@ -233,7 +239,7 @@ class Uplink:
         self.takeover = self.journal.write(takeover)
         self._forget_edits()
 
-    def note_edits(self, book: RouteBook, keys: Iterable[Key]) -> None:
+    def note_edits(self, book: RouteBook, keys: Iterable[Key | Place]) -> None:
         """These prefixes were followed: to be journalled in a moment, by whoever waits for `edited`."""
         self.edits |= dict.fromkeys(keys)
         if self.edits:
@@ -242,4 +248,9 @@ class Uplink:
 
     def _forget_edits(self) -> None:
         self.edits, self.unsaved, self.followed, self.behind = {}, False, None, False
+        self.forget_unread()
+
+    def forget_unread(self) -> None:
+        """All of VPP is read anyway, or no book says what it should have."""
         self.unread.clear()
+        self.unread_places.clear()

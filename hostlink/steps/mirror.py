@@ -28,6 +28,7 @@ from hostlink.core.plan_host import plan_host
 from hostlink.core.route_book import RouteBook
 from hostlink.fights import WITHIN_S
 from hostlink.journal import Phase
+from hostlink.kernel.alike import Alikes
 from hostlink.kernel.apply import HostFailure, apply_host
 from hostlink.kernel.errors import KernelError
 from hostlink.kernel.tap import adopt_tap
@@ -78,7 +79,7 @@ async def mirror(uplink: Uplink, step: int) -> Mirrored:
 async def _round(uplink: Uplink) -> list[str]:
     uplink.book, uplink.unproved = None, True
     uplink.inbox.begin_look()
-    uplink.unread.clear()  # with all else it is read back now
+    uplink.forget_unread()  # with all else it is read back now
     changes = await look_at_nic(uplink)
     changes += await keep_tags(uplink)
     changes += await keep_host_link(uplink)
@@ -212,7 +213,7 @@ async def _vpp(uplink: Uplink, view: HostView) -> list[str]:
             await shrink(uplink, view.link.mtu_bytes)
             uplink.mirrored = _counts(desired)
             owned, lacks = uplink.taken().owned, found.problems
-            book = await in_thread(len(view.routes), _book, view, desired, owned, lacks)
+            book = await in_thread(len(view.routes), _book, view, desired, owned, lacks, uplink.node.alikes)
             uplink.book, uplink.truth, uplink.wished = book, book, desired
             return done
         await carry_out_in_vpp(uplink, view, plan, desired.uplink.addresses)
@@ -254,12 +255,14 @@ async def difference(uplink: Uplink, view: HostView) -> Difference:
     return Difference(plan, desired, actual, problems)
 
 
-def _book(view: HostView, desired: VppUplink, owned: tuple[Route, ...], told: tuple[Problem, ...]) -> RouteBook:
+def _book(
+    view: HostView, desired: VppUplink, owned: tuple[Route, ...], told: tuple[Problem, ...], alikes: Alikes
+) -> RouteBook:
     """By which single changes are followed from here on."""
     translator = translator_for(view, desired.uplink.addresses, desired.uplink.sw_if_index, owned)
     own = without(view.routes, owned)
     prefixes = {route.prefix for route in owned} | networks_by_route(view.addresses)
-    return RouteBook(own, desired.routes, translator, prefixes, told)
+    return RouteBook(own, desired.routes, translator, prefixes, told, alikes.of)
 
 
 def _counts(desired: VppUplink) -> dict[str, int]:

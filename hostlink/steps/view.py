@@ -26,7 +26,7 @@ PAUSE_S = 0.05
 LATEST_S = 10.0
 """So long the journal waits for a storm to end: in a shorter one the network is not kept waiting for a disk."""
 EDITS_AT_ONCE = 1000
-"""Written in one line: some 30 ms of a thread, of which the loop loses the half."""
+"""Written in one line: some 30 ms of a thread, of which the loop loses the half, where each is of its own kind."""
 
 
 async def host_view(uplink: Uplink) -> HostView:
@@ -118,7 +118,7 @@ async def _save(uplink: Uplink) -> None:
     keys = list(islice(uplink.edits, EDITS_AT_ONCE))
     for key in keys:
         del uplink.edits[key]
-    edits = [uplink.followed.edit(key) for key in keys]
+    edits = uplink.followed.edits(keys)
     try:
         await trio.to_thread.run_sync(uplink.journal.append, uplink.takeover.generation, edits)
         uplink.told.pop("journal", None)
