@@ -240,11 +240,15 @@ class RouteBook:
                 if said.gone:
                     del alike[place]
                     moved[place] = None
-            elif said.replaces and there.key == said.alike.key and self._paths_of(said.alike, place) is not None:
+            elif said.replaces and not said.gone and self._replaced(there, said.alike, place):
                 alike[place], moved[place] = said.alike, None
             elif not self.fold(change_at(change)):
                 return False
         return True
+
+    def _replaced(self, old: Alike, new: Alike, place: Place) -> bool:
+        """Whether a route of the one kind stands in the place of one of the other, simple as it is."""
+        return old.key == new.key and self._paths_of(new, place) is not None
 
     def _paths_of(self, alike: Alike, place: Place) -> VppPaths | None:
         """VPP's paths for routes of that kind where no prefix stands out; None: they are not that simple."""
