@@ -11,7 +11,7 @@ from pathlib import Path
 import trio
 
 from hostlink.config import Config, UplinkConfig
-from hostlink.core.alike import Place
+from hostlink.core.alike import PackedRoutes, Place
 from hostlink.core.model import HostView, Link, Prefix, Problem, Route, VppRoute, VppShared, VppUplink
 from hostlink.core.route_book import Key, RouteBook
 from hostlink.fights import Fights
@@ -172,6 +172,8 @@ class Uplink:
     """(VPP table, prefix) that were followed and not yet read back."""
     unread_places: set[Place] = field(default_factory=set)
     """The same in VPP's table 0, of what is kept as packed destinations (core/alike.py)."""
+    unread_since: float = 0.0
+    """trio.current_time() of the oldest of both."""
     edits: dict[Key | Place, None] = field(default_factory=dict)
     """Prefixes that were followed and are not in the journal yet."""
     edited: trio.Event = field(default_factory=trio.Event)
@@ -250,7 +252,13 @@ class Uplink:
         self.edits, self.unsaved, self.followed, self.behind = {}, False, None, False
         self.forget_unread()
 
+    def note_unread(self, add: Iterable[VppRoute], delete: Iterable[VppRoute], packed: PackedRoutes) -> None:
+        """VPP was told these: to be read back."""
+        if not (self.unread or self.unread_places):
+            self.unread_since = trio.current_time()
+        self.unread.update((route.table_id, route.prefix) for route in (*add, *delete))
+        self.unread_places.update(packed.places())
+
     def forget_unread(self) -> None:
-        """All of VPP is read anyway, or no book says what it should have."""
-        self.unread.clear()
-        self.unread_places.clear()
+        """It is read back now, or all of VPP is, or no book says what it should have."""
+        self.unread, self.unread_places = set(), set()

@@ -34,6 +34,10 @@ SLICE = 500
 """Messages or prefixes handled in one go before other tasks get their turn: some 10 ms."""
 LOOKED_UP = 1000
 """Places read back one by one; of more the whole table is read."""
+PAUSE_S = 0.05
+"""Nothing came for so long: the storm pauses. `ip -batch` on a busy machine stops for less."""
+LATEST_S = 10.0
+"""What was changed is read back after so long at the latest, however the storm goes on."""
 DESCRIBED = 20
 
 _Place = tuple[int, Prefix]
@@ -91,9 +95,8 @@ async def _carry_over(uplink: Uplink, book: RouteBook, keys: list[Key], places: 
         await trio.lowlevel.checkpoint()
     if await uplink.node.dataplane().change_routes(add, delete, packed):
         return None
-    uplink.unread.update((route.table_id, route.prefix) for route in (*add, *delete))
-    uplink.unread_places.update(packed.places())
-    if len(uplink.inbox) <= BURST and not await _read_back(uplink, book):
+    uplink.note_unread(add, delete, packed)
+    if await _is_time_to_read_back(uplink) and not await _read_back(uplink, book):
         return None
     return _described(add, delete, packed)
 
@@ -106,10 +109,24 @@ def _described(add: list[VppRoute], delete: list[VppRoute], packed: PackedRoutes
     return (*done, f"{more} more routes") if more else tuple(done)
 
 
+async def _is_time_to_read_back(uplink: Uplink) -> bool:
+    """When nothing more is to be done at once. The whole table is read when the storm pauses, and not in between."""
+    if len(uplink.inbox) > BURST:
+        return False
+    if len(uplink.unread) + len(uplink.unread_places) <= LOOKED_UP:
+        return True
+    if trio.current_time() - uplink.unread_since >= LATEST_S:
+        return True
+    with trio.move_on_after(PAUSE_S):
+        await uplink.inbox.wait_more()
+        return False
+    return True
+
+
 async def _read_back(uplink: Uplink, book: RouteBook) -> bool:
     """Whether VPP has what it should where it was changed since this was asked last."""
     unread, places = uplink.unread, uplink.unread_places
-    uplink.unread, uplink.unread_places = set(), set()
+    uplink.forget_unread()
     dataplane = uplink.node.dataplane()
     if len(unread) + len(places) <= LOOKED_UP:
         unread |= {(0, prefix_at(place)) for place in places}

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import trio
+
 from hostlink.core.route_book import Change
 
 MOST = 200_000
@@ -20,6 +22,7 @@ class Inbox:
     everything: bool = True
     """More was said than route messages tell, or nothing is known yet."""
     _messages: list[Change] = field(default_factory=list)
+    _filled: trio.Event = field(default_factory=trio.Event)
 
     def routes(self, messages: Sequence[Change]) -> None:
         """Route messages to be followed, unless everything is looked at anyway."""
@@ -29,11 +32,19 @@ class Inbox:
             self.look_at_everything()
             return
         self._messages += messages
+        self._filled.set()
+
+    async def wait_more(self) -> None:
+        """Until there are messages, or everything is to be looked at."""
+        while not (self._messages or self.everything):
+            self._filled = trio.Event()
+            await self._filled.wait()
 
     def look_at_everything(self) -> None:
         """What is known is out of date in a way that no route message tells."""
         self.everything = True
         self._messages.clear()
+        self._filled.set()
 
     def begin_look(self) -> None:
         """Everything is being read now: what was said before is in it. What is said from here on is kept."""

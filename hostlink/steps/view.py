@@ -105,7 +105,7 @@ async def save_edits(uplink: Uplink) -> None:
         uplink.edited = trio.Event()
         while uplink.edits and uplink.followed is not None and uplink.takeover is not None:
             with trio.move_on_after(LATEST_S):
-                while len(uplink.inbox) or uplink.unread:  # noqa: ASYNC110 — first the network, then the disk
+                while len(uplink.inbox) or uplink.unread or uplink.unread_places:  # noqa: ASYNC110 — first the network, then the disk
                     await trio.sleep(PAUSE_S)
             async with uplink.saving:
                 await _save(uplink)
