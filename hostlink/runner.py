@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -41,7 +41,8 @@ from hostlink.vpp.errors import VppError, VppGone, VppTimeout
 HISTORY = 1000
 _WAITING_EVENTS = 4096
 
-STEPS: dict[Step, Callable[[Uplink, int], Awaitable[events.Event]]] = {
+StepFunction = Callable[[Uplink, int], Awaitable[events.Event]]
+STEPS: dict[Step, StepFunction] = {
     Step.INSPECT: inspect,
     Step.CAPTURE: capture,
     Step.HAND_OVER: hand_over,
@@ -88,7 +89,9 @@ class _Running:
 class Runner:
     """Runs one uplink's machine until it is finished."""
 
-    def __init__(self, uplink: Uplink, machine: UplinkMachine, notices: Notices) -> None:
+    def __init__(
+        self, uplink: Uplink, machine: UplinkMachine, notices: Notices, steps: Mapping[Step, StepFunction] = STEPS
+    ) -> None:
         self.uplink = uplink
         self.machine = machine
         self.history: deque[Recorded] = deque(maxlen=HISTORY)
@@ -98,6 +101,7 @@ class Runner:
         """time.monotonic() when the present deadline passes."""
         self.clean = True
         self._notices = notices
+        self._steps = steps
         self._send, self._receive = trio.open_memory_channel[tuple[events.Event, Ticket]](_WAITING_EVENTS)
         self._waiting_kinds: set[type[events.Event]] = set()
         self._running: _Running | None = None
@@ -206,10 +210,10 @@ class Runner:
                     await self._start_step(step, kind, nursery)
                 case effects.CancelStep(step):
                     await self._cancel_step(step)
-                case effects.ArmTimer(timer, after_s):
-                    self._timers[timer] = scope = trio.CancelScope()
-                    self.deadline_at = time.monotonic() + after_s
-                    nursery.start_soon(self._time, timer, after_s, scope)
+                case effects.ArmTimer():
+                    self._timers[effect.timer] = scope = trio.CancelScope()
+                    self.deadline_at = time.monotonic() + effect.after_s
+                    nursery.start_soon(self._time, effect, trio.current_time(), scope)
                 case effects.DisarmTimer(timer):
                     self.deadline_at = None
                     if timer in self._timers:
@@ -246,7 +250,7 @@ class Runner:
         name = self.uplink.name
         try:
             with one_failure():
-                return await STEPS[kind](self.uplink, step)
+                return await self._steps[kind](self.uplink, step)
         except (StepError, JournalError) as error:
             if error.problem.code == _UPLINK_LOST and kind in _NEEDS_UPLINK:
                 return events.UplinkLost(error.problem.detail)
@@ -262,11 +266,16 @@ class Runner:
         except VppError as error:
             return events.StepFailed(step, problem("HL-402", f"{name}: {error}"))
 
-    async def _time(self, timer: int, after_s: float, scope: trio.CancelScope) -> None:
+    async def _time(self, armed: effects.ArmTimer, began: float, scope: trio.CancelScope) -> None:
         with scope:  # which may have been cancelled before this task had its first turn
-            await trio.sleep(after_s)
-            self._timers.pop(timer, None)
-            self.post(events.DeadlinePassed(timer))
+            deadline = began + armed.after_s
+            while (left_s := deadline - trio.current_time()) > 0:
+                self.deadline_at = time.monotonic() + left_s
+                await trio.sleep(left_s)
+                if armed.by_progress:
+                    deadline = max(deadline, self.uplink.progress_at + armed.after_s)
+            self._timers.pop(armed.timer, None)
+            self.post(events.DeadlinePassed(armed.timer))
 
     def _publish(self, transition: effects.Transition) -> None:
         now = datetime.now(UTC)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -188,6 +189,8 @@ class Uplink:
     """`takeover`, in memory, has older routes than `followed`."""
     copies: frozenset[Route] = frozenset()
     """Routes of a DHCP client that this daemon put on the host link, and that are still there (core/leased.py)."""
+    progress_at: float = -math.inf
+    """trio.current_time() when a step got on last."""
     told: dict[str, tuple[Problem, ...]] = field(default_factory=dict)
     """What an operator should know of the takeover, by subject; each is said anew by whoever looks at it."""
 
@@ -251,6 +254,13 @@ class Uplink:
     def _forget_edits(self) -> None:
         self.edits, self.unsaved, self.followed, self.behind = {}, False, None, False
         self.forget_unread()
+
+    def advanced(self) -> None:
+        """The running step has got on: said of work that has an end, and never of a try that is made again.
+
+        Where the machine's table says so (states/uplink.toml), the deadline runs anew from here.
+        """
+        self.progress_at = trio.current_time()
 
     def note_unread(self, add: Iterable[VppRoute], delete: Iterable[VppRoute], packed: PackedRoutes) -> None:
         """VPP was told these: to be read back."""

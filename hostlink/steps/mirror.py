@@ -92,6 +92,7 @@ async def _round(uplink: Uplink) -> list[str]:
         if settled:  # else the view is as good as new, and with 100,000 routes another one takes a second
             changes += settled
             view = await host_view(uplink)
+    uplink.advanced()
     uplink.link_index = uplink.host_link_index = view.link.index
     uplink.told["link"] = (*remarks(view), *_disturbed(uplink))
     if is_lost_source(uplink, view):
@@ -205,6 +206,7 @@ async def _vpp(uplink: Uplink, view: HostView) -> list[str]:
     done: list[str] = []
     for number in range(ROUNDS):
         found = await difference(uplink, view)
+        uplink.advanced()
         desired, uplink.told["routes"] = found.desired, found.problems
         left = drifted(uplink, found.plan, found.actual)
         uplink.told["drift"] = told(uplink.name, left)
@@ -213,6 +215,7 @@ async def _vpp(uplink: Uplink, view: HostView) -> list[str]:
             await shrink(uplink, view.link.mtu_bytes)
             uplink.mirrored = _counts(desired)
             owned, lacks = uplink.taken().owned, found.problems
+            uplink.advanced()
             book = await in_thread(len(view.routes), _book, view, desired, owned, lacks, uplink.node.alikes)
             uplink.book, uplink.truth, uplink.wished = book, book, desired
             return done
@@ -241,6 +244,7 @@ async def difference(uplink: Uplink, view: HostView) -> Difference:
         lost = "the NIC" if ports.uplink is None else "the interface towards the host"
         raise fail("HL-411", f"{uplink.name}: VPP has no interface with hostlink's tag any more for {lost}")
     actual = await uplink.node.dataplane().read_uplink(ports.uplink, ports.host)
+    uplink.advanced()
     wish = partial(
         vpp_desired,
         view,
@@ -250,6 +254,7 @@ async def difference(uplink: Uplink, view: HostView) -> Difference:
         host_up=vpp_may_send(uplink),
     )
     desired, problems = await in_thread(len(view.routes), wish)
+    uplink.advanced()
     plan = await in_thread(len(desired.routes) + len(actual.routes), plan_uplink, desired, actual)
     plan = await past_hidden(uplink, desired, plan)
     return Difference(plan, desired, actual, problems)

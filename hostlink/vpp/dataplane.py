@@ -39,6 +39,8 @@ from hostlink.vpp.tags import Ports, find_ports, is_host_tag
 
 EVERY_SOURCE = range(1, 256)
 """FIB sources are numbered in 8 bits (vnet/fib/fib.api)."""
+_PART = 10_000
+"""Operations of a plan that go out together: a second's work of a slow VPP."""
 _ROUTES = (op.AddVppRoute, op.DeleteVppRoute)
 
 
@@ -141,17 +143,25 @@ class Dataplane:
         """Whether somebody on that interface has answered for `address`."""
         return await read.neighbour_known(self.session, sw_if_index, address)
 
-    async def apply(self, plan: Sequence[op.VppOperation]) -> None:
-        """Carry the plan out in its order. Raises the first refusal, after all answers have come."""
-        for refusal in await self.try_all(plan):
+    async def apply(self, plan: Sequence[op.VppOperation], advanced: Callable[[], None] = lambda: None) -> None:
+        """Carry the plan out in its order. Raises the first refusal, after all answers have come.
+
+        advanced: called whenever a part of it is done.
+        """
+        for refusal in await self.try_all(plan, advanced):
             raise refusal
 
-    async def try_all(self, plan: Sequence[op.VppOperation]) -> list[VppRefused]:
+    async def try_all(
+        self, plan: Sequence[op.VppOperation], advanced: Callable[[], None] = lambda: None
+    ) -> list[VppRefused]:
         """Carry out all of it, whatever becomes of each. Returns the refusals. Raises any other VppError."""
         refusals: list[VppRefused] = []
         for are_routes, run in groupby(plan, key=lambda operation: isinstance(operation, _ROUTES)):
-            part = list(run)
-            refusals += await (self._routes(part) if are_routes else self._messages(part))
+            whole = list(run)
+            for start in range(0, len(whole), _PART):
+                part = whole[start : start + _PART]
+                refusals += await (self._routes(part) if are_routes else self._messages(part))
+                advanced()
         return refusals
 
     async def _messages(self, plan: list[op.VppOperation]) -> list[VppRefused]:
