@@ -29,8 +29,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from hostlink.core.alike import AlikeEdit
 from hostlink.core.model import Capture, HostView, Problem, Route
-from hostlink.core.route_book import RouteEdit, edited
+from hostlink.core.route_book import RouteEdit, each_edit, edited
 from hostlink.encode import DecodeError, decode, encode
 
 FORMAT = "hostlink-journal"
@@ -167,12 +168,15 @@ class Journal:
             raise JournalError(self.path, JournalFault.UNWRITABLE, what) from error
         return after
 
-    def append(self, generation: int, edits: Sequence[RouteEdit]) -> None:
+    def append(self, generation: int, edits: Sequence[RouteEdit | AlikeEdit]) -> None:
         """Makes edits of `last_good.routes` durable, beside the file of that generation.
 
         Raises JournalError; then nobody knows which edits are there, and the whole must be written.
         """
-        text = json.dumps({"generation": generation, "edits": encode(tuple(edits))}, ensure_ascii=True)
+        single = tuple(edit for edit in edits if isinstance(edit, RouteEdit))
+        alike = tuple(edit for edit in edits if isinstance(edit, AlikeEdit))
+        body = {"generation": generation, "edits": encode(single), "alike": encode(alike)}
+        text = json.dumps(body, ensure_ascii=True)
         line = f"{hashlib.sha256(text.encode('ascii')).hexdigest()} {text}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
@@ -291,7 +295,8 @@ def _edits(line: bytes, generation: int) -> tuple[RouteEdit, ...]:
         body = json.loads(text)
         if body["generation"] != generation:
             return ()
-        return decode(tuple[RouteEdit, ...], body["edits"])
+        single = decode(tuple[RouteEdit, ...], body["edits"])
+        return (*single, *each_edit(decode(tuple[AlikeEdit, ...], body.get("alike", []))))
     except (ValueError, RecursionError, LookupError, TypeError):
         return ()
 

@@ -422,7 +422,8 @@ _STEPS = (
         "HL-403",
         "deadline passed",
         _ERROR,
-        "a step took longer than it may. The NIC is given back, and hostlink does not try again by itself.",
+        "a step took longer than it may, or got no further for so long. The NIC is given back, and hostlink does not "
+        "try again by itself.",
         "see whether VPP hangs (`vppctl show threads`) or the machine is overloaded, then `hostlink resume`",
     ),
     Record(

@@ -63,8 +63,9 @@ class _Model:
 class UplinkMachine:
     """One uplink. Give every event to `handle`, in the order in which things happened, and carry out what it answers.
 
-    deadlines: seconds that a state's step may take; waits: seconds that a state waits where no step runs (Detecting: to
-    look again; Steady: to audit; Recovering: to try again). What is left out is as in states/uplink.toml.
+    deadlines: seconds that a state's step may take (where the table says so: without getting on). waits: seconds that
+    a state waits where no step runs (Detecting: to look again; Steady: to audit; Recovering: to try again). What is
+    left out is as in states/uplink.toml.
     Raises ValueError for a state that has no such time.
     """
 
@@ -79,6 +80,7 @@ class UplinkMachine:
         self._waits = _times("wait", {s: STATES[s].wait_s for s in State}, waits or {})
         self._context = Context()
         self._armed_s: float | None = None
+        self._armed_by_progress = False
         self._ended: list[Effect] = []
         self._begun: list[Effect] = []
         self._model = _Model()
@@ -212,13 +214,13 @@ class UplinkMachine:
             context.latest_step += 1
             context.running_step = context.latest_step
             self._begun.append(StartStep(context.running_step, text.step))
-        self._arm(self._waits[state] if text.step is None else self._deadlines[state])
+        self._arm(self._waits[state] if text.step is None else self._deadlines[state], by_progress=text.progress)
 
-    def _arm(self, after_s: float) -> None:
+    def _arm(self, after_s: float, *, by_progress: bool = False) -> None:
         self._context.latest_timer += 1
         self._context.armed_timer = self._context.latest_timer
-        self._armed_s = after_s
-        self._begun.append(ArmTimer(self._context.latest_timer, after_s))
+        self._armed_s, self._armed_by_progress = after_s, by_progress
+        self._begun.append(ArmTimer(self._context.latest_timer, after_s, by_progress))
 
     def _disarm(self) -> None:
         if self._context.armed_timer is not None:
@@ -242,7 +244,8 @@ class UplinkMachine:
 
     def _overdue(self) -> Problem:
         code = GIVE_BACK_OVERDUE if self.state is State.RECOVERING else STEP_OVERDUE
-        return Problem(code, f"{self.name}: {STATES[self.state].title} took longer than {self._armed_s:g} s")
+        what = "got no further for" if self._armed_by_progress else "took longer than"
+        return Problem(code, f"{self.name}: {STATES[self.state].title} {what} {self._armed_s:g} s")
 
     def _shown(self) -> tuple[object, ...]:
         return self.state, self.why, self.hold, self.problems

@@ -237,13 +237,17 @@ def path_order(path: VppPath) -> tuple[int, int, int, int, bytes, int]:
     return (path.preference, path.sw_if_index, path.type.value, version, packed, path.weight)
 
 
+VppPaths = tuple[VppPath, ...]
+"""All paths of a route, sorted by path_order."""
+
+
 @dataclass(frozen=True, slots=True)
 class VppRoute:
     """A route in VPP: one prefix of one table with all its paths. Paths are a set: sorted by path_order."""
 
     table_id: int
     prefix: Prefix
-    paths: tuple[VppPath, ...]
+    paths: VppPaths
 
 
 @dataclass(frozen=True, slots=True)

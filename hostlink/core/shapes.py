@@ -21,7 +21,9 @@ class StateText:
     step: Step | None
     """What starts at entry."""
     deadline_s: float | None
-    """How long that step may take."""
+    """How long that step may take; with `progress`, how long without getting on."""
+    progress: bool
+    """Its step says when it gets on: what it has to do may be as long as the host's table of routes."""
     wait_s: float | None
     """How long the state waits where no step runs."""
     looks: bool

@@ -41,4 +41,4 @@ async def _apply(uplink: Uplink, plan: Sequence[VppOperation], wanted: Collectio
     forgotten = forgets(plan)
     learnt = await dataplane.learnt_neighbours(forgotten) if forgotten else ()
     for part in with_learnt(plan, learnt, wanted):
-        await dataplane.apply(part)
+        await dataplane.apply(part, uplink.advanced)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Iterable, Iterator
@@ -12,11 +13,13 @@ from pathlib import Path
 import trio
 
 from hostlink.config import Config, UplinkConfig
+from hostlink.core.alike import PackedRoutes, Place
 from hostlink.core.lifetimes import aged, lengthened
 from hostlink.core.model import HostView, Link, Prefix, Problem, Route, VppRoute, VppShared, VppUplink
-from hostlink.core.route_book import Key, RouteBook, flat
+from hostlink.core.route_book import Key, RouteBook
 from hostlink.fights import Fights
 from hostlink.journal import Journal, JournalError, Takeover, journal_for
+from hostlink.kernel.alike import Alikes
 from hostlink.kernel.errors import KernelError
 from hostlink.kernel.netlink import Netlink
 from hostlink.kernel.seam import NO_FAULTS, Faults
@@ -116,6 +119,8 @@ class Node:
     contributions: dict[str, VppShared] = field(default_factory=dict)
     """What each uplink that is taken over needs of the shared objects."""
     shared_lock: trio.Lock = field(default_factory=trio.Lock)
+    alikes: Alikes = field(default_factory=Alikes)
+    """What the routes have in common that were read."""
 
     @property
     def host_namespace(self) -> str:
@@ -177,7 +182,11 @@ class Uplink:
     """(VPP table, prefix) → the route of ours that lies behind another client's there."""
     unread: set[tuple[int, Prefix]] = field(default_factory=set)
     """(VPP table, prefix) that were followed and not yet read back."""
-    edits: dict[Key, None] = field(default_factory=dict)
+    unread_places: set[Place] = field(default_factory=set)
+    """The same in VPP's table 0, of what is kept as packed destinations (core/alike.py)."""
+    unread_since: float = 0.0
+    """trio.current_time() of the oldest of both."""
+    edits: dict[Key | Place, None] = field(default_factory=dict)
     """Prefixes that were followed and are not in the journal yet."""
     edited: trio.Event = field(default_factory=trio.Event)
     """Set while there are `edits`."""
@@ -197,6 +206,8 @@ class Uplink:
     """Set when an address or a link of the host has changed that is not the host link's (steps/elsewhere.py)."""
     told_anew: trio.Event = field(default_factory=trio.Event)
     """Set when `told` may have changed outside of a step."""
+    progress_at: float = -math.inf
+    """trio.current_time() when a step got on last."""
     told: dict[str, tuple[Problem, ...]] = field(default_factory=dict)
     """What an operator should know of the takeover, by subject; each is said anew by whoever looks at it."""
 
@@ -241,7 +252,7 @@ class Uplink:
             raise RuntimeError(f"{self.name}: a step of a takeover without a journal")
         if self.behind and self.followed is not None:
             since_s = int(self.looked_at_s - self.takeover.read_at_s)
-            routes = lengthened(flat(self.followed.host_routes()), since_s)
+            routes = lengthened(self.followed.routes(), since_s)
             last_good = replace(self.takeover.last_good, routes=routes)
             self.takeover, self.behind = replace(self.takeover, last_good=last_good), False
         return self.takeover
@@ -256,7 +267,7 @@ class Uplink:
         self.takeover = self.journal.write(takeover)
         self._forget_edits()
 
-    def note_edits(self, book: RouteBook, keys: Iterable[Key]) -> None:
+    def note_edits(self, book: RouteBook, keys: Iterable[Key | Place]) -> None:
         """These prefixes were followed: to be journalled in a moment, by whoever waits for `edited`."""
         self.edits |= dict.fromkeys(keys)
         if self.edits:
@@ -265,4 +276,22 @@ class Uplink:
 
     def _forget_edits(self) -> None:
         self.edits, self.unsaved, self.followed, self.behind = {}, False, None, False
-        self.unread.clear()
+        self.forget_unread()
+
+    def advanced(self) -> None:
+        """The running step has got on: said of work that has an end, and never of a try that is made again.
+
+        Where the machine's table says so (states/uplink.toml), the deadline runs anew from here.
+        """
+        self.progress_at = trio.current_time()
+
+    def note_unread(self, add: Iterable[VppRoute], delete: Iterable[VppRoute], packed: PackedRoutes) -> None:
+        """VPP was told these: to be read back."""
+        if not (self.unread or self.unread_places):
+            self.unread_since = trio.current_time()
+        self.unread.update((route.table_id, route.prefix) for route in (*add, *delete))
+        self.unread_places.update(packed.places())
+
+    def forget_unread(self) -> None:
+        """It is read back now, or all of VPP is, or no book says what it should have."""
+        self.unread, self.unread_places = set(), set()

@@ -30,6 +30,7 @@ from hostlink.core.plan_host import plan_host
 from hostlink.core.route_book import RouteBook
 from hostlink.fights import WITHIN_S
 from hostlink.journal import Phase
+from hostlink.kernel.alike import Alikes
 from hostlink.kernel.apply import HostFailure, apply_host
 from hostlink.kernel.errors import KernelError
 from hostlink.kernel.tap import adopt_tap
@@ -87,7 +88,7 @@ async def _was_deleted(uplink: Uplink) -> bool:
 async def _round(uplink: Uplink) -> list[str]:
     uplink.book, uplink.unproved = None, True
     uplink.inbox.begin_look()
-    uplink.unread.clear()  # with all else it is read back now
+    uplink.forget_unread()  # with all else it is read back now
     changes = await look_at_nic(uplink)
     changes += await keep_tags(uplink)
     changes += await keep_nic_port(uplink)
@@ -101,6 +102,7 @@ async def _round(uplink: Uplink) -> list[str]:
         if settled:  # else the view is as good as new, and with 100,000 routes another one takes a second
             changes += settled
             view = await look(uplink)
+    uplink.advanced()
     uplink.link_index = uplink.host_link_index = view.link.index
     uplink.told["link"] = (*remarks(view), *_disturbed(uplink))
     await tell_elsewhere(uplink)
@@ -215,6 +217,7 @@ async def _vpp(uplink: Uplink, view: HostView) -> list[str]:
     done: list[str] = []
     for number in range(ROUNDS):
         found = await difference(uplink, view)
+        uplink.advanced()
         desired, uplink.told["routes"] = found.desired, found.problems
         left = drifted(uplink, found.plan, found.actual)
         uplink.told["drift"] = told(uplink.name, left)
@@ -223,7 +226,8 @@ async def _vpp(uplink: Uplink, view: HostView) -> list[str]:
             await shrink(uplink, view.link.mtu_bytes)
             uplink.mirrored = _counts(desired)
             owned, lacks = uplink.taken().owned, found.problems
-            book = await in_thread(len(view.routes), _book, view, desired, owned, lacks)
+            uplink.advanced()
+            book = await in_thread(len(view.routes), _book, view, desired, owned, lacks, uplink.node.alikes)
             uplink.book, uplink.truth, uplink.wished = book, book, desired
             return done
         carried_out = await carry_out_in_vpp(uplink, view, plan, desired.uplink.addresses)
@@ -251,6 +255,7 @@ async def difference(uplink: Uplink, view: HostView) -> Difference:
         lost = "the NIC" if ports.uplink is None else "the interface towards the host"
         raise fail("HL-411", f"{uplink.name}: VPP has no interface with hostlink's tag any more for {lost}")
     actual = await uplink.node.dataplane().read_uplink(ports.uplink, ports.host)
+    uplink.advanced()
     wish = partial(
         vpp_desired,
         view,
@@ -260,12 +265,15 @@ async def difference(uplink: Uplink, view: HostView) -> Difference:
         host_up=vpp_may_send(uplink),
     )
     desired, problems = await in_thread(len(view.routes), wish)
+    uplink.advanced()
     plan = await in_thread(len(desired.routes) + len(actual.routes), plan_uplink, desired, actual)
     plan = await past_hidden(uplink, desired, plan)
     return Difference(plan, desired, actual, problems)
 
 
-def _book(view: HostView, desired: VppUplink, owned: tuple[Route, ...], told: tuple[Problem, ...]) -> RouteBook:
+def _book(
+    view: HostView, desired: VppUplink, owned: tuple[Route, ...], told: tuple[Problem, ...], alikes: Alikes
+) -> RouteBook:
     """By which single changes are followed from here on."""
     translator = translator_for(view, desired.uplink.addresses, desired.uplink.sw_if_index, owned)
     own = without(view.routes, owned)
@@ -274,7 +282,7 @@ def _book(view: HostView, desired: VppUplink, owned: tuple[Route, ...], told: tu
     gateways = leaning_on(desired.routes, interfaces, uplink_sw)
     prefixes |= {ip_network(gateway) for gateway in gateways}
     leaning = Leaning(view.link.index, frozenset(interface.network for interface in interfaces), gateways)
-    return RouteBook(own, desired.routes, translator, prefixes, told, leaning)
+    return RouteBook(own, desired.routes, translator, prefixes, told, alikes.of, leaning)
 
 
 def _counts(desired: VppUplink) -> dict[str, int]:

@@ -8,7 +8,6 @@ from hostlink.core.describe import describe
 from hostlink.core.desired import PUNTED_L4, shared_desired
 from hostlink.core.events import PathProved
 from hostlink.core.model import HostView, VppShared
-from hostlink.core.route_book import flat
 from hostlink.journal import Phase
 from hostlink.steps.claims import claimed
 from hostlink.steps.context import Uplink, fail
@@ -47,7 +46,7 @@ def _mirrored(uplink: Uplink) -> HostView | None:
     view, book = uplink.mirrored_view, uplink.book
     if view is None or book is None or uplink.followed is not book:
         return view
-    return replace(view, routes=tuple(flat(book.host_routes())))
+    return replace(view, routes=tuple(book.routes()))
 
 
 def contribution(uplink: Uplink, view: HostView) -> VppShared:

@@ -12,6 +12,7 @@ from itertools import islice
 
 import trio
 
+from hostlink.core.alike import AlikeEdit
 from hostlink.core.desired_routes import route_key
 from hostlink.core.lifetimes import aged, lengthened, lifetimes, refreshed
 from hostlink.core.model import HostView, Route
@@ -26,7 +27,7 @@ PAUSE_S = 0.05
 LATEST_S = 10.0
 """So long the journal waits for a storm to end: in a shorter one the network is not kept waiting for a disk."""
 EDITS_AT_ONCE = 1000
-"""Written in one line: some 30 ms of a thread, of which the loop loses the half."""
+"""Written in one line: some 30 ms of a thread, of which the loop loses the half, where each is of its own kind."""
 
 
 async def host_view(uplink: Uplink) -> HostView:
@@ -115,7 +116,7 @@ async def save_edits(uplink: Uplink) -> None:
         uplink.edited = trio.Event()
         while uplink.edits and uplink.followed is not None and uplink.takeover is not None:
             with trio.move_on_after(LATEST_S):
-                while len(uplink.inbox) or uplink.unread:  # noqa: ASYNC110 — first the network, then the disk
+                while len(uplink.inbox) or uplink.unread or uplink.unread_places:  # noqa: ASYNC110 — first the network, then the disk
                     await trio.sleep(PAUSE_S)
             async with uplink.saving:
                 await _save(uplink)
@@ -129,7 +130,7 @@ async def _save(uplink: Uplink) -> None:
     for key in keys:
         del uplink.edits[key]
     since_s = int(boottime_s() - uplink.takeover.read_at_s)  # expiries are said of when the whole was read
-    edits = [_said_before(uplink.followed.edit(key), since_s) for key in keys]
+    edits = [_said_before(edit, since_s) for edit in uplink.followed.edits(keys)]
     try:
         await trio.to_thread.run_sync(uplink.journal.append, uplink.takeover.generation, edits)
         uplink.told.pop("journal", None)
@@ -138,5 +139,6 @@ async def _save(uplink: Uplink) -> None:
         uplink.told["journal"] = (error.problem,)
 
 
-def _said_before(edit: RouteEdit, by_s: int) -> RouteEdit:
-    return replace(edit, routes=lengthened(edit.routes, by_s))
+def _said_before(edit: RouteEdit | AlikeEdit, by_s: int) -> RouteEdit | AlikeEdit:
+    """Those that are alike have no lifetime."""
+    return edit if isinstance(edit, AlikeEdit) else replace(edit, routes=lengthened(edit.routes, by_s))

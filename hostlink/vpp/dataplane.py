@@ -8,11 +8,12 @@ operation finds it done.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, groupby
 
 from hostlink.core import operations as op
+from hostlink.core.alike import PackedRoutes, Place, place_of, prefix_at
 from hostlink.core.model import (
     NO_INDEX,
     Family,
@@ -23,6 +24,7 @@ from hostlink.core.model import (
     Reassembly,
     VppInterface,
     VppNeighbour,
+    VppPaths,
     VppPort,
     VppRoute,
     VppShared,
@@ -32,13 +34,15 @@ from hostlink.vpp import read
 from hostlink.vpp.errors import VppRefused
 from hostlink.vpp.messages import NEIGHBOUR_LEARNT, messages_for
 from hostlink.vpp.on_link import as_said, is_on_link, on_link_source, read_on_link
-from hostlink.vpp.route_packer import VppPaths
+from hostlink.vpp.packed_routes import apply_packed, has_paths
 from hostlink.vpp.routes import RouteFailure, apply_routes, own_source, paths_by_dump, read_routes, routes_at
 from hostlink.vpp.session import Session, raise_first
 from hostlink.vpp.tags import OURS, Ports, find_ports, is_host_tag
 
 EVERY_SOURCE = range(1, 256)
 """FIB sources are numbered in 8 bits (vnet/fib/fib.api)."""
+_PART = 10_000
+"""Operations of a plan that go out together: a second's work of a slow VPP."""
 _ROUTES = (op.AddVppRoute, op.DeleteVppRoute)
 
 
@@ -140,6 +144,10 @@ class Dataplane:
                         found[number] = route.paths
         return found
 
+    async def has_paths(self, places: set[Place], wanted: Callable[[Place], VppPaths | None]) -> bool:
+        """Whether hostlink's routes in table 0 at these places are as wanted (None: there is none). For many."""
+        return await has_paths(self.session, self.source_id, places, wanted)
+
     async def port(self, interface: VppInterface) -> VppPort:
         """What is set on one interface."""
         return await read.read_port(self.session, interface)
@@ -157,17 +165,25 @@ class Dataplane:
         """Whether somebody on that interface has answered for `address`."""
         return await read.neighbour_known(self.session, sw_if_index, address)
 
-    async def apply(self, plan: Sequence[op.VppOperation]) -> None:
-        """Carry the plan out in its order. Raises the first refusal, after all answers have come."""
-        for refusal in await self.try_all(plan):
+    async def apply(self, plan: Sequence[op.VppOperation], advanced: Callable[[], None] = lambda: None) -> None:
+        """Carry the plan out in its order. Raises the first refusal, after all answers have come.
+
+        advanced: called whenever a part of it is done.
+        """
+        for refusal in await self.try_all(plan, advanced):
             raise refusal
 
-    async def try_all(self, plan: Sequence[op.VppOperation]) -> list[VppRefused]:
+    async def try_all(
+        self, plan: Sequence[op.VppOperation], advanced: Callable[[], None] = lambda: None
+    ) -> list[VppRefused]:
         """Carry out all of it, whatever becomes of each. Returns the refusals. Raises any other VppError."""
         refusals: list[VppRefused] = []
         for are_routes, run in groupby(plan, key=lambda operation: isinstance(operation, _ROUTES)):
-            part = list(run)
-            refusals += await (self._routes(part) if are_routes else self._messages(part))
+            whole = list(run)
+            for start in range(0, len(whole), _PART):
+                part = whole[start : start + _PART]
+                refusals += await (self._routes(part) if are_routes else self._messages(part))
+                advanced()
         return refusals
 
     async def _messages(self, plan: list[op.VppOperation]) -> list[VppRefused]:
@@ -195,11 +211,19 @@ class Dataplane:
         delete = [operation.route for operation in plan if isinstance(operation, op.DeleteVppRoute)]
         return await self.change_routes(add, delete)
 
-    async def change_routes(self, add: Sequence[VppRoute], delete: Sequence[VppRoute]) -> list[VppRefused]:
-        """Add or replace, then delete. Returns the refusals. Raises any other VppError.
+    async def change_routes(
+        self, add: Sequence[VppRoute], delete: Sequence[VppRoute], packed: PackedRoutes | None = None
+    ) -> list[VppRefused]:
+        """Add or replace, then delete; the packed ones are others. Returns the refusals. Raises any other VppError.
 
         A route that gets another source is never away: what is to be there is added before the other one goes.
         """
+        if packed:  # attached routes come before those by gateways, and go after them
+            refused = await self.change_routes(add, ())
+            refused += await apply_packed(self.session, self.source_id, packed)
+            return refused + await self.change_routes(self._hidden_among(packed), delete)
+        if not (add or delete):
+            return []
         direct, others = _parted(add)
         direct_gone, gone = _parted(delete)
         hidden = [one for one in others if (one.table_id, one.prefix) in self.on_link] if self.on_link else []
@@ -213,6 +237,13 @@ class Dataplane:
             failures += await apply_routes(self.session, self.on_link_id, add=(), delete=(*hidden, *direct_gone))
             self.on_link -= {(route.table_id, route.prefix) for route in (*hidden, *direct_gone)}
         return [failure.error for failure in failures]
+
+    def _hidden_among(self, packed: PackedRoutes) -> list[VppRoute]:
+        """Those in whose place an on-link route was made, which waits behind another's or goes by another source."""
+        at = {place_of(prefix) for table_id, prefix in self.on_link if table_id == 0}
+        if not at:
+            return []
+        return [VppRoute(0, prefix_at(one), paths) for paths, ones in packed.add for one in ones if one in at]
 
 
 def _leaves_by(route: VppRoute) -> set[int]:

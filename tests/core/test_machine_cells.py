@@ -122,6 +122,12 @@ def test_what_is_waited_for_is_said(state: State) -> None:
     assert machine.deadline_s == DEADLINES_S[state]
 
 
+@pytest.mark.parametrize("state", State, ids=lambda state: state.value)
+def test_only_the_deadline_of_mirroring_runs_anew_as_the_step_gets_on(state: State) -> None:
+    """How long it takes hangs on how many routes the host has; a wait is never for a step."""
+    assert Driver().to(state).by_progress is (state is State.MIRRORING)
+
+
 @pytest.mark.parametrize("state", [state for state in State if STEPS[state]], ids=lambda state: state.value)
 def test_deadlines_can_be_given(state: State) -> None:
     machine = UplinkMachine("eth1", deadlines={state: 0.5})

@@ -167,7 +167,7 @@ def test_a_failed_takeover_is_not_tried_again_until_an_operator_resumes(state: S
 def test_a_deadline_is_a_failure_that_says_how_long() -> None:
     driver = Driver().to(State.MIRRORING)
     driver.overdue()
-    assert driver.machine.why == "eth1: Mirroring took longer than 30 s"
+    assert driver.machine.why == "eth1: Mirroring got no further for 30 s"
     assert driver.machine.hold is not None
     assert driver.machine.hold.problem == Problem("HL-403", driver.machine.why)
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hostlink.core.attached import Leaning
 from hostlink.core.desired_routes import translator_for, vpp_routes
 from hostlink.core.model import Address, HostView, Link, NextHop, PathType, Route
-from hostlink.core.route_book import RouteBook, RouteChange, RouteEdit, by_key, edited, flat
+from hostlink.core.route_book import RouteBook, RouteChange, RouteEdit, by_key, edited
 
 OURS, OTHER, SW = 7, 8, 1
 LINK = Link("eth0", OURS, "02:00:00:00:00:01", 1500, up=True)
@@ -194,9 +194,9 @@ def test_it_ends_where_a_whole_look_would(messages):
         for one in delete:
             del vpp[one.prefix]
         vpp |= {one.prefix: one for one in add}
-    wanted, _ = vpp_routes(view(flat(followed.host_routes())), [ADDRESS.interface], SW, ())
+    wanted, _ = vpp_routes(view(followed.routes()), [ADDRESS.interface], SW, ())
     assert frozenset(vpp.values()) == wanted
-    assert all(one.uses(OURS) for one in flat(followed.host_routes()))
+    assert all(one.uses(OURS) for one in followed.routes())
 
 
 def test_edits_of_a_snapshot_are_those_of_the_book():
@@ -206,4 +206,4 @@ def test_edits_of_a_snapshot_are_those_of_the_book():
     followed.fold(RouteChange(route("192.88.99.0/24")))
     edits = [followed.edit(key) for key in followed.touched()]
     assert RouteEdit(254, ip_network("198.51.100.0/24")) in edits
-    assert by_key(edited(before, edits)) == followed.host_routes()
+    assert by_key(edited(before, edits)) == by_key(followed.routes())

@@ -157,6 +157,11 @@ DEADLINES = [
         "state `steady` has a deadline_s and no step: give it wait_s instead",
     ),
     (
+        "wait_s = 60.0\n",
+        "wait_s = 60.0\nprogress = true\n",
+        "state `steady` has a step's progress and no step: take progress away",
+    ),
+    (
         'to = "mirroring"\ndoes = ["begin_audit"]\nwhy = "audit"',
         'to = "stay"\ndoes = ["begin_audit"]\nwhy = "audit"',
         "steady x deadline_passed must enter a state or `wait`: a deadline that passes must lead on",

@@ -125,6 +125,8 @@ def _deadlines(spec: Spec) -> Iterator[str]:
             yield f"state `{state.name}` waits for its step without a deadline: give it deadline_s"
         if state.step is None and state.deadline_s is not None:
             yield f"state `{state.name}` has a deadline_s and no step: give it wait_s instead"
+        if state.progress and state.step is None:
+            yield f"state `{state.name}` has a step's progress and no step: take progress away"
         if (state.step is None or state.name in waiting) and state.wait_s is None:
             yield f"state `{state.name}` waits without a deadline: give it wait_s"
     decided = {(rest.state, rest.trigger) for rest in (*spec.ignored, *spec.refused)}

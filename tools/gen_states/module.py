@@ -66,6 +66,7 @@ def _states(states: Iterable[State]) -> Iterator[str]:
             yield f"    {key}={quoted(getattr(state, key))},"
         yield f"    step={_member('Step', state.step)},"
         yield f"    deadline_s={state.deadline_s},"
+        yield f"    progress={state.progress},"
         yield f"    wait_s={state.wait_s},"
         yield f"    looks={state.looks},"
         yield f"    doing={quoted(state.doing)},"

@@ -58,7 +58,8 @@ def _runbook(state: State, steps: Mapping[str, str]) -> Iterator[str]:
     yield f"- **Know:** {state.know}"
     yield f"- **Do:** {state.do}"
     if state.step is not None:
-        yield f"- **Runs:** `{state.step}`: {steps[state.step]}; at most {state.deadline_s:g} s."
+        limit = f"{state.deadline_s:g} s without progress" if state.progress else f"{state.deadline_s:g} s"
+        yield f"- **Runs:** `{state.step}`: {steps[state.step]}; at most {limit}."
     if state.wait_s is not None:
         yield f"- **Waits:** for {state.waiting}; {state.wait_s:g} s at a time."
     yield ""

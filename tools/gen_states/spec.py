@@ -15,7 +15,7 @@ STAY = "stay"
 
 TABLES = ("initial", "states", "steps", "triggers", "guards", "actions", "holds", "row", "ignored", "refused")
 STATE_TEXTS = ("title", "what", "know", "do")
-STATE_KEYS = (*STATE_TEXTS, "step", "deadline_s", "wait_s", "looks", "doing", "waiting")
+STATE_KEYS = (*STATE_TEXTS, "step", "deadline_s", "progress", "wait_s", "looks", "doing", "waiting")
 
 
 class ShapeError(Exception):
@@ -31,6 +31,7 @@ class State:
     do: str
     step: str | None
     deadline_s: float | None
+    progress: bool
     wait_s: float | None
     looks: bool
     doing: str
@@ -107,6 +108,7 @@ def _state(name: str, table: Mapping[str, Any]) -> State:
         do=do,
         step=_optional_text(table, "step", where),
         deadline_s=_seconds(table, "deadline_s", where),
+        progress=bool(table.get("progress", False)),
         wait_s=_seconds(table, "wait_s", where),
         looks=bool(table.get("looks", False)),
         doing=_optional_text(table, "doing", where) or "",
