@@ -13,8 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hostlink.core.desired import PUNTED_L4
 from hostlink.core.events import HandedOver
-from hostlink.core.model import Neighbour
+from hostlink.core.model import Neighbour, VppShared
 from hostlink.core.operations import AddAltname, AddHostNeighbour, SetMtu, SetSysctl
 from hostlink.kernel import link as kernel_link
 from hostlink.kernel.snapshot import find_link, read_neighbours
@@ -23,9 +24,10 @@ from hostlink.steps.bypass import ensure_bypass
 from hostlink.steps.context import Uplink, fail
 from hostlink.steps.names import mark, temporary_name
 from hostlink.steps.parking import carry_out, parked, quiet_and_up
+from hostlink.steps.shared import settle_shared
 from hostlink.vpp.drivers import DRIVERS
 from hostlink.vpp.host_link import HostEnd, attach_tap, attach_veth, vpp_side_mac
-from hostlink.vpp.tags import host_tag, uplink_tag
+from hostlink.vpp.tags import Ports, host_tag, uplink_tag
 
 
 async def hand_over(uplink: Uplink, step: int) -> HandedOver:
@@ -34,8 +36,11 @@ async def hand_over(uplink: Uplink, step: int) -> HandedOver:
     dataplane = uplink.node.dataplane()
     await make_host_link(uplink)
     await ensure_bypass(uplink, uplink.taken().last_good.addresses)
-    if (await dataplane.find(uplink.name)).host is None:
+    ports = await dataplane.find(uplink.name)
+    if ports.host is None:
         await attach_host_link(uplink)
+    if ports == Ports():
+        await _punt_first(uplink)
     await _park(uplink)
     await ensure_bypass(uplink, uplink.taken().last_good.addresses)
     if (await dataplane.find(uplink.name)).uplink is None:
@@ -43,6 +48,15 @@ async def hand_over(uplink: Uplink, step: int) -> HandedOver:
     await show(uplink)
     uplink.ports = await dataplane.find(uplink.name)
     return HandedOver(step)
+
+
+async def _punt_first(uplink: Uplink) -> None:
+    """Before VPP has an address of the host's: it answers datagrams to ports that nobody listens at in VPP with ICMP's
+    port unreachable, which ends the peers' conversations, until such packets are punted."""
+    dataplane = uplink.node.dataplane()
+    dataplane.punted_l4_known = True  # nothing of an earlier life of ours is in this VPP
+    uplink.node.contributions.setdefault(uplink.name, VppShared(punted_l4=PUNTED_L4))
+    await settle_shared(uplink.node)
 
 
 async def make_host_link(uplink: Uplink) -> None:

@@ -12,7 +12,7 @@ import re
 import signal
 import socket
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from ipaddress import IPv4Network
 
@@ -64,6 +64,23 @@ async def test_connections_go_on_when_vpp_is_back(dataplane: Dataplane) -> None:
         assert await picture(stage) == before
         assert "Detecting" not in [move["to"] for move in (await stage.state())["history"]][1:]
         assert daemon.poll() is None
+
+
+async def test_nobody_is_told_meanwhile_that_a_port_is_closed(dataplane: Dataplane) -> None:
+    """F51: a VPP that has the host's address and does not punt yet would say so to every peer, and end its talk."""
+    async with (
+        open_stage(dataplane, vpp_settings=LONG_GRACE) as stage,
+        echo_server(stage.lab.host, [HOST4.ip]),
+        _talking(stage) as answered,
+    ):
+        stage.start_daemon()
+        await stage.wait_state("Steady")
+        await answered()
+        stage.kill_vpp()
+        await until(stage, lambda uplink: uplink["state"] == "Recovering")
+        async with running(stage, {}):
+            await stage.wait_state("Steady")
+            await answered()
 
 
 async def test_a_vpp_that_hangs_for_a_while_keeps_the_takeover(dataplane: Dataplane) -> None:
@@ -147,6 +164,41 @@ async def _said(stream: trio.SocketStream, word: bytes) -> None:
             assert data, "the connection was closed"
             got += data
     assert got == word
+
+
+@asynccontextmanager
+async def _talking(stage: Stage) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+    """Datagrams from the wire to the host all the while. What it yields waits until one more is answered.
+
+    A connected socket is told of ICMP's port unreachable (udp(7), ECONNREFUSED), and then this raises.
+    """
+    with inside(stage.lab.wire):
+        sock = trio.socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    echoed = trio.Event()
+
+    async def answered() -> None:
+        nonlocal echoed
+        echoed = trio.Event()
+        with trio.fail_after(10 * deadline_factor()):
+            await echoed.wait()
+
+    async def send() -> None:
+        while True:
+            await sock.send(b"are you there")
+            await trio.sleep(0.002)
+
+    async def receive() -> None:
+        while True:
+            await sock.recv(64)
+            echoed.set()
+
+    with sock:
+        await sock.connect((str(HOST4.ip), ECHO_PORT))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(send)
+            nursery.start_soon(receive)
+            yield answered
+            nursery.cancel_scope.cancel()
 
 
 async def _in_vpp(stage: Stage) -> set[Prefix]:

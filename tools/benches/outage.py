@@ -34,7 +34,7 @@ TIMES_BARE = 2.0
 TAKEOVER_MS = 100.0
 _WITHIN_S = 60.0
 _SEEN_S = 0.2
-"""So long the prober goes on after what it watched."""
+"""So long the prober is answered before what it watches, and goes on after it."""
 _ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -140,6 +140,7 @@ async def _probed(stage: Stage, row: Row) -> AsyncIterator[None]:
         assert prober.stdout is not None
         with trio.fail_after(_WITHIN_S):
             await trio.to_thread.run_sync(prober.stdout.readline)
+            await trio.sleep(_SEEN_S)
             yield
             await trio.sleep(_SEEN_S)
             prober.send_signal(signal.SIGTERM)
