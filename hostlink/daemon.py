@@ -189,7 +189,9 @@ def _runner(node: Node, number: int, notices: Notices) -> Runner:
         node.claims[name] = number
     factor = node.config.timing.deadline_factor
     deadlines = {state: text.deadline_s * factor for state, text in STATES.items() if text.deadline_s is not None}
-    return Runner(uplink, UplinkMachine(uplink.name, deadlines, {State.STEADY: node.config.timing.audit_s}), notices)
+    waits = {State.STEADY: node.config.timing.audit_s}
+    graces = {State.RECOVERING: node.config.vpp.grace_s * factor}
+    return Runner(uplink, UplinkMachine(uplink.name, deadlines, waits, graces), notices)
 
 
 async def _watch_host(

@@ -267,7 +267,9 @@ class Runner:
         except (VppGone, VppTimeout) as error:
             if kind in _GOES_ON_WITHOUT_VPP:
                 return events.StepFailed(step, problem("HL-404", f"{name}: {error}"))
-            return events.VppLost(str(error))
+            if isinstance(error, VppTimeout):
+                self.uplink.node.doubted.set()
+            return events.VppLost(str(error), self.uplink.node.losses_lately() + 1)
         except VppError as error:
             return events.StepFailed(step, problem("HL-402", f"{name}: {error}"))
 

@@ -137,8 +137,11 @@ class VppChanged:
 
 @dataclass(frozen=True, slots=True)
 class VppLost:
+    """VPP does not answer any more. `losses`: how often it was lost under a takeover lately, this time included."""
+
     trigger: ClassVar[Trigger] = Trigger.VPP_LOST
     reason: str
+    losses: int = 1
 
     @property
     def detail(self) -> str:
@@ -147,9 +150,10 @@ class VppLost:
 
 @dataclass(frozen=True, slots=True)
 class VppFound:
-    """VPP's API socket answers."""
+    """VPP's API socket answers. `fit`: nothing of this VPP (contract, namespace) stands against its use."""
 
     trigger: ClassVar[Trigger] = Trigger.VPP_FOUND
+    fit: bool = True
     detail: ClassVar[str] = "VPP answers"
 
 

@@ -64,8 +64,8 @@ class UplinkMachine:
     """One uplink. Give every event to `handle`, in the order in which things happened, and carry out what it answers.
 
     deadlines: seconds that a state's step may take (where the table says so: without getting on). waits: seconds that
-    a state waits where no step runs (Detecting: to look again; Steady: to audit; Recovering: to try again). What is
-    left out is as in states/uplink.toml.
+    a state waits where no step runs (Detecting: to look again; Steady: to audit; Recovering: to try again). graces:
+    seconds that a state waits for VPP first. What is left out is as in states/uplink.toml.
     Raises ValueError for a state that has no such time.
     """
 
@@ -74,10 +74,12 @@ class UplinkMachine:
         name: str,
         deadlines: Mapping[State, float] | None = None,
         waits: Mapping[State, float] | None = None,
+        graces: Mapping[State, float] | None = None,
     ) -> None:
         self.name = name
         self._deadlines = _times("deadline", {s: STATES[s].deadline_s for s in State}, deadlines or {})
         self._waits = _times("wait", {s: STATES[s].wait_s for s in State}, waits or {})
+        self._graces = _times("grace", {s: STATES[s].grace_s for s in State}, graces or {})
         self._context = Context()
         self._armed_s: float | None = None
         self._armed_by_progress = False
@@ -146,6 +148,8 @@ class UplinkMachine:
         if self.state is State.DETECTING and self.hold is not None:
             return HOLDS[self.hold.kind].clears
         text = STATES[self.state]
+        if self._context.awaiting_vpp:
+            return text.awaiting
         return text.waiting if self._context.running_step is None else text.doing
 
     @property
@@ -160,6 +164,11 @@ class UplinkMachine:
     @property
     def finished(self) -> bool:
         return self._context.finished
+
+    @property
+    def awaits_vpp(self) -> bool:
+        """Whether VPP is waited for with the host's interface in place."""
+        return self._context.awaiting_vpp
 
     @property
     def facts(self) -> Facts | None:
@@ -209,6 +218,9 @@ class UplinkMachine:
         context.dirty = context.dirty and not text.looks
         if context.finished:
             self._begun.append(Finish(context.clean))
+            return
+        if context.awaiting_vpp:
+            self._arm(self._graces[state])
             return
         if text.step is not None:
             context.latest_step += 1

@@ -377,6 +377,8 @@ class Facts:
     vpp_reachable: bool = False
     takeover_alive: bool = False
     """The journal, the tags in VPP and the host's interface agree that a takeover is alive."""
+    host_link_alive: bool = False
+    """By the journal the takeover was proved, and the host's interface of it is there."""
     leftovers: bool = False
     """Something of an earlier takeover is there, and it is not alive."""
     obstacles: tuple[Problem, ...] = ()

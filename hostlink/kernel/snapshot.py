@@ -145,7 +145,7 @@ async def _read_once(nl: Netlink, which: str | int, proc_root: Path) -> HostView
             link=link,
             addresses=await read_addresses(nl, link.index),
             routes=await completed(nl, await _routes(nl, link.index)),
-            neighbours=await _neighbours(nl, link.index),
+            neighbours=await read_neighbours(nl, link.index),
             rules=await _rules(nl, link),
             sysctls=read_sysctls(nl.namespace_fd, link.name, proc_root=proc_root),
             driver=driver.name,
@@ -210,7 +210,7 @@ def _routes_request(family: int, filter_attribute: bytes, kind: int = 0) -> Requ
     return Request("read the routes", uapi.RTM_GETROUTE, body)
 
 
-async def _neighbours(nl: Netlink, link_index: int) -> tuple[Neighbour, ...]:
+async def read_neighbours(nl: Netlink, link_index: int) -> tuple[Neighbour, ...]:
     """Permanent ones, then proxies, which are a dump of their own."""
     messages = []
     for flags in (0, uapi.NTF_PROXY):

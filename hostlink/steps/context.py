@@ -30,6 +30,8 @@ from hostlink.vpp.dataplane import Dataplane
 from hostlink.vpp.errors import VppError, VppGone
 from hostlink.vpp.tags import Ports
 
+LOSSES_WITHIN_S = 600.0
+
 
 class StepError(Exception):
     """A step could not do its work; `problem` says it to the operator."""
@@ -116,6 +118,8 @@ class Node:
     """Interface name → number of the uplink that means it."""
     losses: list[float] = field(default_factory=list)
     """trio.current_time() of each time that VPP was lost under a takeover."""
+    doubted: trio.Event = field(default_factory=trio.Event)
+    """Set by who got no answer in time: the session is opened anew, which shows whether VPP still answers (F53)."""
     contributions: dict[str, VppShared] = field(default_factory=dict)
     """What each uplink that is taken over needs of the shared objects."""
     shared_lock: trio.Lock = field(default_factory=trio.Lock)
@@ -129,6 +133,11 @@ class Node:
         Not `pid:<pid>`: that is the namespace of this process's main thread, which visits others for moments.
         """
         return f"/proc/{os.getpid()}/fd/{self.host.namespace_fd}"
+
+    def losses_lately(self) -> int:
+        """How often VPP was lost under a takeover within LOSSES_WITHIN_S."""
+        now = trio.current_time()
+        return sum(now - at < LOSSES_WITHIN_S for at in self.losses)
 
     def dataplane(self) -> Dataplane:
         """The living VPP. Raises VppGone where there is none."""
@@ -245,6 +254,13 @@ class Uplink:
         self._forget_edits()
         self.book, self.inbox, self.unproved = None, Inbox(), True
         self.truth, self.wished = None, None
+
+    def meet_vpp(self) -> None:
+        """Another life of VPP, perhaps: numbers of interfaces and what was read there say nothing of it."""
+        self.ports, self.ring_stuck = Ports(), False
+        self.hidden.clear()
+        self.unread.clear()
+        self.book, self.truth, self.wished, self.unproved = None, None, None, True
 
     def taken(self) -> Takeover:
         """The takeover in the journal. Asked for only by steps that come after Capturing."""

@@ -8,6 +8,7 @@ from hostlink.core.machine import UplinkMachine
 from hostlink.core.table import State, Step, Trigger
 
 # Each state as it is right after it was entered, its step running. D C H M P S R: that state is entered (anew).
+# V: Recovering without a step, VPP is waited for
 # w: the step ended, the state waits · d: stays, dirty · h: stays, the hold changes · -: ignored · x: refused
 CELLS = """
                     detecting capturing handover mirroring punting steady recovering
@@ -21,7 +22,7 @@ step_failed             w         R        R         R        R       x       w
 deadline_passed         D         R        R         R        R       M       R
 host_changed            d         C        -         d        d       M       -
 vpp_changed             d         -        -         d        d       M       -
-vpp_lost                d         R        R         R        R       R       -
+vpp_lost                d         R        R         R        R       V       -
 vpp_found               d         -        -         -        -       -       -
 uplink_lost             d         R        -         R        R       R       -
 stop_requested          R         R        R         R        R       R       h
@@ -54,6 +55,7 @@ DEADLINES_S = {
     State.STEADY: 60,
     State.RECOVERING: 60,
 }
+GRACE_S = 10
 REFUSALS = {
     State.DETECTING: "In Detecting only a look at the node runs: this result belongs to no step of it.",
     State.CAPTURING: "In Capturing only the snapshot runs: this result belongs to no step of it.",
@@ -93,6 +95,10 @@ def test_cell(state: State, trigger: Trigger) -> None:
         )
         assert (CancelStep(step) in effects) is (running is not None and not own_result)
         assert (published(effects) is not None) or driver.state is state
+        return
+    if word == "V":
+        assert (driver.state, driver.kind, driver.armed_s) == (State.RECOVERING, None, GRACE_S)
+        assert published(effects) is not None
         return
     assert driver.state is state
     assert started(effects) is None
