@@ -21,6 +21,7 @@ from hostlink.lab.factor import deadline_factor
 from hostlink.lab.flows import FlowError, echo_server
 from hostlink.lab.layout import BEYOND4, BEYOND6, NIC, NIC_MAC
 from hostlink.lab.stage import Stage
+from hostlink.steps.context import boottime_s
 from hostlink.vpp.dataplane import open_dataplane
 from hostlink.vpp.session import open_session
 from tests.system.rounds import NOTHING_CAME_S, POLL_S
@@ -30,6 +31,8 @@ FOREVER = 0xFFFFFFFF
 _IFA_F_PERMANENT = 0x80
 _OLDER_S = 10
 """By how much the journal's word on a lifetime may be older than the host's."""
+_ROUNDED_S = 1
+"""The kernel says whole seconds."""
 _PORT = 7778
 _WITHIN_S = 10.0
 
@@ -121,22 +124,23 @@ def _default(vpp: VppUplink, version: int) -> set[IPAddress]:
 
 
 def _journaled(stage: Stage, there: list[dict[str, Any]]) -> list[str]:
-    """The journal has the same addresses, each as dynamic as on the host, and not ending before its time (F13)."""
+    """The journal has the same addresses, each as dynamic as on the host, and ending neither early (F13) nor late."""
     takeover = journal_for(stage.directory / "journal", NIC).read()
     assert takeover is not None
     said = {str(one.interface): one for one in takeover.last_good.addresses if not one.interface.is_link_local}
     differs = _unequal("addresses (journal)", set(said), {f"{entry['local']}/{entry['prefixlen']}" for entry in there})
     for entry in there if not differs else ():
-        differs += _as_dynamic(said[f"{entry['local']}/{entry['prefixlen']}"], entry)
+        differs += _as_dynamic(said[f"{entry['local']}/{entry['prefixlen']}"], entry, takeover.read_at_s)
     return differs
 
 
-def _as_dynamic(journal: Address, host: dict[str, Any]) -> list[str]:
+def _as_dynamic(journal: Address, host: dict[str, Any], read_at_s: float) -> list[str]:
     dynamic, valid_s = bool(host.get("dynamic")), host["valid_life_time"]
     if bool(journal.flags & _IFA_F_PERMANENT) == dynamic or (journal.valid_lifetime_s is None) == dynamic:
         return [f"journal: {journal}; host: {host}"]
-    if dynamic and abs((journal.valid_lifetime_s or 0) - valid_s) > _OLDER_S * deadline_factor():
-        return [f"journal: {journal.valid_lifetime_s} s valid; host: {valid_s} s"]
+    said_s, age_s = journal.valid_lifetime_s or 0, int(boottime_s() - read_at_s)
+    if dynamic and (said_s - age_s > valid_s + _ROUNDED_S or said_s < valid_s - _OLDER_S * deadline_factor()):
+        return [f"journal: {said_s} s valid, {age_s} s ago; host: {valid_s} s"]
     return []
 
 
