@@ -170,9 +170,10 @@ async def _open_node(config: Config) -> AsyncIterator[Node]:
 
 
 def lab_faults() -> Faults:
-    """What the lab's failure matrix plans; nothing on a node, where these variables are not set."""
+    """What the lab's failure matrix and storms plan; nothing on a node, where these variables are not set."""
     plan, trace = os.environ.get("HOSTLINK_LAB_FAIL_KERNEL", ""), os.environ.get("HOSTLINK_LAB_TRACE_KERNEL")
-    return Faults.from_text(plan, Path(trace) if trace else None) if plan or trace else NO_FAULTS
+    torn = int(os.environ.get("HOSTLINK_LAB_TORN_DUMPS") or 0)
+    return Faults.from_text(plan, Path(trace) if trace else None, torn) if plan or trace or torn else NO_FAULTS
 
 
 def _watched_bytes() -> int:

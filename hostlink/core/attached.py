@@ -14,10 +14,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from ipaddress import ip_network
+from typing import Any
 
 from hostlink.core.model import (
     IPAddress,
     IPInterface,
+    NextHop,
     PathType,
     Prefix,
     Problem,
@@ -81,23 +83,25 @@ class Leaning:
     link_index: int
     connected: frozenset[Prefix] = frozenset()
     gateways: frozenset[IPAddress] = frozenset()
-    _neighbours: dict[IPAddress, bool] = field(default_factory=dict, compare=False, repr=False)
-    """What `is_neighbour` said: a storm of routes is by a handful of gateways."""
+    _last: list[Any] = field(default_factory=lambda: [None, False, False], compare=False, repr=False)
+    """[next hops, what was said where they come, and where they go]: all routes of a storm share theirs."""
 
     def concerns(self, route: Route, *, gone: bool) -> bool:
         """Whether a gateway's host route comes, goes or becomes needless with it."""
-        return any(hop.link_index == self.link_index and self._by(hop.gateway, gone) for hop in route.next_hops)
+        last = self._last
+        if last[0] is not route.next_hops:
+            last[:] = route.next_hops, self._any(route.next_hops, False), self._any(route.next_hops, True)
+        return bool(last[2 if gone else 1])
+
+    def _any(self, hops: Iterable[NextHop], gone: bool) -> bool:
+        return any(hop.link_index == self.link_index and self._by(hop.gateway, gone) for hop in hops)
 
     def _by(self, gateway: IPAddress | None, gone: bool) -> bool:
         if gateway is None:
             return bool(self.gateways)
         if gone:
             return gateway in self.gateways
-        known = self._neighbours.get(gateway)
-        if known is None:
-            known = gateway in self.gateways or is_neighbour(gateway, self.connected)
-            self._neighbours[gateway] = known
-        return not known
+        return gateway not in self.gateways and not is_neighbour(gateway, self.connected)
 
 
 def _gateway(path: VppPath, prefix: Prefix) -> IPAddress | None:
