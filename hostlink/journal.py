@@ -73,8 +73,6 @@ class Takeover:
     capture: Capture
     last_good: HostView
     """The host's view of the interface as it was last known to be right: what give-back restores."""
-    read_at_s: float
-    """When `last_good` was read (CLOCK_BOOTTIME, seconds): its lifetimes have run down since (core/lifetimes.py)."""
     driver: str
     host_link: str
     """`tap` or `veth`."""
@@ -88,6 +86,13 @@ class Takeover:
     """/proc/sys/kernel/random/boot_id when it was captured: after a reboot nothing of the takeover is left (F43)."""
     generation: int = 0
     """How many writes the file has had; set by `Journal.write`."""
+    read_at_s: float = 0.0
+    """When `last_good` was read (CLOCK_BOOTTIME, seconds): its lifetimes have run down since (core/lifetimes.py).
+    0: an earlier build wrote it and did not say; what it says is left as it is then."""
+
+    def age_s(self, at_s: float) -> int:
+        """How long ago `last_good` was read, at that time (CLOCK_BOOTTIME), in whole seconds."""
+        return int(at_s - self.read_at_s) if self.read_at_s else 0
 
 
 class JournalFault(enum.Enum):
@@ -244,7 +249,7 @@ class Journal:
         if envelope.get("sha256") != _digest(body):
             raise JournalError(self.path, JournalFault.DAMAGED, "its checksum does not fit its content")
         try:
-            takeover = decode(Takeover, body)
+            takeover = decode(Takeover, _as_of_now(body))
         except DecodeError as error:
             raise JournalError(self.path, JournalFault.DAMAGED, f"cannot be understood: {error}") from error
         if takeover.capture.uplink != self.path.stem:
@@ -278,6 +283,13 @@ def journal_for(folder: Path, uplink: str) -> Journal:
 def journals_in(folder: Path) -> tuple[Journal, ...]:
     """All journals of a folder by name, whatever the configuration says now. Temporary files are not among them."""
     return tuple(Journal(path) for path in sorted(folder.glob("*.json")) if not path.name.startswith("."))
+
+
+def _as_of_now(body: Any) -> Any:
+    """The body of an earlier build with what has been added since, as it was meant then."""
+    if isinstance(body, dict):
+        body.setdefault("read_at_s", 0.0)
+    return body
 
 
 def _to_bytes(takeover: Takeover) -> bytes:

@@ -38,7 +38,7 @@ VIEW = HostView(
     addresses=(Address(IPv4Interface("192.168.0.1/24")),),
     routes=(Route(IPv4Network("0.0.0.0/0"), 254, (NextHop(3),), body=b"\x02\x00"),),
 )
-TAKEOVER = Takeover(Capture("eth0", VIEW), VIEW, 12.5, "af_packet", "tap", Parking("vpp", "eth0"))
+TAKEOVER = Takeover(Capture("eth0", VIEW), VIEW, "af_packet", "tap", Parking("vpp", "eth0"), read_at_s=12.5)
 
 
 @pytest.fixture
@@ -132,6 +132,20 @@ def edited(journal: Journal, **envelope: object) -> None:
     journal.write(TAKEOVER)
     content = {**json.loads(journal.path.read_text()), **envelope}
     journal.path.write_text(json.dumps(content))
+
+
+def test_an_earlier_builds_journal_is_used_as_it_is(journal: Journal) -> None:
+    """It does not say when it was read, so nothing has run down since."""
+    journal.write(TAKEOVER)
+    content = json.loads(journal.path.read_text())
+    del content["body"]["read_at_s"]
+    text = json.dumps(content["body"], sort_keys=True, separators=(",", ":"))
+    content["sha256"] = hashlib.sha256(text.encode()).hexdigest()
+    journal.path.write_text(json.dumps(content))
+    found = journal.read()
+    assert found == replace(TAKEOVER, generation=1, read_at_s=0.0)
+    assert found.age_s(1000.0) == 0
+    assert TAKEOVER.age_s(1000.0) == 987
 
 
 def test_an_altered_body_is_found_by_its_checksum(journal: Journal) -> None:

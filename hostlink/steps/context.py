@@ -267,7 +267,7 @@ class Uplink:
         if self.takeover is None:
             raise RuntimeError(f"{self.name}: a step of a takeover without a journal")
         if self.behind and self.followed is not None:
-            since_s = int(self.looked_at_s - self.takeover.read_at_s)
+            since_s = self.takeover.age_s(self.looked_at_s)
             routes = lengthened(self.followed.routes(), since_s)
             last_good = replace(self.takeover.last_good, routes=routes)
             self.takeover, self.behind = replace(self.takeover, last_good=last_good), False
@@ -276,7 +276,7 @@ class Uplink:
     def left_of_last_good(self) -> HostView:
         """`last_good` as it would be by now: what is to be put back."""
         takeover = self.taken()
-        return aged(takeover.last_good, int(boottime_s() - takeover.read_at_s))
+        return aged(takeover.last_good, takeover.age_s(boottime_s()))
 
     def remember(self, takeover: Takeover) -> None:
         """Write the journal; only then is it so. Raises JournalError."""

@@ -79,7 +79,7 @@ def keep_last_good(uplink: Uplink, view: HostView, *, proved: bool = False, newe
     link = replace(view.link, name=nic.link.name, mac=nic.link.mac)
     view = replace(view, link=link, routes=routes, driver=nic.driver, pci_address=nic.pci_address)
     at_s = uplink.looked_at_s
-    left = aged(nic, int(at_s - takeover.read_at_s))
+    left = aged(nic, takeover.age_s(at_s))
     lasts_otherwise = lifetimes(view) != lifetimes(left) if newest else refreshed(view, left)
     differs = phase is not takeover.phase or lasts_otherwise or _lasting(view) != _lasting(nic)
     if differs or uplink.unsaved or by_key(view.routes) != by_key(nic.routes):
@@ -129,7 +129,7 @@ async def _save(uplink: Uplink) -> None:
     keys = list(islice(uplink.edits, EDITS_AT_ONCE))
     for key in keys:
         del uplink.edits[key]
-    since_s = int(boottime_s() - uplink.takeover.read_at_s)  # expiries are said of when the whole was read
+    since_s = uplink.takeover.age_s(boottime_s())  # expiries are said of when the whole was read
     edits = [_said_before(edit, since_s) for edit in uplink.followed.edits(keys)]
     try:
         await trio.to_thread.run_sync(uplink.journal.append, uplink.takeover.generation, edits)
