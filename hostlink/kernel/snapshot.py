@@ -32,6 +32,8 @@ from hostlink.kernel.watcher import Changed, Watcher, open_watcher
 _ATTEMPTS = 10
 _PAUSE_S = 0.005
 """Grows with each attempt: ten attempts wait a quarter of a second in all."""
+_MANY = 2000
+"""Routes: more are read beside the loop, in which others are answered meanwhile."""
 _FAMILIES = (2, 10)
 _NAME_BYTES = 15
 _MAIN = uapi.RT_TABLE_MAIN
@@ -174,7 +176,9 @@ async def _routes(nl: Netlink, link_index: int) -> tuple[Route, ...]:
     for family in _FAMILIES:
         messages += await nl.dump(_routes_request(family, u32(uapi.RTA_OIF, link_index)))
         messages += await _nowhere(nl, family)
-    return read_routes(messages)
+    if len(messages) < _MANY:
+        return read_routes(messages)
+    return await trio.to_thread.run_sync(read_routes, messages)
 
 
 async def _nowhere(nl: Netlink, family: int) -> list[Message]:

@@ -16,11 +16,12 @@ from hostlink.core.desired_routes import route_key
 from hostlink.core.lifetimes import lifetimes, refreshed
 from hostlink.core.model import HostView, Route
 from hostlink.core.route_book import by_key
-from hostlink.journal import JournalError
+from hostlink.journal import JournalError, Takeover
 from hostlink.kernel.errors import ReadUnsteady
 from hostlink.kernel.snapshot import read_view
 from hostlink.steps.context import Uplink, fail
 from hostlink.steps.names import is_mark, mark
+from hostlink.steps.offload import in_thread
 
 PAUSE_S = 0.05
 LATEST_S = 10.0
@@ -55,29 +56,38 @@ def is_lost_source(uplink: Uplink, view: HostView) -> bool:
     return uplink.unfilled or (uplink.taken().last_good.link.up and not view.link.up)
 
 
-def keep_last_good(uplink: Uplink, view: HostView, *, proved: bool = False, newest: bool = False) -> None:
+async def keep_last_good(uplink: Uplink, view: HostView, *, proved: bool = False, newest: bool = False) -> None:
     """Journal a view that is true in VPP too: what give-back restores from now on. Raises JournalError.
 
     Lifetimes alone are journalled when they were refreshed, which the audit finds; with `newest` always.
     """
+    await uplink.catch_up()
     takeover = uplink.taken()
     if is_lost_source(uplink, view):
         return
     phase = takeover.phase.after_proof() if proved else takeover.phase
     nic = takeover.last_good
-    routes = without(view.routes, takeover.owned)
+    routes, same_routes = await in_thread(len(view.routes), _own_routes, view, takeover)
     # Its name and MAC are the NIC's, whatever somebody has made of them for the moment.
     link = replace(view.link, name=nic.link.name, mac=nic.link.mac)
     view = replace(view, link=link, routes=routes, driver=nic.driver, pci_address=nic.pci_address)
     lasts_otherwise = lifetimes(view) != lifetimes(nic) if newest else refreshed(view, nic)
     differs = phase is not takeover.phase or lasts_otherwise or _lasting(view) != _lasting(nic)
-    if differs or uplink.unsaved or by_key(view.routes) != by_key(nic.routes):
-        uplink.remember(replace(takeover, last_good=view, phase=phase))
+    if differs or uplink.unsaved or not same_routes:
+        await uplink.remember_all(replace(takeover, last_good=view, phase=phase))
+
+
+def _own_routes(view: HostView, takeover: Takeover) -> tuple[tuple[Route, ...], bool]:
+    """The host's own routes of that view, and whether they are those of the journal."""
+    routes = without(view.routes, takeover.owned)
+    return routes, by_key(routes) == by_key(takeover.last_good.routes)
 
 
 def without(routes: Collection[Route], owned: Collection[Route]) -> tuple[Route, ...]:
     """The host's own routes: all but those that hostlink added."""
     ours = {route_key(route) for route in owned}
+    if not ours:
+        return tuple(routes)
     return tuple(route for route in routes if route_key(route) not in ours)
 
 

@@ -14,6 +14,8 @@ from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface
 from typing import Any
 
+import trio
+
 from hostlink.core.model import (
     NO_INDEX,
     Family,
@@ -41,6 +43,7 @@ from hostlink.vpp.session import Request, Session
 ARP_PROXY_FEATURE = "arp-proxy"
 ND_PROXY_FEATURE = "ip6-unicast-nd-proxy"
 _ADMIN_UP, _LINK_UP = 1, 2
+_MANY = 2000
 FAMILIES = (Family.IPV4, Family.IPV6)
 PROTOCOLS = {"tcp": 6, "udp": 17}
 
@@ -78,8 +81,17 @@ async def read_uplink(
         uplink=await read_port(session, uplink),
         host=await read_port(session, host),
         neighbours=await _static_neighbours(session, host.sw_if_index),
-        routes=frozenset(route for route in routes if _concerns(route, mine)),
+        routes=await _concerning(routes, mine),
     )
+
+
+async def _concerning(routes: list[VppRoute], ports: set[int]) -> frozenset[VppRoute]:
+    """Those of this uplink; of many they are gathered beside the loop."""
+
+    def gather() -> frozenset[VppRoute]:
+        return frozenset(route for route in routes if _concerns(route, ports))
+
+    return gather() if len(routes) < _MANY else await trio.to_thread.run_sync(gather)
 
 
 def _concerns(route: VppRoute, ports: set[int]) -> bool:
