@@ -43,7 +43,8 @@ from hostlink.vpp.session import Request, Session
 ARP_PROXY_FEATURE = "arp-proxy"
 ND_PROXY_FEATURE = "ip6-unicast-nd-proxy"
 _ADMIN_UP, _LINK_UP = 1, 2
-_MANY = 2000
+_SLICE = 2000
+"""Routes looked at in one go before other tasks get their turn: some 5 ms."""
 FAMILIES = (Family.IPV4, Family.IPV6)
 PROTOCOLS = {"tcp": 6, "udp": 17}
 
@@ -86,12 +87,12 @@ async def read_uplink(
 
 
 async def _concerning(routes: list[VppRoute], ports: set[int]) -> frozenset[VppRoute]:
-    """Those of this uplink; of many they are gathered beside the loop."""
-
-    def gather() -> frozenset[VppRoute]:
-        return frozenset(route for route in routes if _concerns(route, ports))
-
-    return gather() if len(routes) < _MANY else await trio.to_thread.run_sync(gather)
+    """Those of this uplink."""
+    found: set[VppRoute] = set()
+    for start in range(0, len(routes), _SLICE):
+        found.update(route for route in routes[start : start + _SLICE] if _concerns(route, ports))
+        await trio.lowlevel.checkpoint()
+    return frozenset(found)
 
 
 def _concerns(route: VppRoute, ports: set[int]) -> bool:

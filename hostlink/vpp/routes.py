@@ -44,7 +44,8 @@ _ABSENT = (-6, -3)
 """VNET_API_ERROR_NO_SUCH_ENTRY: no such prefix. _NO_SUCH_FIB: no such table."""
 _LOOKUPS = 100
 """Looked up in one go: some 10 ms of packing and unpacking."""
-_MANY = 2000
+_SLICE = 1000
+"""Routes decoded in one go before other tasks get their turn: some 5 ms."""
 _BREATH = 5000
 """Routes handled in one go before other tasks get their turn: some 20 ms."""
 
@@ -91,10 +92,11 @@ async def read_routes(session: Session, source_id: int, table_id: int, family: F
     """The routes of one table of which the source is the best one, paths in `path_order`. No such table: none."""
     dump = await _dumped(session, source_id, table_id, family)
     reader = RouteReader(session.codec)
-    if len(dump) < _MANY:
-        return list(map(reader.read, dump))
-    # Beside the loop, in which others are answered meanwhile.
-    return await trio.to_thread.run_sync(lambda: list(map(reader.read, dump)))
+    routes: list[VppRoute] = []
+    for start in range(0, len(dump), _SLICE):
+        routes += map(reader.read, dump[start : start + _SLICE])
+        await trio.lowlevel.checkpoint()
+    return routes
 
 
 async def paths_by_dump(
