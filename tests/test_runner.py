@@ -68,7 +68,7 @@ async def run_until(mirror: StepFunction, wanted: State, punt: StepFunction = pr
     with trio.fail_after(1000):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(runner.run)
-            while wanted not in {one.transition.to for one in runner.history}:
+            while wanted not in {one.transition.to for one in runner.history}:  # noqa: ASYNC110 — as an operator looks
                 await trio.sleep(0.5)
             at = trio.current_time()
             nursery.cancel_scope.cancel()

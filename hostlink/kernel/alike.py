@@ -11,7 +11,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterable
 
-from hostlink.core.alike import Alike, AlikeChange, Cut, Place, prefix_at
+from hostlink.core.alike import Alike, AlikeChange, Cut, Place, place_of
 from hostlink.core.model import Route
 from hostlink.core.route_book import Change, RouteChange
 from hostlink.kernel import uapi
@@ -83,7 +83,7 @@ class Alikes:
         if not size or (body[_TABLE_AT : _TABLE_AT + 4], body[_DESTINATION_AT:_ADDRESS_AT]) != usual:
             return None
         place: Place = body[1:2] + body[_ADDRESS_AT : _ADDRESS_AT + size]
-        if route.expires_s is not None or prefix_at(place) != route.prefix:
+        if route.expires_s is not None or place_of(route.prefix) != place:
             return None
         cut = (body[:1], body[2:_ADDRESS_AT], body[_ADDRESS_AT + size :])
         alike = self._by_cut.get(cut)

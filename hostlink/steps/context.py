@@ -26,6 +26,7 @@ from hostlink.kernel.seam import NO_FAULTS, Faults
 from hostlink.kernel.tap import Keeper
 from hostlink.problems import problem
 from hostlink.steps.inbox import Inbox
+from hostlink.steps.offload import in_thread
 from hostlink.vpp.dataplane import Dataplane
 from hostlink.vpp.errors import VppError, VppGone
 from hostlink.vpp.tags import Ports
@@ -277,6 +278,22 @@ class Uplink:
         """`last_good` as it would be by now: what is to be put back."""
         takeover = self.taken()
         return aged(takeover.last_good, takeover.age_s(boottime_s()))
+
+    async def catch_up(self) -> None:
+        """What `taken` would do at once, beside the loop: of many routes it is a second's work."""
+        book = self.followed
+        if not self.behind or book is None or self.takeover is None:
+            return
+        since_s = self.takeover.age_s(self.looked_at_s)
+        routes = await in_thread(len(book), lambda: lengthened(book.routes(), since_s))
+        last_good = replace(self.takeover.last_good, routes=routes)
+        self.takeover, self.behind = replace(self.takeover, last_good=last_good), False
+
+    async def remember_all(self, takeover: Takeover) -> None:
+        """`remember`, beside the loop: of many routes it takes seconds. Raises JournalError."""
+        async with self.saving:
+            self.takeover = await in_thread(len(takeover.last_good.routes), self.journal.write, takeover)
+            self._forget_edits()
 
     def remember(self, takeover: Takeover) -> None:
         """Write the journal; only then is it so. Raises JournalError."""

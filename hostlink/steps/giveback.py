@@ -69,7 +69,7 @@ async def _keep_newest(uplink: Uplink) -> None:
     if uplink.taken().phase is Phase.CAPTURED or await our_host_link(uplink) is None:
         return
     with suppress(StepError, KernelError, JournalError):  # gone meanwhile, or a full disk: the last good one, then
-        keep_last_good(uplink, await look(uplink), newest=True)
+        await keep_last_good(uplink, await look(uplink), newest=True)
 
 
 async def _leave_vpp(uplink: Uplink) -> list[Problem]:

@@ -89,6 +89,7 @@ async def _round(uplink: Uplink) -> list[str]:
     uplink.book, uplink.unproved = None, True
     uplink.inbox.begin_look()
     uplink.forget_unread()  # with all else it is read back now
+    await uplink.catch_up()
     changes = await look_at_nic(uplink)
     changes += await keep_tags(uplink)
     changes += await keep_nic_port(uplink)
@@ -224,7 +225,7 @@ async def _vpp(uplink: Uplink, view: HostView) -> list[str]:
         plan = [operation for operation in found.plan if operation not in left] if left else found.plan
         if not plan:
             await shrink(uplink, view.link.mtu_bytes)
-            uplink.mirrored = _counts(desired)
+            uplink.mirrored = await in_thread(len(desired.routes), _counts, desired)
             owned, lacks = uplink.taken().owned, found.problems
             uplink.advanced()
             book = await in_thread(len(view.routes), _book, view, desired, owned, lacks, uplink.node.alikes)

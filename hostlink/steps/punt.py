@@ -36,7 +36,7 @@ async def punt(uplink: Uplink, step: int) -> PathProved:
     uplink.told["punt path"] = told(uplink.name, shared.left)
     uplink.told["claims"] = await claimed(uplink.node)
     uplink.told["path"] = await prove(uplink, view)
-    keep_last_good(uplink, view, proved=not uplink.told["path"])
+    await keep_last_good(uplink, view, proved=not uplink.told["path"])
     uplink.unproved = False
     return PathProved(step, tuple(describe(operation) for operation in shared.done))
 

@@ -17,11 +17,12 @@ from hostlink.core.desired_routes import route_key
 from hostlink.core.lifetimes import aged, lengthened, lifetimes, refreshed
 from hostlink.core.model import HostView, Route
 from hostlink.core.route_book import RouteEdit, by_key
-from hostlink.journal import JournalError
+from hostlink.journal import JournalError, Takeover
 from hostlink.kernel.errors import ReadUnsteady
 from hostlink.kernel.snapshot import read_view
 from hostlink.steps.context import Uplink, boottime_s, fail
 from hostlink.steps.names import is_mark, mark
+from hostlink.steps.offload import in_thread
 
 PAUSE_S = 0.05
 LATEST_S = 10.0
@@ -64,31 +65,40 @@ def is_lost_source(uplink: Uplink, view: HostView) -> bool:
     return uplink.unfilled or (uplink.taken().last_good.link.up and not view.link.up)
 
 
-def keep_last_good(uplink: Uplink, view: HostView, *, proved: bool = False, newest: bool = False) -> None:
+async def keep_last_good(uplink: Uplink, view: HostView, *, proved: bool = False, newest: bool = False) -> None:
     """Journal the last view, true in VPP too: what give-back restores from now on. Raises JournalError.
 
     Lifetimes alone are journalled when they were refreshed, which the audit finds; with `newest` always.
     """
+    await uplink.catch_up()
     takeover = uplink.taken()
     if is_lost_source(uplink, view):
         return
     phase = takeover.phase.after_proof() if proved else takeover.phase
     nic = takeover.last_good
-    routes = without(view.routes, takeover.owned)
+    at_s = uplink.looked_at_s
+    routes, same_routes, same_ends = await in_thread(len(view.routes), _compared, view, takeover, at_s, newest)
     # Its name and MAC are the NIC's, whatever somebody has made of them for the moment.
     link = replace(view.link, name=nic.link.name, mac=nic.link.mac)
     view = replace(view, link=link, routes=routes, driver=nic.driver, pci_address=nic.pci_address)
-    at_s = uplink.looked_at_s
-    left = aged(nic, takeover.age_s(at_s))
-    lasts_otherwise = lifetimes(view) != lifetimes(left) if newest else refreshed(view, left)
-    differs = phase is not takeover.phase or lasts_otherwise or _lasting(view) != _lasting(nic)
-    if differs or uplink.unsaved or by_key(view.routes) != by_key(nic.routes):
-        uplink.remember(replace(takeover, last_good=view, read_at_s=at_s, phase=phase))
+    differs = phase is not takeover.phase or not same_ends or _lasting(view) != _lasting(nic)
+    if differs or uplink.unsaved or not same_routes:
+        await uplink.remember_all(replace(takeover, last_good=view, read_at_s=at_s, phase=phase))
+
+
+def _compared(view: HostView, takeover: Takeover, at_s: float, newest: bool) -> tuple[tuple[Route, ...], bool, bool]:
+    """The host's own routes of that view, whether the journal has these, and whether it knows how long all lasts."""
+    routes = without(view.routes, takeover.owned)
+    seen, left = replace(view, routes=routes), aged(takeover.last_good, takeover.age_s(at_s))
+    lasts_otherwise = lifetimes(seen) != lifetimes(left) if newest else refreshed(seen, left)
+    return routes, by_key(routes) == by_key(takeover.last_good.routes), not lasts_otherwise
 
 
 def without(routes: Collection[Route], owned: Collection[Route]) -> tuple[Route, ...]:
     """The host's own routes: all but those that hostlink added."""
     ours = {route_key(route) for route in owned}
+    if not ours:
+        return tuple(routes)
     return tuple(route for route in routes if route_key(route) not in ours)
 
 

@@ -44,6 +44,8 @@ _ABSENT = (-6, -3)
 """VNET_API_ERROR_NO_SUCH_ENTRY: no such prefix. _NO_SUCH_FIB: no such table."""
 _LOOKUPS = 100
 """Looked up in one go: some 10 ms of packing and unpacking."""
+_SLICE = 1000
+"""Routes decoded in one go before other tasks get their turn: some 5 ms."""
 _BREATH = 5000
 """Routes handled in one go before other tasks get their turn: some 20 ms."""
 
@@ -91,8 +93,8 @@ async def read_routes(session: Session, source_id: int, table_id: int, family: F
     dump = await _dumped(session, source_id, table_id, family)
     reader = RouteReader(session.codec)
     routes: list[VppRoute] = []
-    for start in range(0, len(dump), _BREATH):
-        routes += map(reader.read, dump[start : start + _BREATH])
+    for start in range(0, len(dump), _SLICE):
+        routes += map(reader.read, dump[start : start + _SLICE])
         await trio.lowlevel.checkpoint()
     return routes
 

@@ -139,6 +139,12 @@ def test_what_needs_a_second_look_gets_it(unusual):
     """Each is followed as a value, and ends as it does there."""
     reader, packed, plain = Reader(), book(), book()
     unusual = with_body(unusual)
+    usual = with_body(
+        replace(unusual, prefix=ip_network("198.18.0.0/24"))
+    )  # of the same kind, where nothing stands out
+    assert follow(packed, reader.change(RouteChange(usual)), reader.change(RouteChange(usual, gone=True)))
+    packed.touched_places()
+    settled(packed)
     assert follow(packed, reader.change(RouteChange(unusual)))
     assert plain.fold(RouteChange(unusual))
     assert packed.touched_places() == []
