@@ -105,10 +105,17 @@ class PackedRoutes:
         self.add: list[tuple[VppPaths, list[Place]]] = []
         """To be added or replaced: paths, and places of one IP version that are to have them."""
         self.delete: list[Place] = []
+        self._groups: dict[tuple[int, int], list[Place]] = {}
 
     def extend(self, add: Iterable[tuple[VppPaths, list[Place]]], delete: Iterable[Place]) -> None:
-        """More of it."""
-        self.add += add
+        """More of it. Those with the same paths (the same object) are put together."""
+        for paths, places in add:
+            key = (id(paths), len(places[0]))
+            group = self._groups.get(key)
+            if group is None:
+                group = self._groups[key] = []
+                self.add.append((paths, group))
+            group += places
         self.delete += delete
 
     def __len__(self) -> int:

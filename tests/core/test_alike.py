@@ -194,6 +194,19 @@ def test_a_look_packs_what_it_can_and_the_kernel_finds_it():
     assert settled(followed) == ([], {route().prefix})
 
 
+def test_what_has_the_same_paths_goes_out_together():
+    """Each group costs a message packed by the codec: with 50 gateways, 500 of them for every 5,000 routes."""
+    reader, followed = Reader(), book()
+    packed = PackedRoutes()
+    for start in range(0, 40, 10):
+        for number in range(start, start + 10):
+            prefix, via = ip_network((0x14000000 + (number << 8), 24)), (VIA4, OTHER4)[number % 2]
+            assert follow(followed, reader.change(RouteChange(route(str(prefix), via))))
+        packed.extend(*followed.settle_places(followed.touched_places()))
+    assert [(paths[0].next_hop, len(places)) for paths, places in packed.add] == [(VIA4, 20), (OTHER4, 20)]
+    assert len(packed) == len(set(packed.places())) == 40
+
+
 # -------------------------------------------------------------------------------------------- both ways, whatever comes
 
 PAIRS = st.sampled_from(
