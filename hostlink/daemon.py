@@ -190,6 +190,8 @@ def _runner(node: Node, number: int, notices: Notices) -> Runner:
         node.claims[name] = number
     factor = node.config.timing.deadline_factor
     deadlines = {state: text.deadline_s * factor for state, text in STATES.items() if text.deadline_s is not None}
+    # Punting asks until the takeover must be confirmed, and is to say itself what did not answer.
+    deadlines[State.PUNTING] += node.config.timing.confirm_s * factor
     waits = {State.STEADY: node.config.timing.audit_s}
     graces = {State.RECOVERING: node.config.vpp.grace_s * factor}
     return Runner(uplink, UplinkMachine(uplink.name, deadlines, waits, graces), notices)

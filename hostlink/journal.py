@@ -34,7 +34,7 @@ from hostlink.core.route_book import RouteEdit, edited
 from hostlink.encode import DecodeError, decode, encode
 
 FORMAT = "hostlink-journal"
-VERSION = 1
+VERSION = 2
 _SIZE_LIMIT_BYTES = 256 << 20
 """A full table of 1,000,000 routes is about 200 MiB; beyond it the file is not ours."""
 
@@ -65,6 +65,24 @@ class Parking:
     """Its ifindex there; None until it was seen there."""
 
 
+class Awaits(enum.Enum):
+    """What would confirm a takeover."""
+
+    PATH = "path"
+    """The probes that passed before it."""
+    PERSON = "person"
+    """A person's `hostlink confirm`; the path is proved (`hostlink run --try`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Confirm:
+    """A takeover that must be confirmed yet. Whoever finds it unconfirmed after its time gives the NIC back."""
+
+    by_s: float
+    """Seconds of CLOCK_BOOTTIME, in the boot of the takeover's `boot_id`."""
+    awaits: Awaits = Awaits.PATH
+
+
 @dataclass(frozen=True, slots=True)
 class Takeover:
     """What the way back needs, whoever takes it."""
@@ -85,6 +103,8 @@ class Takeover:
     """/proc/sys/kernel/random/boot_id when it was captured: after a reboot nothing of the takeover is left (F43)."""
     generation: int = 0
     """How many writes the file has had; set by `Journal.write`."""
+    confirm: Confirm | None = None
+    """Set before anything moves, and at each later handover; None once it is confirmed."""
 
 
 class JournalFault(enum.Enum):
@@ -238,7 +258,7 @@ class Journal:
         if envelope.get("sha256") != _digest(body):
             raise JournalError(self.path, JournalFault.DAMAGED, "its checksum does not fit its content")
         try:
-            takeover = decode(Takeover, body)
+            takeover = decode(Takeover, _as_of_now(body) if envelope["version"] < VERSION else body)
         except DecodeError as error:
             raise JournalError(self.path, JournalFault.DAMAGED, f"cannot be understood: {error}") from error
         if takeover.capture.uplink != self.path.stem:
@@ -272,6 +292,19 @@ def journal_for(folder: Path, uplink: str) -> Journal:
 def journals_in(folder: Path) -> tuple[Journal, ...]:
     """All journals of a folder by name, whatever the configuration says now. Temporary files are not among them."""
     return tuple(Journal(path) for path in sorted(folder.glob("*.json")) if not path.name.startswith("."))
+
+
+def _as_of_now(body: Any) -> Any:
+    """The body of an older version with what has been added since, as it was meant then: nothing to confirm."""
+    if not isinstance(body, dict):
+        return body
+    body.setdefault("confirm", None)
+    capture = body.get("capture")
+    probes = capture.get("probes") if isinstance(capture, dict) else None
+    for probe in probes if isinstance(probes, list) else ():
+        if isinstance(probe, dict):
+            probe.setdefault("port", None)
+    return body
 
 
 def _to_bytes(takeover: Takeover) -> bytes:

@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import trio
 
@@ -66,11 +65,6 @@ def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]
             yield from _leaves(one)
         else:
             yield one
-
-
-def boot_id() -> str:
-    """The kernel's name for this boot (proc_sys_kernel(5))."""
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
 @dataclass(slots=True)
@@ -189,6 +183,8 @@ class Uplink:
     """`takeover`, in memory, has older routes than `followed`."""
     copies: frozenset[Route] = frozenset()
     """Routes of a DHCP client that this daemon put on the host link, and that are still there (core/leased.py)."""
+    silent: bool = False
+    """A probe failed when the path was looked at last."""
     told: dict[str, tuple[Problem, ...]] = field(default_factory=dict)
     """What an operator should know of the takeover, by subject; each is said anew by whoever looks at it."""
 
@@ -219,7 +215,7 @@ class Uplink:
         self.takeover, self.mirrored_view, self.ports = None, None, Ports()
         self.host_link_index, self.parked_indexes = None, frozenset()
         self.carrier, self.unfilled, self.ring_stuck = True, False, False
-        self.copies = frozenset()
+        self.copies, self.silent = frozenset(), False
         self.mirrored.clear()
         self.told.clear()
         self.hidden.clear()

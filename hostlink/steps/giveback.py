@@ -14,6 +14,7 @@ from contextlib import suppress
 
 import trio
 
+from hostlink.clock import boot_id
 from hostlink.core.describe import describe
 from hostlink.core.events import GivenBack
 from hostlink.core.model import Link, Problem
@@ -27,7 +28,7 @@ from hostlink.kernel.netlink import Netlink, open_netlink
 from hostlink.kernel.snapshot import find_link, read_links, read_view
 from hostlink.problems import problem
 from hostlink.steps.bypass import remove_bypass
-from hostlink.steps.context import StepError, Uplink, boot_id, fail
+from hostlink.steps.context import StepError, Uplink, fail
 from hostlink.steps.host_link import our_host_link, places
 from hostlink.steps.view import host_view, keep_last_good
 from hostlink.steps.withdraw import withdraw

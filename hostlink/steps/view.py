@@ -64,15 +64,17 @@ def keep_last_good(uplink: Uplink, view: HostView, *, proved: bool = False, newe
     if is_lost_source(uplink, view):
         return
     phase = takeover.phase.after_proof() if proved else takeover.phase
+    confirm = None if proved else takeover.confirm
     nic = takeover.last_good
     routes = without(view.routes, takeover.owned)
     # Its name and MAC are the NIC's, whatever somebody has made of them for the moment.
     link = replace(view.link, name=nic.link.name, mac=nic.link.mac)
     view = replace(view, link=link, routes=routes, driver=nic.driver, pci_address=nic.pci_address)
     lasts_otherwise = lifetimes(view) != lifetimes(nic) if newest else refreshed(view, nic)
-    differs = phase is not takeover.phase or lasts_otherwise or _lasting(view) != _lasting(nic)
+    confirmed = phase is not takeover.phase or confirm != takeover.confirm
+    differs = confirmed or lasts_otherwise or _lasting(view) != _lasting(nic)
     if differs or uplink.unsaved or by_key(view.routes) != by_key(nic.routes):
-        uplink.remember(replace(takeover, last_good=view, phase=phase))
+        uplink.remember(replace(takeover, last_good=view, phase=phase, confirm=confirm))
 
 
 def without(routes: Collection[Route], owned: Collection[Route]) -> tuple[Route, ...]:

@@ -1,0 +1,58 @@
+"""Commit-confirm: a takeover is armed before anything moves, and lasts only if it is confirmed in time.
+
+What is armed stands in the journal, so that the guard (hostlink/guard.py) can give back whatever becomes of the daemon.
+Armed are the first handover, by Capturing, and each later one (a VPP that came back): the path must be proved anew.
+Only a confirm that is durable disarms.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hostlink.clock import boottime_s
+from hostlink.journal import Awaits, Confirm, JournalError, Phase, Takeover
+from hostlink.steps.context import Uplink
+
+
+def armed(uplink: Uplink) -> Confirm:
+    """From now on, for the path."""
+    timing = uplink.node.config.timing
+    return Confirm(boottime_s() + timing.confirm_s * timing.deadline_factor)
+
+
+def arm(uplink: Uplink) -> None:
+    """Before a handover. One that Capturing has just armed stays as it is, and a person's time is not begun anew.
+
+    Raises JournalError; for a takeover that was confirmed before it is only told: a full disk must not cost VPP's
+    return.
+    """
+    takeover = uplink.taken()
+    confirm = takeover.confirm
+    if confirm is not None and (confirm.awaits is Awaits.PERSON or _is_fresh(uplink, confirm)):
+        return
+    try:
+        uplink.remember(replace(takeover, confirm=armed(uplink)))
+    except JournalError as error:
+        if takeover.phase is not Phase.PROVED:
+            raise
+        uplink.told["journal"] = (error.problem,)
+
+
+def _is_fresh(uplink: Uplink, confirm: Confirm) -> bool:
+    return confirm.by_s > armed(uplink).by_s - uplink.node.config.timing.confirm_s / 2
+
+
+def must_pass(uplink: Uplink) -> bool:
+    """Whether the takeover stands and falls with its probes now.
+
+    Where something was silent before VPP came back, as a router that is rebooting, silence afterwards says nothing.
+    """
+    takeover = uplink.taken()
+    if takeover.phase is Phase.PROVED:
+        return takeover.confirm is not None and not uplink.silent
+    return takeover.confirm is None or takeover.confirm.awaits is Awaits.PATH  # None: an older hostlink's journal
+
+
+def left_s(takeover: Takeover) -> float:
+    """How much of the time to confirm is left; negative where it is over."""
+    return 0.0 if takeover.confirm is None else takeover.confirm.by_s - boottime_s()

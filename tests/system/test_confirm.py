@@ -1,0 +1,98 @@
+"""Commit-confirm: what answered before a takeover must answer again in time, or the NIC goes back and a hold stays."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from ipaddress import IPv4Address
+
+import trio
+
+from hostlink.kernel.namespace import inside
+from hostlink.lab.flows import echo_server
+from hostlink.lab.layout import BEYOND4, ECHO_PORT, LAN
+from hostlink.lab.stage import Dataplane, Stage, open_stage, running
+from tests.system.picture import picture
+from tests.system.test_bad_input import STANDIN, codes, detail, reconfigure, until, waits_with
+
+SOON = "[timing]\nconfirm_s = 3\n"
+SSH = 22
+
+
+def probe(stage: Stage, port: int) -> None:
+    """Have the configuration ask a server beyond the router, too."""
+    driver = 'driver = "af_packet"'
+    reconfigure(stage, driver, f'{driver}\nprobes = ["{BEYOND4}:{port}"]')
+
+
+@asynccontextmanager
+async def server_of_one(namespace: str, address: IPv4Address) -> AsyncIterator[int]:
+    """A TCP server that goes away as soon as somebody has connected. Yields its port."""
+    with inside(namespace):
+        listener = trio.socket.from_stdlib_socket(socket.create_server((str(address), 0)))
+
+    async def serve() -> None:
+        connection, _ = await listener.accept()
+        listener.close()
+        connection.close()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(serve)
+        yield int(listener.getsockname()[1])
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_tcp_address_that_answers_again_confirms(dataplane: Dataplane) -> None:
+    async with open_stage(dataplane) as stage, echo_server(stage.lab.wire, [BEYOND4]):
+        probe(stage, ECHO_PORT)
+        stage.start_daemon()
+        assert (await stage.wait_state("Steady"))["problems"] == []
+
+
+async def test_a_tcp_address_that_did_not_answer_before_does_not_count() -> None:
+    """F49."""
+    async with open_stage(STANDIN) as stage:
+        probe(stage, SSH)
+        stage.start_daemon()
+        assert (await stage.wait_state("Steady"))["problems"] == []
+
+
+async def test_a_tcp_address_that_passed_before_and_not_afterwards_costs_the_takeover(dataplane: Dataplane) -> None:
+    """F49, F50: gateways answer all the time; the one that does not is named, and the NIC is as it was."""
+    async with open_stage(dataplane, settings=SOON) as stage, server_of_one(stage.lab.wire, BEYOND4) as port:
+        probe(stage, port)
+        before = await picture(stage)
+        stage.start_daemon()
+        held = await until(stage, waits_with("HL-407"))
+        assert detail(held, "HL-407").endswith(f"does not any more: {BEYOND4} (TCP port {port})")
+        assert held["hold"]["kind"] == "failed"
+        assert await picture(stage) == before
+
+
+async def test_a_router_that_was_silent_before_vpp_came_back_does_not_cost_the_takeover() -> None:
+    """F49 at a later handover: only what answered when it was asked last must answer again."""
+    async with open_stage(STANDIN, settings=SOON, vpp_settings="grace_s = 60") as stage:
+        stage.start_daemon()
+        await stage.wait_state("Steady")
+        await stage.lab.exec(stage.lab.wire, ["ip", "link", "set", LAN, "down"])
+        await stage.hostlink("state", "--audit")
+        assert "HL-412" in codes(await stage.state())
+        stage.kill_vpp()
+        await until(stage, lambda uplink: uplink["state"] == "Recovering")
+        async with running(stage, {}):
+            await stage.wait_state("Steady")
+
+
+async def test_a_path_that_is_not_there_when_vpp_came_back_costs_the_takeover() -> None:
+    """Each handover must be confirmed, those of a VPP that came back too."""
+    async with open_stage(STANDIN, settings=SOON, vpp_settings="grace_s = 60") as stage:
+        before = await picture(stage)
+        stage.start_daemon()
+        await stage.wait_state("Steady")
+        stage.kill_vpp()
+        await until(stage, lambda uplink: uplink["state"] == "Recovering")
+        await stage.lab.exec(stage.lab.wire, ["ip", "link", "set", LAN, "down"])
+        async with running(stage, {}):
+            await until(stage, waits_with("HL-407"))
+        assert await picture(stage) == before
