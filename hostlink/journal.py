@@ -31,6 +31,7 @@ from typing import Any
 
 from hostlink.core.model import Capture, HostView, Problem, Route
 from hostlink.core.route_book import RouteEdit, edited
+from hostlink.durable import prepare_folder, replace_durably, sync_folder, temporary
 from hostlink.encode import DecodeError, decode, encode
 
 FORMAT = "hostlink-journal"
@@ -175,10 +176,10 @@ class Journal:
         self._refuse_overtaken(takeover, self._read_whole())
         after = replace(takeover, generation=takeover.generation + 1)
         try:
-            _prepare_folder(self.path)
+            prepare_folder(self.path)
             if takeover.generation == 0:
                 self.edits_path.unlink(missing_ok=True)  # of an earlier takeover, whose numbers come again
-            _replace_durably(self.path, _to_bytes(after))
+            replace_durably(self.path, _to_bytes(after))
             self.edits_path.unlink(missing_ok=True)
         except OSError as error:
             what = f"cannot be written: {error.strerror or error}"
@@ -201,7 +202,7 @@ class Journal:
                 file.flush()
                 os.fdatasync(descriptor)
             if is_new:
-                _sync_folder(self.path.parent)
+                sync_folder(self.path.parent)
         except OSError as error:
             what = f"cannot be written: {error.strerror or error}"
             raise JournalError(self.edits_path, JournalFault.UNWRITABLE, what) from error
@@ -211,9 +212,9 @@ class Journal:
         try:
             self.path.unlink(missing_ok=True)
             self.edits_path.unlink(missing_ok=True)
-            _temporary(self.path).unlink(missing_ok=True)  # of a writer that was killed (F45)
+            temporary(self.path).unlink(missing_ok=True)  # of a writer that was killed (F45)
             if self.path.parent.is_dir():
-                _sync_folder(self.path.parent)
+                sync_folder(self.path.parent)
         except OSError as error:
             what = f"cannot be removed: {error.strerror or error}"
             raise JournalError(self.path, JournalFault.UNWRITABLE, what) from error
@@ -331,40 +332,3 @@ def _digest(body: object) -> str:
     """SHA-256 over the body with sorted keys and no spaces, so that only the content counts."""
     text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode("ascii")).hexdigest()
-
-
-def _prepare_folder(path: Path) -> None:
-    if not path.parent.is_dir():
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _sync_folder(path.parent.parent)
-    if stat.S_IMODE(path.parent.stat().st_mode) != 0o700:
-        path.parent.chmod(0o700)
-
-
-def _replace_durably(path: Path, content: bytes) -> None:
-    """Old or new, never a part. The temporary name is fixed: what a death left there is written over, not gathered."""
-    temporary = _temporary(path)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    try:
-        with open(descriptor, "wb") as file:
-            os.fchmod(descriptor, 0o600)
-            file.write(content)
-            file.flush()
-            os.fsync(descriptor)
-        os.rename(temporary, path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-    _sync_folder(path.parent)
-
-
-def _temporary(path: Path) -> Path:
-    return path.with_name(f".{path.name}.new")
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

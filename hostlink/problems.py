@@ -492,17 +492,17 @@ _STEPS = (
         "HL-413",
         "the guard gave the NIC back",
         _ERROR,
-        "a takeover was not confirmed in time, and the daemon did not give the NIC back either: it was hung, or gone. The "
-        "guard (hostlink-guard.service) ended it and gave the NIC back from the journal. hostlink does not try again by "
-        "itself.",
+        "a takeover was not confirmed in time, and the daemon did not give the NIC back either: it was hung, or gone. "
+        "The guard (hostlink-guard.service) ended it and gave the NIC back from the journal. hostlink does not try "
+        "again by itself.",
         "see the daemon's log for why it hung or died (`journalctl -u hostlink`), then `hostlink resume`",
     ),
     Record(
         "HL-414",
         "no guard watches the takeover",
         _WARNING,
-        "hostlink-guard does not run. A takeover that is not confirmed yet would not be given back if this daemon hung or "
-        "died now.",
+        "hostlink-guard does not run. A takeover that is not confirmed yet would not be given back if this daemon hung "
+        "or died now.",
         "`systemctl enable --now hostlink-guard`, or run `hostlink guard` beside the daemon",
     ),
     Record(
@@ -579,8 +579,8 @@ _JOURNAL = (
         "HL-510",
         "hold cannot be read",
         _ERROR,
-        "beside the journal there is a hold of an earlier run (`<interface>.held`) that is torn, foreign, or of a newer "
-        "hostlink. Why it was held is not known, so nothing is taken over.",
+        "beside the journal there is a hold of an earlier run (`<interface>.held`) that is torn, foreign, or of a "
+        "newer hostlink. Why it was held is not known, so nothing is taken over.",
         "see the log of the earlier run; `hostlink resume` clears it",
     ),
     Record(

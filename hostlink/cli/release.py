@@ -57,7 +57,7 @@ def _runtime_dir(options: argparse.Namespace) -> Path:
 
 def _release_offline(options: argparse.Namespace) -> int:
     config = configuration(options)
-    from hostlink.daemon import release_offline
+    from hostlink.offline import release_offline
 
     return release_offline(config)
 

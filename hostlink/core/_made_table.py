@@ -136,7 +136,7 @@ TRIGGERS: Mapping[Trigger, str] = {
     Trigger.UPLINK_LOST: "the NIC or the host interface is gone",
     Trigger.STOP_REQUESTED: "the daemon is to end",
     Trigger.RELEASE_REQUESTED: "an operator wants the NIC back",
-    Trigger.RESUME_REQUESTED: "an operator clears the hold",
+    Trigger.RESUME_REQUESTED: "an operator, or the end of a back-off, clears the hold",
     Trigger.AUDIT_REQUESTED: "an operator wants both sides compared now",
 }
 
@@ -191,7 +191,7 @@ HOLDS: Mapping[HoldKind, HoldText] = {
     ),
     HoldKind.FAILED: HoldText(
         title="a takeover failed",
-        clears="an operator's resume, when the cause is gone",
+        clears="an operator's resume, when the cause is gone, or the end of retry_s",
     ),
     HoldKind.VPP_LOST: HoldText(
         title="VPP was lost",
@@ -390,7 +390,7 @@ ROWS: tuple[Row, ...] = (
         guard=Guard.RESUMABLE,
         to=State.DETECTING,
         does=(Action.SETTLE,),
-        why="resumed by an operator",
+        why="resumed by {detail}",
     ),
     Row(
         state=State.CAPTURING,

@@ -187,10 +187,14 @@ class ReleaseRequested:
 
 @dataclass(frozen=True, slots=True)
 class ResumeRequested:
-    """An operator clears the hold."""
+    """The hold is cleared: by an operator, or because its back-off is over. `by`: who."""
 
     trigger: ClassVar[Trigger] = Trigger.RESUME_REQUESTED
-    detail: ClassVar[str] = "an operator asked"
+    by: str = "an operator"
+
+    @property
+    def detail(self) -> str:
+        return self.by
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,10 +11,12 @@ from ipaddress import IPv4Address
 import trio
 
 from hostlink.kernel.namespace import inside
+from hostlink.lab.factor import deadline_factor
 from hostlink.lab.flows import echo_server
-from hostlink.lab.layout import BEYOND4, ECHO_PORT, LAN
+from hostlink.lab.layout import BEYOND4, ECHO_PORT, LAN, NIC
 from hostlink.lab.stage import Dataplane, Stage, open_stage, running
 from tests.system.picture import picture
+from tests.system.rounds import eventually
 from tests.system.test_bad_input import STANDIN, codes, detail, reconfigure, until, waits_with
 
 SOON = "[timing]\nconfirm_s = 3\n"
@@ -96,3 +99,88 @@ async def test_a_path_that_is_not_there_when_vpp_came_back_costs_the_takeover() 
         async with running(stage, {}):
             await until(stage, waits_with("HL-407"))
         assert await picture(stage) == before
+
+
+# ------------------------------------------------------------------------------------------- what outlives the daemon
+
+
+def holds(stage: Stage) -> list[str]:
+    return [path.name for path in (stage.directory / "journal").glob("*.held")]
+
+
+async def test_a_failed_takeover_is_held_over_a_restart_of_the_daemon() -> None:
+    """F42: it is not tried again by itself; a resume clears it for good."""
+    async with open_stage(STANDIN, settings=SOON) as stage, server_of_one(stage.lab.wire, BEYOND4) as port:
+        probe(stage, port)
+        before = await picture(stage)
+        stage.start_daemon()
+        await until(stage, waits_with("HL-407"))
+        await stage.stop_daemon(signal.SIGKILL)
+        stage.start_daemon()
+        held = await until(stage, waits_with("HL-407"))
+        assert held["hold"]["kind"] == "failed"
+        assert held["why"].startswith("held since an earlier run: a takeover failed: ")
+        await looked(stage)
+        assert await picture(stage) == before
+        assert (await stage.hostlink("resume")).returncode == 0
+        await stage.wait_state("Steady")
+        assert holds(stage) == []
+
+
+async def looked(stage: Stage) -> None:
+    """A look has ended: what Detecting waits for then is the next one, which is sooner than any look's deadline."""
+
+    async def waits() -> bool:
+        uplink = await stage.state()
+        assert uplink["state"] == "Detecting", uplink
+        return bool(uplink["deadline_s"] is not None and uplink["deadline_s"] <= 2 * deadline_factor())
+
+    await eventually("Detecting has looked", waits, 20.0)
+
+
+async def test_a_failed_takeover_is_tried_again_when_its_back_off_is_over() -> None:
+    settings = f"{SOON}retry_s = 2\n"
+    async with open_stage(STANDIN, settings=settings) as stage, server_of_one(stage.lab.wire, BEYOND4) as port:
+        probe(stage, port)
+        stage.start_daemon()
+        await until(stage, waits_with("HL-407"))
+        await stage.stop_daemon(signal.SIGKILL)  # the back-off outlives it too
+        stage.start_daemon()
+        uplink = await until(stage, lambda uplink: uplink["state"] == "Steady")
+        assert "resumed by the back-off of retry_s, which is over" in [move["why"] for move in uplink["history"]]
+        assert holds(stage) == []
+
+
+async def test_a_release_is_held_over_a_restart_of_the_daemon() -> None:
+    async with open_stage(STANDIN) as stage:
+        before = await picture(stage)
+        stage.start_daemon()
+        await stage.wait_state("Steady")
+        assert (await stage.hostlink("release")).returncode == 0
+        assert await stage.stop_daemon() == 0
+        stage.start_daemon()
+        held = await until(stage, lambda uplink: uplink["state"] == "Detecting" and uplink["hold"] is not None)
+        assert held["hold"]["kind"] == "operator"
+        await looked(stage)
+        assert await picture(stage) == before
+        await stage.stop_daemon(signal.SIGKILL)
+        resumed = await stage.hostlink("resume", "--config", str(stage.config))
+        assert resumed.stdout.decode() == f"the hold of {NIC} is cleared; no daemon runs: the next one takes over\n"
+        stage.start_daemon()
+        await stage.wait_state("Steady")
+
+
+async def test_a_release_without_a_daemon_is_held_too() -> None:
+    async with open_stage(STANDIN) as stage:
+        before = await picture(stage)
+        stage.start_daemon()
+        await stage.wait_state("Steady")
+        await stage.stop_daemon(signal.SIGKILL)
+        assert (await stage.hostlink("release", "--config", str(stage.config))).returncode == 0
+        stage.start_daemon()
+        held = await until(stage, lambda uplink: uplink["state"] == "Detecting" and uplink["hold"] is not None)
+        assert held["why"] == "held since an earlier run: released by an operator"
+        await looked(stage)
+        assert await picture(stage) == before
+        assert (await stage.hostlink("resume")).returncode == 0
+        await stage.wait_state("Steady")
