@@ -32,7 +32,7 @@ from hostlink.kernel.netlink import open_watcher
 from hostlink.kernel.privilege import missing_capabilities
 from hostlink.kernel.routes import AlikeCache, HopCache, read_change
 from hostlink.kernel.watcher import WITH_TC, Changed
-from hostlink.lock import LockedError, acquire_lock
+from hostlink.lock import DAEMON, LockedError, acquire_lock
 from hostlink.node import earlier_takeovers, open_node
 from hostlink.notices import Moved, Notice, Notices, Reconverged
 from hostlink.offline import EXIT_DONE, EXIT_FAILED, say_failed
@@ -63,7 +63,7 @@ def run_daemon(config: Config) -> int:
     _tame_collector()
     sys.setswitchinterval(SWITCH_S)
     try:
-        with acquire_lock(config.paths.runtime):
+        with acquire_lock(config.paths.runtime, DAEMON):
             return trio.run(_serve, config)
     except LockedError as error:
         return say_failed(f"HL-112: {error}")

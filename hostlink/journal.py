@@ -108,6 +108,20 @@ class Takeover:
     """Set before anything moves, and at each later handover; None once it is confirmed."""
 
 
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """What of a takeover the guard goes by, without reading the rest."""
+
+    uplink: str
+    phase: Phase
+    boot_id: str
+    confirm: Confirm | None
+
+    @classmethod
+    def of(cls, takeover: Takeover) -> Glance:
+        return cls(takeover.capture.uplink, takeover.phase, takeover.boot_id, takeover.confirm)
+
+
 class JournalFault(enum.Enum):
     """Why a journal is refused. The value is the problem's code (hostlink/problems.py)."""
 
@@ -163,6 +177,18 @@ class Journal:
             return takeover
         routes = edited(takeover.last_good.routes, edits)
         return replace(takeover, last_good=replace(takeover.last_good, routes=routes))
+
+    def glance(self) -> Glance | None:
+        """What it says, unproved: good enough to wait by, and never to act on. Raises JournalError."""
+        raw = self._read_raw(self.path)
+        if raw is None:
+            return None
+        body = self._envelope(raw).get("body")
+        try:
+            tree = {key: body.get(key) for key in ("phase", "boot_id", "confirm")} if isinstance(body, dict) else {}
+            return decode(Glance, {"uplink": self.path.stem, **tree})
+        except DecodeError as error:
+            raise JournalError(self.path, JournalFault.DAMAGED, f"cannot be understood: {error}") from error
 
     def _read_whole(self) -> Takeover | None:
         raw = self._read_raw(self.path)

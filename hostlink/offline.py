@@ -12,13 +12,15 @@ from collections.abc import Awaitable, Callable
 import trio
 
 from hostlink import held
+from hostlink.clock import boot_id
 from hostlink.config import Config, Match, UplinkConfig
 from hostlink.core.events import GivenBack
-from hostlink.journal import JournalError, Takeover
+from hostlink.journal import Journal, JournalError, Takeover, journal_for, journals_in
 from hostlink.kernel.errors import KernelError
 from hostlink.kernel.privilege import missing_capabilities
 from hostlink.lock import LockedError, acquire_lock
 from hostlink.node import earlier_takeovers, open_node
+from hostlink.problems import problem
 from hostlink.steps.context import Node, StepError, Uplink, VppLife, one_failure
 from hostlink.steps.giveback import give_back
 from hostlink.vpp.dataplane import open_dataplane
@@ -32,6 +34,11 @@ EXIT_DONE, EXIT_FAILED = 0, 1
 def release_offline(config: Config) -> int:
     """Give every NIC back from the journals, with no daemon running, and hold it. Returns the exit status."""
     return _locked(config, _release_all)
+
+
+def clean_boot(config: Config) -> int:
+    """Put away what a takeover of an earlier boot has left. Returns the exit status."""
+    return _locked(config, _clean_boot)
 
 
 def resume_offline(config: Config) -> list[str]:
@@ -71,6 +78,39 @@ async def _release_all(config: Config) -> int:
     return status
 
 
+async def _clean_boot(config: Config) -> int:
+    """Of such a takeover only the journal is left: the kernel it was in is gone (F43). The NIC gets its name back."""
+    status = EXIT_DONE
+    for journal in journals_in(config.paths.journal):
+        try:
+            takeover = journal.read()
+            if takeover is None or takeover.boot_id == boot_id():
+                continue
+            if takeover.confirm is not None:
+                name = takeover.capture.uplink
+                why = problem("HL-417", f"{name}: the node went down before its takeover was confirmed")
+                keep_hold(config, held.held(name, held.failed_hold(why), takeover))
+            status = max(status, await _put_away(config, journal, takeover))
+        except JournalError as error:
+            status = say_failed(f"{error.problem.code}: {error}")
+    return status
+
+
+async def _put_away(config: Config, journal: Journal, takeover: Takeover) -> int:
+    name = takeover.capture.uplink
+    try:
+        await give_back_one(config, takeover)
+        print(f"{name}: what a takeover before this boot had left is put away")
+    except StepError as error:
+        if error.problem.code != "HL-408":
+            return say_failed(f"{name}: what a takeover before this boot had left stays: {error}")
+        journal.discard()
+        print(f"{name}: a takeover before this boot is forgotten; the NIC is not here yet")
+    except (KernelError, VppError) as error:
+        return say_failed(f"{name}: what a takeover before this boot had left stays: {error}")
+    return EXIT_DONE
+
+
 async def _release(config: Config, takeover: Takeover) -> int:
     name = takeover.capture.uplink
     try:
@@ -101,6 +141,14 @@ async def give_back_one(config: Config, takeover: Takeover) -> GivenBack:
         uplink = Uplink(node, UplinkConfig(Match(name=name), takeover.driver, takeover.host_link), 0, name)
         uplink.takeover = takeover
         return await _give_back_with_vpp(node, uplink)
+
+
+def give_back_blocking(config: Config, takeover: Takeover) -> bool:
+    """For the guard, which holds the lock: whether it is the host's again. What could not be restored is told."""
+    return (
+        trio.run(_release, config, takeover) == EXIT_DONE
+        or not journal_for(config.paths.journal, takeover.capture.uplink).path.exists()
+    )
 
 
 async def _give_back_with_vpp(node: Node, uplink: Uplink) -> GivenBack:

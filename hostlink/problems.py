@@ -522,6 +522,14 @@ _STEPS = (
         "see whether all that you need works, then `hostlink confirm`",
     ),
     Record(
+        "HL-417",
+        "the node went down during a takeover",
+        _ERROR,
+        "the node went down, or was reset, before its takeover was confirmed. After the boot the NIC is the host's "
+        "own; hostlink does not try again by itself.",
+        "see the journal of the earlier boot for why it went down (`journalctl -b -1`), then `hostlink resume`",
+    ),
+    Record(
         "HL-420",
         "somebody deletes the host's interface again and again",
         _ERROR,

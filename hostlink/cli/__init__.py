@@ -18,6 +18,7 @@ from hostlink.cli.exits import FAILED, USAGE, VerbError
 
 VERBS = {
     "run": "run the daemon in the foreground",
+    "guard": "give the NIC back when the daemon cannot: a process beside it",
     "state": "what each uplink does, why, and what to do",
     "plan": "what would be done now, touching nothing",
     "release": "give the NIC back to the host, with or without the daemon",

@@ -12,7 +12,7 @@ from hostlink.kernel.packet_sockets import listeners
 from hostlink.kernel.probe import echo, neighbour_answers, tcp_connects
 from hostlink.kernel.snapshot import read_view
 from hostlink.problems import problem
-from hostlink.steps.confirm import armed
+from hostlink.steps.confirm import armed, unguarded
 from hostlink.steps.context import Uplink, fail
 from hostlink.steps.names import inner_name
 
@@ -40,7 +40,7 @@ async def capture(uplink: Uplink, step: int) -> Captured:
         # The host changed during the snapshot and it is taken again. Nothing has moved, so the first one may go.
         uplink.journal.discard()
     uplink.remember(takeover)
-    uplink.told["listeners"] = deafened(view)
+    uplink.told["listeners"], uplink.told["guard"] = deafened(view), unguarded(uplink)
     return Captured(step)
 
 

@@ -10,7 +10,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from hostlink.clock import boottime_s
+from hostlink.core.model import Problem
 from hostlink.journal import Awaits, Confirm, JournalError, Phase, Takeover
+from hostlink.lock import GUARD_LOCK_NAME, is_locked
+from hostlink.problems import problem
 from hostlink.steps.context import Uplink
 
 
@@ -32,6 +35,7 @@ def arm(uplink: Uplink) -> None:
         return
     try:
         uplink.remember(replace(takeover, confirm=armed(uplink)))
+        uplink.told["guard"] = unguarded(uplink)
     except JournalError as error:
         if takeover.phase is not Phase.PROVED:
             raise
@@ -40,6 +44,13 @@ def arm(uplink: Uplink) -> None:
 
 def _is_fresh(uplink: Uplink, confirm: Confirm) -> bool:
     return confirm.by_s > armed(uplink).by_s - uplink.node.config.timing.confirm_s / 2
+
+
+def unguarded(uplink: Uplink) -> tuple[Problem, ...]:
+    """What is told while a takeover is unconfirmed and no guard lives that would give it back."""
+    if is_locked(uplink.node.config.paths.runtime, GUARD_LOCK_NAME):
+        return ()
+    return (problem("HL-414", f"{uplink.name}: the takeover is not confirmed yet, and hostlink-guard does not run"),)
 
 
 def must_pass(uplink: Uplink) -> bool:
