@@ -19,6 +19,7 @@ import trio
 
 from hostlink import held
 from hostlink.config import Config, Match
+from hostlink.confirming import confirm_all
 from hostlink.control import Handler, Request, serve_control
 from hostlink.core.describe import describe
 from hostlink.core.events import AuditRequested, Event, ReleaseRequested, ResumeRequested, StopRequested
@@ -42,7 +43,7 @@ from hostlink.runner import OperatorEvent, Runner
 from hostlink.steps.context import Node, StepError, Uplink
 from hostlink.steps.mirror import difference
 from hostlink.steps.view import host_view
-from hostlink.varlink import CallError
+from hostlink.varlink import REFUSED, CallError
 from hostlink.vpp.errors import VppError
 from hostlink.vpp_watch import Tell, keep_vpp
 
@@ -50,13 +51,15 @@ WATCHED_BYTES = 64 << 20
 """Of the kernel's memory, and only while messages wait: some 60,000 routes that came while the loop was busy."""
 SWITCH_S = 0.0005
 """So long a thread that computes keeps the loop waiting, once for each system call of the loop: a tenth of Python's."""
-REFUSED = "io.hostlink.Refused"
 CHANGES_LOGGED = 5
 _ROUND = (State.MIRRORING, State.PUNTING, State.STEADY)
 
 
-def run_daemon(config: Config) -> int:
-    """Run until SIGTERM or SIGINT. Returns the exit status: 0 when every NIC was given back cleanly."""
+def run_daemon(config: Config, try_s: float | None = None) -> int:
+    """Run until SIGTERM or SIGINT. Returns the exit status: 0 when every NIC was given back cleanly.
+
+    try_s: each takeover is on trial, and given back unless a person confirms it within so many seconds.
+    """
     refusal = _refusal(config)
     if refusal is not None:
         return say_failed(refusal)
@@ -64,7 +67,7 @@ def run_daemon(config: Config) -> int:
     sys.setswitchinterval(SWITCH_S)
     try:
         with acquire_lock(config.paths.runtime, DAEMON):
-            return trio.run(_serve, config)
+            return trio.run(_serve, config, try_s)
     except LockedError as error:
         return say_failed(f"HL-112: {error}")
     except OSError as error:
@@ -120,9 +123,9 @@ def _is_matched(match: Match, takeover: Takeover) -> bool:
 # ------------------------------------------------------------------------------------------------------- the nursery
 
 
-async def _serve(config: Config) -> int:
+async def _serve(config: Config, try_s: float | None) -> int:
     notices = Notices()
-    async with open_node(config) as node:
+    async with open_node(config, try_s) as node:
         runners = [_runner(node, number, notices) for number in range(len(config.uplinks))]
 
         def tell(event: Event) -> None:
@@ -169,6 +172,8 @@ def _runner(node: Node, number: int, notices: Notices) -> Runner:
     waits = {State.STEADY: node.config.timing.audit_s}
     graces = {State.RECOVERING: node.config.vpp.grace_s * factor}
     holding = Holding(uplink, _hold_of(node.config, number))
+    if node.try_s is not None:
+        holding.clear()  # whoever tries a takeover is there, and wants one
     return Runner(uplink, UplinkMachine(uplink.name, deadlines, waits, graces, holding.hold), notices, holding)
 
 
@@ -262,8 +267,13 @@ def _handlers(node: Node, runners: list[Runner], notices: Notices) -> Mapping[st
                 await watch.wait_changed()
         return state_report(node, runners)
 
+    async def confirm(_: Request) -> Mapping[str, object]:
+        await confirm_all(runners, notices)
+        return {}
+
     return {
         "io.hostlink.Audit": audit,
+        "io.hostlink.Confirm": confirm,
         "io.hostlink.GetState": get_state,
         "io.hostlink.Subscribe": subscribe,
         "io.hostlink.GetPlan": get_plan,

@@ -42,6 +42,12 @@ class Holding:
             await self._on_disk(held.drop, self._kept)
         self._kept = None
 
+    def clear(self) -> None:
+        """Removed before the machine begins. Raises OSError."""
+        if self._kept is not None:
+            held.drop(self._uplink.node.config.paths.journal, self._kept)
+        self._kept = None
+
     def back_off_s(self, hold: Hold | None) -> float | None:
         """After how many seconds a failed takeover is tried again; None: never, or not such a hold."""
         retry_s = self._uplink.node.config.timing.retry_s

@@ -21,11 +21,11 @@ def earlier_takeovers(config: Config) -> list[Takeover]:
 
 
 @asynccontextmanager
-async def open_node(config: Config) -> AsyncIterator[Node]:
+async def open_node(config: Config, try_s: float | None = None) -> AsyncIterator[Node]:
     """The node, with its netlink socket."""
     faults = lab_faults()
     async with open_netlink(faults=faults) as host:
-        yield Node(config, host, faults)
+        yield Node(config, host, try_s, faults)
 
 
 def lab_faults() -> Faults:

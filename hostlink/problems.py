@@ -511,7 +511,7 @@ _STEPS = (
         _ERROR,
         "hostlink was run with --try, and `hostlink confirm` did not come in time. The NIC is given back, and hostlink "
         "does not try again by itself.",
-        "`hostlink resume` takes over for good; `hostlink run --try` tries again",
+        "`hostlink resume` tries again; a daemon that is run without --try takes over for good after it",
     ),
     Record(
         "HL-416",

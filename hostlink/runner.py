@@ -30,6 +30,7 @@ from hostlink.notices import Moved, Notices, ProblemsChanged, Reconverged
 from hostlink.problems import problem
 from hostlink.rounds import Rounds
 from hostlink.steps.capture import capture
+from hostlink.steps.confirm import watch_trial
 from hostlink.steps.context import StepError, Uplink, one_failure
 from hostlink.steps.giveback import give_back
 from hostlink.steps.handover import hand_over
@@ -115,6 +116,7 @@ class Runner:
         async with trio.open_nursery() as nursery:
             await self._carry_out(self.machine.start(), nursery)
             nursery.start_soon(save_edits, self.uplink)
+            nursery.start_soon(watch_trial, self.uplink, self.post)
             nursery.start_soon(self._end_back_off, self.machine.hold)
             while not self.machine.finished:
                 event, ticket = await self._receive.receive()

@@ -22,6 +22,7 @@ VERBS = {
     "state": "what each uplink does, why, and what to do",
     "plan": "what would be done now, touching nothing",
     "release": "give the NIC back to the host, with or without the daemon",
+    "confirm": "keep a takeover that is on trial (run --try)",
     "resume": "clear a hold, so that the uplink is taken over again",
     "explain": "the runbook entry of a state or of a problem's code",
     "diagram": "the machine as a Mermaid drawing",

@@ -138,6 +138,7 @@ TRIGGERS: Mapping[Trigger, str] = {
     Trigger.RELEASE_REQUESTED: "an operator wants the NIC back",
     Trigger.RESUME_REQUESTED: "an operator, or the end of a back-off, clears the hold",
     Trigger.AUDIT_REQUESTED: "an operator wants both sides compared now",
+    Trigger.CONFIRM_MISSED: "nobody has confirmed a takeover on trial in time",
 }
 
 GUARDS: Mapping[Guard, str] = {
@@ -610,6 +611,46 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         state=State.HANDOVER,
+        trigger=Trigger.CONFIRM_MISSED,
+        guard=None,
+        to=State.RECOVERING,
+        does=(Action.KEEP_FAILURE, Action.HOLD_FAILED),
+        why="{detail}",
+    ),
+    Row(
+        state=State.MIRRORING,
+        trigger=Trigger.CONFIRM_MISSED,
+        guard=None,
+        to=State.RECOVERING,
+        does=(Action.KEEP_FAILURE, Action.HOLD_FAILED),
+        why="{detail}",
+    ),
+    Row(
+        state=State.PUNTING,
+        trigger=Trigger.CONFIRM_MISSED,
+        guard=None,
+        to=State.RECOVERING,
+        does=(Action.KEEP_FAILURE, Action.HOLD_FAILED),
+        why="{detail}",
+    ),
+    Row(
+        state=State.STEADY,
+        trigger=Trigger.CONFIRM_MISSED,
+        guard=None,
+        to=State.RECOVERING,
+        does=(Action.KEEP_FAILURE, Action.HOLD_FAILED),
+        why="{detail}",
+    ),
+    Row(
+        state=State.RECOVERING,
+        trigger=Trigger.CONFIRM_MISSED,
+        guard=Guard.VPP_AWAITED,
+        to=State.RECOVERING,
+        does=(Action.END_WAITING, Action.KEEP_FAILURE, Action.HOLD_FAILED),
+        why="{detail}",
+    ),
+    Row(
+        state=State.HANDOVER,
         trigger=Trigger.VPP_LOST,
         guard=Guard.VPP_MAY_RETURN,
         to=State.RECOVERING,
@@ -959,6 +1000,21 @@ IGNORED: tuple[Rest, ...] = (
         state=State.STEADY,
         trigger=Trigger.VPP_FOUND,
         text="VPP was not lost",
+    ),
+    Rest(
+        state=State.DETECTING,
+        trigger=Trigger.CONFIRM_MISSED,
+        text="no takeover is on trial here, or it is being given back",
+    ),
+    Rest(
+        state=State.CAPTURING,
+        trigger=Trigger.CONFIRM_MISSED,
+        text="no takeover is on trial here, or it is being given back",
+    ),
+    Rest(
+        state=State.RECOVERING,
+        trigger=Trigger.CONFIRM_MISSED,
+        text="no takeover is on trial here, or it is being given back",
     ),
     Rest(
         state=State.RECOVERING,

@@ -205,6 +205,18 @@ class AuditRequested:
     detail: ClassVar[str] = "an operator asked"
 
 
+@dataclass(frozen=True, slots=True)
+class ConfirmMissed:
+    """A takeover on trial (`hostlink run --try`) was not confirmed in time."""
+
+    trigger: ClassVar[Trigger] = Trigger.CONFIRM_MISSED
+    problem: Problem
+
+    @property
+    def detail(self) -> str:
+        return self.problem.detail
+
+
 Result = Inspected | Captured | HandedOver | Mirrored | PathProved | GivenBack | StepFailed
 """How a step ends: exactly one of these for each StartStep that was not cancelled."""
 
@@ -220,6 +232,7 @@ Event = (
     | ReleaseRequested
     | ResumeRequested
     | AuditRequested
+    | ConfirmMissed
 )
 
 

@@ -91,9 +91,9 @@ class Stage:
         path = self.directory / "daemon.log"
         return path.read_text(errors="replace") if path.exists() else ""
 
-    def start_daemon(self, **environment: str) -> subprocess.Popen[bytes]:
-        """Start `hostlink run` on the node. Ends with the stage."""
-        argv = [sys.executable, "-m", "hostlink", "run", "--config", str(self.config)]
+    def start_daemon(self, *options: str, **environment: str) -> subprocess.Popen[bytes]:
+        """Start `hostlink run` on the node, with these options more. Ends with the stage."""
+        argv = [sys.executable, "-m", "hostlink", "run", "--config", str(self.config), *options]
         self.daemon = _start(self.lab.host, argv, self.directory / "daemon.log", {**self.environment, **environment})
         return self.daemon
 

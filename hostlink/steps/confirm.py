@@ -7,9 +7,14 @@ Only a confirm that is durable disarms.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import trio
 
 from hostlink.clock import boottime_s
+from hostlink.core.events import ConfirmMissed
 from hostlink.core.model import Problem
 from hostlink.journal import Awaits, Confirm, JournalError, Phase, Takeover
 from hostlink.lock import GUARD_LOCK_NAME, is_locked
@@ -51,6 +56,39 @@ def unguarded(uplink: Uplink) -> tuple[Problem, ...]:
     if is_locked(uplink.node.config.paths.runtime, GUARD_LOCK_NAME):
         return ()
     return (problem("HL-414", f"{uplink.name}: the takeover is not confirmed yet, and hostlink-guard does not run"),)
+
+
+def on_trial(uplink: Uplink) -> bool:
+    """Whether a person has yet to confirm the takeover."""
+    takeover = uplink.taken()
+    if takeover.phase is Phase.PROVED or uplink.agreed:
+        return False
+    return uplink.node.try_s is not None or (takeover.confirm is not None and takeover.confirm.awaits is Awaits.PERSON)
+
+
+def await_person(uplink: Uplink) -> tuple[Problem, ...]:
+    """The path is proved: from here on a person's time runs, once. Returns what is told. Raises JournalError."""
+    takeover = uplink.taken()
+    confirm = takeover.confirm
+    if confirm is None or confirm.awaits is not Awaits.PERSON:
+        confirm = Confirm(boottime_s() + (uplink.node.try_s or 0.0), Awaits.PERSON)
+        uplink.remember(replace(takeover, confirm=confirm))
+    uplink.on_trial.set()
+    until = datetime.now(UTC) + timedelta(seconds=left_s(uplink.taken()))
+    return (problem("HL-416", f"{uplink.name}: waiting for a person's confirmation until {until:%H:%M:%S} UTC"),)
+
+
+async def watch_trial(uplink: Uplink, post: Callable[[ConfirmMissed], None]) -> None:
+    """Say when a person's time is over. Runs for as long as the daemon does."""
+    while True:
+        await uplink.on_trial.wait()
+        uplink.on_trial = trio.Event()
+        confirm = uplink.takeover.confirm if uplink.takeover else None
+        if uplink.takeover is None or confirm is None or confirm.awaits is not Awaits.PERSON:
+            continue
+        await trio.sleep(max(0.0, left_s(uplink.takeover)))
+        if uplink.takeover is not None and uplink.takeover.confirm == confirm and not uplink.agreed:
+            post(ConfirmMissed(problem("HL-415", f"{uplink.name}: nobody has confirmed the takeover in time")))
 
 
 def must_pass(uplink: Uplink) -> bool:

@@ -89,6 +89,8 @@ class Node:
     config: Config
     host: Netlink
     """In the host's network namespace."""
+    try_s: float | None = None
+    """How long a person may take to confirm a takeover, where each is on trial (`hostlink run --try`)."""
     faults: Faults = NO_FAULTS
     """Planned by the lab's failure matrix; none on a node."""
     vpp: VppLife = field(default_factory=VppLife)
@@ -183,6 +185,10 @@ class Uplink:
     """`takeover`, in memory, has older routes than `followed`."""
     copies: frozenset[Route] = frozenset()
     """Routes of a DHCP client that this daemon put on the host link, and that are still there (core/leased.py)."""
+    agreed: bool = False
+    """A person has confirmed the takeover."""
+    on_trial: trio.Event = field(default_factory=trio.Event)
+    """Set when a person's time to confirm has begun."""
     silent: bool = False
     """A probe failed when the path was looked at last."""
     told: dict[str, tuple[Problem, ...]] = field(default_factory=dict)
@@ -215,7 +221,7 @@ class Uplink:
         self.takeover, self.mirrored_view, self.ports = None, None, Ports()
         self.host_link_index, self.parked_indexes = None, frozenset()
         self.carrier, self.unfilled, self.ring_stuck = True, False, False
-        self.copies, self.silent = frozenset(), False
+        self.copies, self.silent, self.agreed = frozenset(), False, False
         self.mirrored.clear()
         self.told.clear()
         self.hidden.clear()

@@ -10,7 +10,7 @@ from hostlink.core.model import HostView, VppShared
 from hostlink.core.route_book import flat
 from hostlink.journal import Phase
 from hostlink.steps.claims import claimed
-from hostlink.steps.confirm import must_pass, unguarded
+from hostlink.steps.confirm import await_person, must_pass, on_trial, unguarded
 from hostlink.steps.context import Uplink, fail
 from hostlink.steps.drift import told
 from hostlink.steps.prove import prove
@@ -36,7 +36,9 @@ async def punt(uplink: Uplink, step: int) -> PathProved:
     uplink.told["punt path"] = told(uplink.name, await settle_shared(uplink.node))
     uplink.told["claims"] = await claimed(uplink.node)
     uplink.told["path"] = await prove(uplink, view)
-    keep_last_good(uplink, view, proved=not (uplink.told["path"] and must_pass(uplink)))
+    proved, trial = not (uplink.told["path"] and must_pass(uplink)), on_trial(uplink)
+    keep_last_good(uplink, view, proved=proved and not trial)
+    uplink.told["trial"] = await_person(uplink) if proved and trial else ()
     uplink.told["guard"] = () if uplink.taken().confirm is None else unguarded(uplink)
     uplink.unproved = False
     return PathProved(step)

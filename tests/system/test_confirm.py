@@ -10,6 +10,7 @@ from ipaddress import IPv4Address
 
 import trio
 
+from hostlink.journal import Phase, journal_for
 from hostlink.kernel.namespace import inside
 from hostlink.lab.factor import deadline_factor
 from hostlink.lab.flows import echo_server
@@ -184,3 +185,48 @@ async def test_a_release_without_a_daemon_is_held_too() -> None:
         assert await picture(stage) == before
         assert (await stage.hostlink("resume")).returncode == 0
         await stage.wait_state("Steady")
+
+
+# ------------------------------------------------------------------------------------------------ a person's confirm
+
+
+async def test_a_takeover_on_trial_stays_when_a_person_confirms_it() -> None:
+    """As after any confirm: the next daemon adopts it, on trial or not."""
+    async with open_stage(STANDIN) as stage:
+        stage.start_daemon("--try", "--confirm-within", "60")
+        waiting = await stage.wait_state("Steady")
+        assert "waiting for a person's confirmation until" in detail(waiting, "HL-416")
+        done = await stage.hostlink("confirm")
+        assert done.returncode == 0, done.stderr
+        assert (await stage.state())["problems"] == []
+        takeover = journal_for(stage.directory / "journal", NIC).read()
+        assert takeover is not None
+        assert (takeover.phase, takeover.confirm) == (Phase.PROVED, None)
+        again = await stage.hostlink("confirm")
+        assert (again.returncode, again.stderr) == (1, b"hostlink: the daemon: no takeover waits for a confirmation\n")
+        await stage.stop_daemon(signal.SIGKILL)
+        stage.start_daemon()
+        uplink = await stage.wait_state("Steady")
+        assert "Capturing" not in [move["to"] for move in uplink["history"]]
+
+
+async def test_a_takeover_on_trial_that_nobody_confirms_is_given_back_and_held() -> None:
+    """A daemon that is killed meanwhile changes nothing of that: the next one knows until when."""
+    async with open_stage(STANDIN) as stage:
+        before = await picture(stage)
+        stage.start_daemon("--try", "--confirm-within", "6")
+        await stage.wait_state("Steady")
+        await stage.stop_daemon(signal.SIGKILL)
+        stage.start_daemon()
+        await until(stage, lambda uplink: uplink["state"] == "Steady" and "HL-416" in codes(uplink))
+        held = await until(stage, waits_with("HL-415"))
+        assert held["hold"]["kind"] == "failed"
+        assert await picture(stage) == before
+        assert holds(stage) == [f"{NIC}.held"]
+        await looked(stage)
+        refused = await stage.hostlink("confirm")
+        assert refused.returncode == 1
+        assert await stage.stop_daemon() == 0
+        stage.start_daemon("--try")  # whoever tries it again is there, and wants it
+        await stage.wait_state("Steady")
+        assert holds(stage) == []
