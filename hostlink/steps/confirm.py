@@ -48,7 +48,8 @@ def arm(uplink: Uplink) -> None:
 
 
 def _is_fresh(uplink: Uplink, confirm: Confirm) -> bool:
-    return confirm.by_s > armed(uplink).by_s - uplink.node.config.timing.confirm_s / 2
+    """Whether more than half of its time is left."""
+    return confirm.by_s - boottime_s() > (armed(uplink).by_s - boottime_s()) / 2
 
 
 def unguarded(uplink: Uplink) -> tuple[Problem, ...]:
