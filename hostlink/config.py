@@ -24,10 +24,11 @@ from hostlink.config_checks import (
     pci_address,
     prefixes,
     socket_path,
+    tcp_addresses,
     true,
     whole,
 )
-from hostlink.core.model import Prefix
+from hostlink.core.model import Prefix, Probe
 from hostlink.toml_lines import key_lines, line_of
 
 DEFAULT_PATH = Path("/etc/hostlink/hostlink.toml")
@@ -74,6 +75,8 @@ class UplinkConfig:
     match: Match
     driver: str = "af_packet"
     host_link: str = "tap"
+    probes: tuple[Probe, ...] = ()
+    """TCP addresses that prove the path, beside the gateways, where they take a connection before the takeover."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,12 @@ class Timing:
     """Every deadline of the machine times this: for emulated CPUs."""
     audit_s: float = 60.0
     """How long Steady waits before it looks at everything again."""
+    confirm_s: float = 30.0
+    """From a handover's begin: what answered before must have answered again by then, or the NIC is given back."""
+    guard_s: float = 30.0
+    """How long the guard waits for a daemon that is gone, before it gives back what neither it nor VPP serves."""
+    retry_s: float | None = None
+    """How long after a failed takeover the next is tried. None: never, until an operator's resume."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +233,7 @@ def _uplink(table: Table) -> UplinkConfig:
         match=match,
         driver=table.take("driver", one_of(DRIVERS), default.driver),
         host_link=table.take("host_link", one_of(HOST_LINKS), default.host_link),
+        probes=table.take("probes", tcp_addresses, default.probes),
     )
     table.close()
     return uplink
@@ -274,6 +284,9 @@ def _timing(table: Table) -> Timing:
     timing = Timing(
         deadline_factor=table.take("deadline_factor", number(0.1, 100), default.deadline_factor),
         audit_s=table.take("audit_s", number(1, 86_400), default.audit_s),
+        confirm_s=table.take("confirm_s", number(1, 3600), default.confirm_s),
+        guard_s=table.take("guard_s", number(1, 86_400), default.guard_s),
+        retry_s=table.take("retry_s", number(1, 604_800), default.retry_s),
     )
     table.close()
     return timing

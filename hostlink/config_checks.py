@@ -9,11 +9,11 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable
-from ipaddress import ip_network
+from ipaddress import IPv6Address, ip_address, ip_network
 from pathlib import Path
 from typing import TypeVar
 
-from hostlink.core.model import Prefix
+from hostlink.core.model import Prefix, Probe
 
 T = TypeVar("T")
 
@@ -184,23 +184,48 @@ def whole(low: int, high: int, unit: str) -> Callable[[object], int]:
 
 
 def prefixes(value: object) -> tuple[Prefix, ...]:
+    return _each_once(value, _prefix, '["10.96.0.0/12"]')
+
+
+def tcp_addresses(value: object) -> tuple[Probe, ...]:
+    return _each_once(value, _tcp_address, '["192.0.2.1:443", "[2001:db8::1]:22"]')
+
+
+def _each_once(value: object, check: Callable[[object], T], example: str) -> tuple[T, ...]:
     """All wrong ones of the list at once, as one fault of the list's key."""
     if not isinstance(value, list):
-        raise WrongError(f'must be an array such as ["10.96.0.0/12"], not {shown(value)}')
+        raise WrongError(f"must be an array such as {example}, not {shown(value)}")
     wrongs: list[str] = []
-    prefixes: list[Prefix] = []
+    found: list[T] = []
     for item in value:
         try:
-            prefix = _prefix(item)
+            one = check(item)
         except WrongError as wrong:
             wrongs.append(str(wrong))
             continue
-        if prefix in prefixes:
-            wrongs.append(f"{prefix} is there twice")
-        prefixes.append(prefix)
+        if one in found:
+            wrongs.append(f"{one} is there twice")
+        found.append(one)
     if wrongs:
         raise WrongError("; ".join(wrongs))
-    return tuple(prefixes)
+    return tuple(found)
+
+
+def _tcp_address(value: object) -> Probe:
+    """By its address and never by a name: a resolver may be what the takeover has cut off."""
+    text = printable(value)
+    split = re.fullmatch(r"(?:\[([0-9a-fA-F:.]+)\]|([0-9.]+)):([0-9]{1,5})", text)
+    try:
+        if split is None or not 0 < int(split[3]) < 65536:
+            raise ValueError(text)
+        address = ip_address(split[1] or split[2])
+        if isinstance(address, IPv6Address) is not bool(split[1]):
+            raise ValueError(text)
+    except ValueError as error:
+        raise WrongError(f"{text!r} is no TCP address such as 192.0.2.1:443 or [2001:db8::1]:22"[:160]) from error
+    if address.is_link_local or address.is_multicast or address.is_unspecified or address.is_loopback:
+        raise WrongError(f"{address} is no address that can be reached by way of the uplink")
+    return Probe("tcp", address, int(split[3]))
 
 
 def _prefix(value: object) -> Prefix:

@@ -12,65 +12,65 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 
 import trio
 
-from hostlink.config import Config, Match, UplinkConfig
+from hostlink import held
+from hostlink.config import Config, Match
+from hostlink.confirming import confirm_all
 from hostlink.control import Handler, Request, serve_control
 from hostlink.core.describe import describe
-from hostlink.core.events import AuditRequested, Event, GivenBack, ReleaseRequested, ResumeRequested, StopRequested
+from hostlink.core.events import AuditRequested, Event, ReleaseRequested, ResumeRequested, StopRequested
 from hostlink.core.machine import AUDITED, UplinkMachine
 from hostlink.core.model import Problem
 from hostlink.core.table import STATES, State
-from hostlink.journal import JournalError, Takeover, journals_in
+from hostlink.holding import Holding
+from hostlink.journal import JournalError, Takeover
 from hostlink.kernel.errors import KernelError
-from hostlink.kernel.netlink import open_netlink, open_watcher
+from hostlink.kernel.netlink import open_watcher
 from hostlink.kernel.privilege import missing_capabilities
-from hostlink.kernel.seam import NO_FAULTS, Faults
 from hostlink.kernel.watcher import WITH_TC, Changed
-from hostlink.lock import LockedError, acquire_lock
+from hostlink.lock import DAEMON, LockedError, acquire_lock
+from hostlink.node import earlier_takeovers, open_node
 from hostlink.notices import Moved, Notice, Notices, Reconverged
+from hostlink.offline import EXIT_DONE, EXIT_FAILED, say_failed
 from hostlink.problems import explain
 from hostlink.report import state_report
 from hostlink.runner import OperatorEvent, Runner
-from hostlink.steps.context import Node, StepError, Uplink, VppLife, one_failure
-from hostlink.steps.giveback import give_back
+from hostlink.steps.context import Node, StepError, Uplink
 from hostlink.steps.mirror import difference
 from hostlink.steps.view import host_view
-from hostlink.varlink import CallError
-from hostlink.vpp.dataplane import open_dataplane
+from hostlink.varlink import REFUSED, CallError
 from hostlink.vpp.errors import VppError
-from hostlink.vpp.session import open_session
-from hostlink.vpp_watch import Tell, keep_vpp, peer_pid, vpp_deadline_s
+from hostlink.vpp_watch import Tell, keep_vpp
 
-EXIT_DONE, EXIT_FAILED = 0, 1
 WATCHED_BYTES = 64 << 20
 """Of the kernel's memory, and only while messages wait: some 60,000 routes that came while the loop was busy."""
 SWITCH_S = 0.0005
 """So long a thread that computes keeps the loop waiting, once for each system call of the loop: a tenth of Python's."""
-REFUSED = "io.hostlink.Refused"
 CHANGES_LOGGED = 5
 _ROUND = (State.MIRRORING, State.PUNTING, State.STEADY)
 
 
-def run_daemon(config: Config) -> int:
-    """Run until SIGTERM or SIGINT. Returns the exit status: 0 when every NIC was given back cleanly."""
+def run_daemon(config: Config, try_s: float | None = None) -> int:
+    """Run until SIGTERM or SIGINT. Returns the exit status: 0 when every NIC was given back cleanly.
+
+    try_s: each takeover is on trial, and given back unless a person confirms it within so many seconds.
+    """
     refusal = _refusal(config)
     if refusal is not None:
-        return _say_failed(refusal)
+        return say_failed(refusal)
     _tame_collector()
     sys.setswitchinterval(SWITCH_S)
     try:
-        with acquire_lock(config.paths.runtime):
-            return trio.run(_serve, config)
+        with acquire_lock(config.paths.runtime, DAEMON):
+            return trio.run(_serve, config, try_s)
     except LockedError as error:
-        return _say_failed(f"HL-112: {error}")
+        return say_failed(f"HL-112: {error}")
     except OSError as error:
-        return _say_failed(f"{config.paths.runtime}: {error.strerror or error}: the runtime folder cannot be used")
+        return say_failed(f"{config.paths.runtime}: {error.strerror or error}: the runtime folder cannot be used")
 
 
 def _tame_collector() -> None:
@@ -81,29 +81,19 @@ def _tame_collector() -> None:
     gc.set_threshold(20_000, 20, 100)
 
 
-def _say_failed(text: str) -> int:
-    print(f"hostlink: {text}", file=sys.stderr, flush=True)
-    return EXIT_FAILED
-
-
 def _refusal(config: Config) -> str | None:
     """Why the daemon may not start at all."""
     missing = missing_capabilities()
     if missing:
         return f"HL-101: not enough rights: {', '.join(missing)} missing; nothing was touched. Run it as root"
     try:
-        takeovers = _takeovers(config)
+        takeovers = earlier_takeovers(config)
     except JournalError as error:
         return f"{error.problem.code}: {error}"
     assigned = {takeover.capture.uplink for takeover in assign(config, takeovers).values()}
     for name in (takeover.capture.uplink for takeover in takeovers if takeover.capture.uplink not in assigned):
         return f"a takeover of {name} is in the journal, and no [[uplink]] matches it: run `hostlink release` first"
     return None
-
-
-def _takeovers(config: Config) -> list[Takeover]:
-    found = (journal.read() for journal in journals_in(config.paths.journal))
-    return [takeover for takeover in found if takeover is not None]
 
 
 def assign(config: Config, takeovers: Sequence[Takeover]) -> dict[int, Takeover]:
@@ -132,9 +122,9 @@ def _is_matched(match: Match, takeover: Takeover) -> bool:
 # ------------------------------------------------------------------------------------------------------- the nursery
 
 
-async def _serve(config: Config) -> int:
+async def _serve(config: Config, try_s: float | None) -> int:
     notices = Notices()
-    async with _open_node(config) as node:
+    async with open_node(config, try_s) as node:
         runners = [_runner(node, number, notices) for number in range(len(config.uplinks))]
 
         def tell(event: Event) -> None:
@@ -162,20 +152,6 @@ async def _serve(config: Config) -> int:
     return EXIT_DONE if all(runner.clean for runner in runners) else EXIT_FAILED
 
 
-@asynccontextmanager
-async def _open_node(config: Config) -> AsyncIterator[Node]:
-    faults = lab_faults()
-    async with open_netlink(faults=faults) as host:
-        yield Node(config, host, faults)
-
-
-def lab_faults() -> Faults:
-    """What the lab's failure matrix and storms plan; nothing on a node, where these variables are not set."""
-    plan, trace = os.environ.get("HOSTLINK_LAB_FAIL_KERNEL", ""), os.environ.get("HOSTLINK_LAB_TRACE_KERNEL")
-    torn = int(os.environ.get("HOSTLINK_LAB_TORN_DUMPS") or 0)
-    return Faults.from_text(plan, Path(trace) if trace else None, torn) if plan or trace or torn else NO_FAULTS
-
-
 def _watched_bytes() -> int:
     """What the lab's storms make small; WATCHED_BYTES on a node, where this variable is not set."""
     return int(os.environ.get("HOSTLINK_LAB_WATCHED_BYTES") or WATCHED_BYTES)
@@ -183,16 +159,27 @@ def _watched_bytes() -> int:
 
 def _runner(node: Node, number: int, notices: Notices) -> Runner:
     config = node.config.uplinks[number]
-    earlier = assign(node.config, _takeovers(node.config)).get(number)
+    earlier = assign(node.config, earlier_takeovers(node.config)).get(number)
     name = earlier.capture.uplink if earlier else config.match.name or str(config.match)
     uplink = Uplink(node, config, number, name, takeover=earlier)
     if earlier is not None:
         node.claims[name] = number
     factor = node.config.timing.deadline_factor
     deadlines = {state: text.deadline_s * factor for state, text in STATES.items() if text.deadline_s is not None}
+    # Punting asks until the takeover must be confirmed, and is to say itself what did not answer.
+    deadlines[State.PUNTING] += node.config.timing.confirm_s * factor
     waits = {State.STEADY: node.config.timing.audit_s}
     graces = {State.RECOVERING: node.config.vpp.grace_s * factor}
-    return Runner(uplink, UplinkMachine(uplink.name, deadlines, waits, graces), notices)
+    holding = Holding(uplink, _hold_of(node.config, number))
+    if node.try_s is not None:
+        holding.clear()  # whoever tries a takeover is there, and wants one
+    return Runner(uplink, UplinkMachine(uplink.name, deadlines, waits, graces, holding.hold), notices, holding)
+
+
+def _hold_of(config: Config, number: int) -> held.Held | None:
+    """What an earlier run has left for that [[uplink]]."""
+    others = [uplink.match for other, uplink in enumerate(config.uplinks) if other != number]
+    return held.of_match(config.uplinks[number].match, held.read_all(config.paths.journal), others)
 
 
 async def _watch_host(
@@ -279,8 +266,13 @@ def _handlers(node: Node, runners: list[Runner], notices: Notices) -> Mapping[st
                 await watch.wait_changed()
         return state_report(node, runners)
 
+    async def confirm(_: Request) -> Mapping[str, object]:
+        await confirm_all(runners, notices)
+        return {}
+
     return {
         "io.hostlink.Audit": audit,
+        "io.hostlink.Confirm": confirm,
         "io.hostlink.GetState": get_state,
         "io.hostlink.Subscribe": subscribe,
         "io.hostlink.GetPlan": get_plan,
@@ -307,61 +299,3 @@ async def _plan(runner: Runner) -> list[str]:
     except (KernelError, VppError) as error:
         raise CallError(REFUSED, {"message": str(error)}) from error
     return [describe(operation) for operation in plan]
-
-
-# ---------------------------------------------------------------------------------------------------------- no daemon
-
-
-def release_offline(config: Config) -> int:
-    """Give every NIC back from the journals, with no daemon running. Returns the exit status."""
-    missing = missing_capabilities()
-    if missing:
-        return _say_failed(f"HL-101: not enough rights: {', '.join(missing)} missing; nothing was touched")
-    try:
-        with acquire_lock(config.paths.runtime):
-            return trio.run(_release_all, config)
-    except LockedError as error:
-        return _say_failed(f"HL-112: {error}")
-    except OSError as error:
-        return _say_failed(f"{config.paths.runtime}: {error.strerror or error}: the runtime folder cannot be used")
-
-
-async def _release_all(config: Config) -> int:
-    status = EXIT_DONE
-    try:
-        takeovers = _takeovers(config)
-    except JournalError as error:
-        return _say_failed(f"{error.problem.code}: {error}")
-    if not takeovers:
-        print("nothing to give back: there is no takeover in the journal", file=sys.stderr)
-    for takeover in takeovers:
-        async with _open_node(config) as node:
-            status = max(status, await _release(node, takeover))
-    return status
-
-
-async def _release(node: Node, takeover: Takeover) -> int:
-    name = takeover.capture.uplink
-    settings = UplinkConfig(Match(name=name), takeover.driver, takeover.host_link)
-    uplink = Uplink(node, settings, 0, name, takeover=takeover)
-    try:
-        event = await _give_back_with_vpp(node, uplink)
-    except (StepError, KernelError, JournalError, VppError) as error:
-        return _say_failed(f"{name} could not be given back, and the journal is kept: {error}")
-    for residue in event.residue:
-        print(f"hostlink: {residue.code}: {residue.detail}", file=sys.stderr)
-    print(f"{name} is the host's again")
-    return EXIT_FAILED if event.residue else EXIT_DONE
-
-
-async def _give_back_with_vpp(node: Node, uplink: Uplink) -> GivenBack:
-    """With VPP where it answers; the NIC comes home without it too."""
-    try:
-        async with open_session(os.fspath(node.config.vpp.api_socket), deadline_s=vpp_deadline_s(node)) as session:
-            node.vpp = VppLife(await open_dataplane(session), pid=peer_pid(node.config.vpp.api_socket))
-            with one_failure():
-                return await give_back(uplink, 0)
-    except VppError:
-        node.vpp = VppLife()
-    with one_failure():
-        return await give_back(uplink, 0)

@@ -32,10 +32,11 @@ from typing import Any
 from hostlink.core.alike import AlikeEdit
 from hostlink.core.model import Capture, HostView, Problem, Route
 from hostlink.core.route_book import RouteEdit, each_edit, edited
+from hostlink.durable import prepare_folder, replace_durably, sync_folder, temporary
 from hostlink.encode import DecodeError, decode, encode
 
 FORMAT = "hostlink-journal"
-VERSION = 1
+VERSION = 2
 _SIZE_LIMIT_BYTES = 256 << 20
 """A full table of 1,000,000 routes is about 200 MiB; beyond it the file is not ours."""
 
@@ -66,6 +67,24 @@ class Parking:
     """Its ifindex there; None until it was seen there."""
 
 
+class Awaits(enum.Enum):
+    """What would confirm a takeover."""
+
+    PATH = "path"
+    """The probes that passed before it."""
+    PERSON = "person"
+    """A person's `hostlink confirm`; the path is proved (`hostlink run --try`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Confirm:
+    """A takeover that must be confirmed yet. Whoever finds it unconfirmed after its time gives the NIC back."""
+
+    by_s: float
+    """Seconds of CLOCK_BOOTTIME, in the boot of the takeover's `boot_id`."""
+    awaits: Awaits = Awaits.PATH
+
+
 @dataclass(frozen=True, slots=True)
 class Takeover:
     """What the way back needs, whoever takes it."""
@@ -86,6 +105,8 @@ class Takeover:
     """/proc/sys/kernel/random/boot_id when it was captured: after a reboot nothing of the takeover is left (F43)."""
     generation: int = 0
     """How many writes the file has had; set by `Journal.write`."""
+    confirm: Confirm | None = None
+    """Set before anything moves, and at each later handover; None once it is confirmed."""
     read_at_s: float = 0.0
     """When `last_good` was read (CLOCK_BOOTTIME, seconds): its lifetimes have run down since (core/lifetimes.py).
     0: an earlier build wrote it and did not say; what it says is left as it is then."""
@@ -93,6 +114,20 @@ class Takeover:
     def age_s(self, at_s: float) -> int:
         """How long ago `last_good` was read, at that time (CLOCK_BOOTTIME), in whole seconds."""
         return int(at_s - self.read_at_s) if self.read_at_s else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """What of a takeover the guard goes by, without reading the rest."""
+
+    uplink: str
+    phase: Phase
+    boot_id: str
+    confirm: Confirm | None
+
+    @classmethod
+    def of(cls, takeover: Takeover) -> Glance:
+        return cls(takeover.capture.uplink, takeover.phase, takeover.boot_id, takeover.confirm)
 
 
 class JournalFault(enum.Enum):
@@ -151,6 +186,18 @@ class Journal:
         routes = edited(takeover.last_good.routes, edits)
         return replace(takeover, last_good=replace(takeover.last_good, routes=routes))
 
+    def glance(self) -> Glance | None:
+        """What it says, unproved: good enough to wait by, and never to act on. Raises JournalError."""
+        raw = self._read_raw(self.path)
+        if raw is None:
+            return None
+        body = self._envelope(raw).get("body")
+        try:
+            tree = {key: body.get(key) for key in ("phase", "boot_id", "confirm")} if isinstance(body, dict) else {}
+            return decode(Glance, {"uplink": self.path.stem, **tree})
+        except DecodeError as error:
+            raise JournalError(self.path, JournalFault.DAMAGED, f"cannot be understood: {error}") from error
+
     def _read_whole(self) -> Takeover | None:
         raw = self._read_raw(self.path)
         return None if raw is None else self._takeover(raw)
@@ -163,10 +210,10 @@ class Journal:
         self._refuse_overtaken(takeover, self._read_whole())
         after = replace(takeover, generation=takeover.generation + 1)
         try:
-            _prepare_folder(self.path)
+            prepare_folder(self.path)
             if takeover.generation == 0:
                 self.edits_path.unlink(missing_ok=True)  # of an earlier takeover, whose numbers come again
-            _replace_durably(self.path, _to_bytes(after))
+            replace_durably(self.path, _to_bytes(after))
             self.edits_path.unlink(missing_ok=True)
         except OSError as error:
             what = f"cannot be written: {error.strerror or error}"
@@ -192,7 +239,7 @@ class Journal:
                 file.flush()
                 os.fdatasync(descriptor)
             if is_new:
-                _sync_folder(self.path.parent)
+                sync_folder(self.path.parent)
         except OSError as error:
             what = f"cannot be written: {error.strerror or error}"
             raise JournalError(self.edits_path, JournalFault.UNWRITABLE, what) from error
@@ -202,9 +249,9 @@ class Journal:
         try:
             self.path.unlink(missing_ok=True)
             self.edits_path.unlink(missing_ok=True)
-            _temporary(self.path).unlink(missing_ok=True)  # of a writer that was killed (F45)
+            temporary(self.path).unlink(missing_ok=True)  # of a writer that was killed (F45)
             if self.path.parent.is_dir():
-                _sync_folder(self.path.parent)
+                sync_folder(self.path.parent)
         except OSError as error:
             what = f"cannot be removed: {error.strerror or error}"
             raise JournalError(self.path, JournalFault.UNWRITABLE, what) from error
@@ -249,7 +296,7 @@ class Journal:
         if envelope.get("sha256") != _digest(body):
             raise JournalError(self.path, JournalFault.DAMAGED, "its checksum does not fit its content")
         try:
-            takeover = decode(Takeover, _as_of_now(body))
+            takeover = decode(Takeover, _as_of_now(body) if envelope["version"] < VERSION else body)
         except DecodeError as error:
             raise JournalError(self.path, JournalFault.DAMAGED, f"cannot be understood: {error}") from error
         if takeover.capture.uplink != self.path.stem:
@@ -286,9 +333,16 @@ def journals_in(folder: Path) -> tuple[Journal, ...]:
 
 
 def _as_of_now(body: Any) -> Any:
-    """The body of an earlier build with what has been added since, as it was meant then."""
-    if isinstance(body, dict):
-        body.setdefault("read_at_s", 0.0)
+    """The body of an older version with what has been added since, as it was meant then: nothing to confirm."""
+    if not isinstance(body, dict):
+        return body
+    body.setdefault("confirm", None)
+    body.setdefault("read_at_s", 0.0)
+    capture = body.get("capture")
+    probes = capture.get("probes") if isinstance(capture, dict) else None
+    for probe in probes if isinstance(probes, list) else ():
+        if isinstance(probe, dict):
+            probe.setdefault("port", None)
     return body
 
 
@@ -317,40 +371,3 @@ def _digest(body: object) -> str:
     """SHA-256 over the body with sorted keys and no spaces, so that only the content counts."""
     text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode("ascii")).hexdigest()
-
-
-def _prepare_folder(path: Path) -> None:
-    if not path.parent.is_dir():
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _sync_folder(path.parent.parent)
-    if stat.S_IMODE(path.parent.stat().st_mode) != 0o700:
-        path.parent.chmod(0o700)
-
-
-def _replace_durably(path: Path, content: bytes) -> None:
-    """Old or new, never a part. The temporary name is fixed: what a death left there is written over, not gathered."""
-    temporary = _temporary(path)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    try:
-        with open(descriptor, "wb") as file:
-            os.fchmod(descriptor, 0o600)
-            file.write(content)
-            file.flush()
-            os.fsync(descriptor)
-        os.rename(temporary, path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-    _sync_folder(path.parent)
-
-
-def _temporary(path: Path) -> Path:
-    return path.with_name(f".{path.name}.new")
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,18 +1,35 @@
-"""One hostlink at a time: the daemon, `hostlink release` without it, later the guard, all take the same lock.
+"""One hostlink at a time: the daemon, `hostlink release` without it, and the guard all take the same lock.
 
 It is a flock on a file in the runtime folder, so the kernel lets it go whatever way its holder dies. The holder's
-process id stands in the file, for the text that a second one is refused with; the file itself stays, because removing
-it would let two processes hold locks on two files of one name.
+process id stands in the file, with what it is, for the text that a second one is refused with and for the guard; the
+file itself stays, because removing it would let two processes hold locks on two files of one name.
+
+The guard holds another one for as long as it lives, by which the daemon knows that it does.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+import time
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
 LOCK_NAME = "lock"
+GUARD_LOCK_NAME = "guard.lock"
+DAEMON, GUARD = "daemon", "guard"
+"""What a holder may be. Any other works by hand, and says nothing."""
+_TRIES, _PAUSE_S = 5, 0.01
+"""Whoever only looks (`is_locked`) holds the lock for a moment too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who has written himself into the lock. He may be gone: whether it is held, only the lock says."""
+
+    pid: int
+    role: str
 
 
 class LockedError(Exception):
@@ -47,22 +64,59 @@ class Lock:
         self.release()
 
 
-def acquire_lock(runtime_dir: Path) -> Lock:
+def acquire_lock(runtime_dir: Path, role: str = "", name: str = LOCK_NAME) -> Lock:
     """Takes the node's lock or raises LockedError at once; OSError when the folder cannot be made or written to."""
     runtime_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = runtime_dir / LOCK_NAME
+    path = runtime_dir / name
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        pid = _pid_in(descriptor)
+    if not _lock(descriptor):
+        holder = _holder_in(descriptor)
         os.close(descriptor)
-        raise LockedError(path, pid) from error
+        raise LockedError(path, holder.pid if holder else None)
     os.ftruncate(descriptor, 0)
-    os.write(descriptor, b"%d\n" % os.getpid())
+    os.write(descriptor, f"{os.getpid()} {role}".strip().encode("ascii") + b"\n")
     return Lock(descriptor)
 
 
-def _pid_in(descriptor: int) -> int | None:
-    text = os.read(descriptor, 32).strip()
-    return int(text) if text.isdigit() else None
+def is_locked(runtime_dir: Path, name: str = LOCK_NAME) -> bool:
+    """Whether somebody holds it now. Raises OSError when that cannot be seen."""
+    try:
+        descriptor = os.open(runtime_dir / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def holder_of(runtime_dir: Path) -> Holder | None:
+    """Who has written himself into the node's lock last, if anybody. Raises OSError."""
+    try:
+        descriptor = os.open(runtime_dir / LOCK_NAME, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        return _holder_in(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int) -> bool:
+    for attempt in range(_TRIES):
+        if attempt:
+            time.sleep(_PAUSE_S)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            continue
+        return True
+    return False
+
+
+def _holder_in(descriptor: int) -> Holder | None:
+    pid, _, role = os.pread(descriptor, 64, 0).decode("ascii", "replace").strip().partition(" ")
+    return Holder(int(pid), role) if pid.isdecimal() else None

@@ -454,8 +454,9 @@ _STEPS = (
         "HL-407",
         "the path is not proved",
         _ERROR,
-        "what answered before the takeover does not answer after it. The NIC is given back, and hostlink does not try "
-        "again by itself.",
+        "what answered before the takeover (the gateways, and the configuration's `probes`) has not answered after it "
+        "within confirm_s, or not when VPP had come back. The NIC is given back, and hostlink does not try again by "
+        "itself, unless retry_s says so.",
         "see `show errors` and `show ip punt redirect` in VPP, then `hostlink resume`",
     ),
     Record(
@@ -494,10 +495,51 @@ _STEPS = (
     ),
     Record(
         "HL-412",
-        "a gateway does not answer",
+        "a gateway or probe does not answer",
         _WARNING,
         "what answered before the takeover, and after it, does not answer at present. Nothing is changed for that.",
         "see whether the gateway is up; compare with another host on the same network",
+    ),
+    Record(
+        "HL-413",
+        "the guard gave the NIC back",
+        _ERROR,
+        "a takeover was not confirmed in time, and the daemon did not give the NIC back either: it was hung, or gone. "
+        "The guard (hostlink-guard.service) ended it and gave the NIC back from the journal. hostlink does not try "
+        "again by itself.",
+        "see the daemon's log for why it hung or died (`journalctl -u hostlink`), then `hostlink resume`",
+    ),
+    Record(
+        "HL-414",
+        "no guard watches the takeover",
+        _WARNING,
+        "hostlink-guard does not run. A takeover that is not confirmed yet would not be given back if this daemon hung "
+        "or died now.",
+        "`systemctl enable --now hostlink-guard`, or run `hostlink guard` beside the daemon",
+    ),
+    Record(
+        "HL-415",
+        "nobody confirmed the takeover",
+        _ERROR,
+        "hostlink was run with --try, and `hostlink confirm` did not come in time. The NIC is given back, and hostlink "
+        "does not try again by itself.",
+        "`hostlink resume` tries again; a daemon that is run without --try takes over for good after it",
+    ),
+    Record(
+        "HL-416",
+        "the takeover waits for a person",
+        _NOTE,
+        "hostlink was run with --try: the path is proved, and without `hostlink confirm` the NIC goes back at the time "
+        "that the detail says.",
+        "see whether all that you need works, then `hostlink confirm`",
+    ),
+    Record(
+        "HL-417",
+        "the node went down during a takeover",
+        _ERROR,
+        "the node went down, or was reset, before its takeover was confirmed. After the boot the NIC is the host's "
+        "own; hostlink does not try again by itself.",
+        "see the journal of the earlier boot for why it went down (`journalctl -b -1`), then `hostlink resume`",
     ),
     Record(
         "HL-420",
@@ -552,6 +594,23 @@ _JOURNAL = (
         _ERROR,
         "the journal is not the one that this hostlink wrote last: another one acts on this node.",
         "find out which hostlink runs (`hostlink state`), and stop one of them",
+    ),
+    Record(
+        "HL-510",
+        "hold cannot be read",
+        _ERROR,
+        "beside the journal there is a hold of an earlier run (`<interface>.held`) that is torn, foreign, or of a "
+        "newer hostlink. Why it was held is not known, so nothing is taken over.",
+        "see the log of the earlier run; `hostlink resume` clears it",
+    ),
+    Record(
+        "HL-511",
+        "hold cannot be kept",
+        _WARNING,
+        "the hold could not be written to disk, or not removed from it: it would not outlive the daemon, or outlive a "
+        "resume.",
+        "make room on the disk or make it writable; after that a restart of the daemon, `hostlink release` or `resume` "
+        "says it anew",
     ),
 )
 

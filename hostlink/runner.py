@@ -18,10 +18,12 @@ import trio
 
 from hostlink.core import effects, events
 from hostlink.core.alike import AlikeChange, Place
+from hostlink.core.context import Hold
 from hostlink.core.machine import UplinkMachine
 from hostlink.core.model import Problem, Route
 from hostlink.core.route_book import Change, RouteChange
-from hostlink.core.table import Step, Trigger
+from hostlink.core.table import State, Step, Trigger
+from hostlink.holding import Holding
 from hostlink.journal import JournalError
 from hostlink.kernel.errors import KernelError, ReadUnsteady
 from hostlink.kernel.watcher import Changed
@@ -29,6 +31,7 @@ from hostlink.notices import Moved, Notices, ProblemsChanged, Reconverged
 from hostlink.problems import problem
 from hostlink.rounds import Rounds
 from hostlink.steps.capture import capture
+from hostlink.steps.confirm import watch_trial
 from hostlink.steps.context import StepError, Uplink, one_failure
 from hostlink.steps.elsewhere import keep_telling
 from hostlink.steps.giveback import give_back
@@ -55,6 +58,8 @@ OPERATOR_TRIGGERS = (Trigger.RELEASE_REQUESTED, Trigger.RESUME_REQUESTED, Trigge
 """Asked for by a person, who is told of a refusal by the ticket. Any other event that the table refuses is a bug."""
 OperatorEvent = events.ReleaseRequested | events.ResumeRequested | events.AuditRequested
 _GOES_ON_WITHOUT_VPP = (Step.INSPECT, Step.GIVE_BACK)
+_AGAIN_S = 1.0
+"""How soon a back-off that is over asks again, where the NIC is still being given back."""
 _NEEDS_UPLINK = (Step.CAPTURE, Step.MIRROR, Step.PUNT)
 """Steps that an interface which went away ends. That clears by itself: the NIC comes home and is taken again."""
 _UPLINK_LOST = "HL-405"
@@ -91,9 +96,15 @@ class Runner:
     """Runs one uplink's machine until it is finished."""
 
     def __init__(
-        self, uplink: Uplink, machine: UplinkMachine, notices: Notices, steps: Mapping[Step, StepFunction] = STEPS
+        self,
+        uplink: Uplink,
+        machine: UplinkMachine,
+        notices: Notices,
+        holding: Holding | None = None,
+        steps: Mapping[Step, StepFunction] = STEPS,
     ) -> None:
         self.uplink = uplink
+        self.holding = holding or Holding(uplink)
         self.machine = machine
         self.history: deque[Recorded] = deque(maxlen=HISTORY)
         self.rounds = Rounds()
@@ -116,6 +127,8 @@ class Runner:
             nursery.start_soon(save_edits, self.uplink)
             nursery.start_soon(keep_telling, self.uplink)
             nursery.start_soon(self._tell_anew)
+            nursery.start_soon(watch_trial, self.uplink, self.post)
+            nursery.start_soon(self._end_back_off, self.machine.hold)
             while not self.machine.finished:
                 event, ticket = await self._receive.receive()
                 self._waiting_kinds.discard(type(event))
@@ -131,7 +144,7 @@ class Runner:
     @property
     def problems(self) -> tuple[Problem, ...]:
         """All that an operator should know of this uplink now."""
-        return (*self.machine.problems, *self.uplink.problems)
+        return (*self.machine.problems, *self.holding.problems, *self.uplink.problems)
 
     # ----------------------------------------------------------------------------------------------------- events in
 
@@ -223,6 +236,11 @@ class Runner:
                     self.deadline_at = None
                     if timer in self._timers:
                         self._timers.pop(timer).cancel()
+                case effects.KeepHold(hold):
+                    await self.holding.keep(hold)
+                    nursery.start_soon(self._end_back_off, hold)
+                case effects.DropHold():
+                    await self.holding.drop()
                 case effects.Publish(transition):
                     self._publish(transition)
                 case effects.Refuse(trigger, state, message):
@@ -283,6 +301,18 @@ class Runner:
                     deadline = max(deadline, self.uplink.progress_at + armed.after_s)
             self._timers.pop(armed.timer, None)
             self.post(events.DeadlinePassed(armed.timer))
+
+    async def _end_back_off(self, hold: Hold | None) -> None:
+        """Clear the hold when its back-off is over, if it has one and still stands."""
+        after_s = self.holding.back_off_s(hold)
+        if after_s is None:
+            return
+        await trio.sleep(after_s)
+        while self.machine.hold is hold:
+            if self.machine.state is State.DETECTING:
+                self.post(events.ResumeRequested(by="the back-off of retry_s, which is over"))
+                return
+            await trio.sleep(_AGAIN_S)
 
     def _publish(self, transition: effects.Transition) -> None:
         now = datetime.now(UTC)

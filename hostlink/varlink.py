@@ -25,6 +25,8 @@ RESUME = f"{INTERFACE}.Resume"
 """Clears holds."""
 AUDIT = f"{INTERFACE}.Audit"
 """Compares both sides now, and answers with the state document when that is done."""
+CONFIRM = f"{INTERFACE}.Confirm"
+"""Confirms the takeovers that are on trial, and answers when that is on disk."""
 GET_PLAN = f"{INTERFACE}.GetPlan"
 
 REFUSED = f"{INTERFACE}.Refused"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hostlink.config import Cluster, Config, ConfigError, Match, Paths, Timing, UplinkConfig, VppConfig, load_config
+from hostlink.core.model import Probe
 
 WHOLE = """\
 [vpp]
@@ -23,6 +24,7 @@ host_link = "veth"
 
 [[uplink]]
 match.mac = "52:54:00:40:46:8E"
+probes = ["192.0.2.1:443", "[2001:db8::1]:22"]
 
 [paths]
 runtime = "/run/hl"
@@ -36,6 +38,9 @@ encap_overhead = 50
 [timing]
 deadline_factor = 10
 audit_s = 5.5
+confirm_s = 20
+guard_s = 40
+retry_s = 600
 """
 
 LEAST = '[[uplink]]\nmatch = { name = "eth0" }\n'
@@ -55,17 +60,18 @@ def faults(path: Path, text: str) -> list[tuple[int | None, str, str]]:
 
 def test_a_whole_file(path: Path) -> None:
     path.write_text(WHOLE)
+    probes = (Probe("tcp", IPv4Address("192.0.2.1"), 443), Probe("tcp", IPv6Address("2001:db8::1"), 22))
     assert load_config(path) == Config(
         uplinks=(
             UplinkConfig(Match(name="enp216s0f1"), "af_packet", "veth"),
-            UplinkConfig(Match(mac="52:54:00:40:46:8e"), "af_packet", "tap"),
+            UplinkConfig(Match(mac="52:54:00:40:46:8e"), "af_packet", "tap", probes),
         ),
         vpp=VppConfig(Path("/run/vpp/other.sock"), "dataplane"),
         paths=Paths(Path("/run/hl"), Path("/var/lib/hl")),
         cluster=Cluster(
             (IPv4Network("10.96.0.0/12"),), (IPv4Network("10.244.0.0/16"), IPv6Network("fd00:244::/48")), 50
         ),
-        timing=Timing(10.0, 5.5),
+        timing=Timing(10.0, 5.5, 20.0, 40.0, 600.0),
     )
 
 
@@ -77,7 +83,7 @@ def test_the_least_file_and_the_defaults_of_architecture_md(path: Path) -> None:
     assert config.paths.control_socket == Path("/run/hostlink/control.sock")
     assert config.paths.journal == Path("/var/lib/hostlink")
     assert config.cluster == Cluster((), (), 60)
-    assert config.timing == Timing(1.0, 60.0)
+    assert config.timing == Timing(1.0, 60.0, 30.0, 30.0, None)
 
 
 @pytest.mark.parametrize(
@@ -165,6 +171,15 @@ def test_the_message_is_for_a_person(path: Path) -> None:
         (LEAST + '[paths]\nruntime = "run"\n', "paths.runtime", "absolute"),
         (LEAST + f'[paths]\nruntime = "/{"x" * 94}"\n', "paths.runtime", "1 bytes too long for a Unix socket"),
         (LEAST + f'[vpp]\napi_socket = "/{"x" * 200}"\n', "vpp.api_socket", "too long"),
+        (LEAST + 'probes = "192.0.2.1:443"\n', "uplink[0].probes", "must be an array"),
+        (LEAST + 'probes = ["192.0.2.1"]\n', "uplink[0].probes", "no TCP address"),
+        (LEAST + 'probes = ["2001:db8::1:22"]\n', "uplink[0].probes", "[2001:db8::1]:22"),
+        (LEAST + 'probes = ["[192.0.2.1]:22"]\n', "uplink[0].probes", "no TCP address"),
+        (LEAST + 'probes = ["192.0.2.1:0"]\n', "uplink[0].probes", "no TCP address"),
+        (LEAST + 'probes = ["gateway.example:22"]\n', "uplink[0].probes", "no TCP address"),
+        (LEAST + 'probes = ["[fe80::1]:22"]\n', "uplink[0].probes", "no address that can be reached"),
+        (LEAST + 'probes = ["192.0.2.1:22", "192.0.2.1:22"]\n', "uplink[0].probes", "twice"),
+        (LEAST + "[timing]\nretry_s = 0\n", "timing.retry_s", "a number from 1"),
         (LEAST + "[timing]\naudit_s = true\n", "timing.audit_s", "a number from 1"),
         (LEAST + "[timing]\ndeadline_factor = nan\n", "timing.deadline_factor", "a number from 0.1"),
         (LEAST + "[cluster]\nencap_overhead = 1.5\n", "cluster.encap_overhead", "whole number of bytes"),

@@ -12,7 +12,7 @@ import stat
 import subprocess
 import sys
 from dataclasses import replace
-from ipaddress import IPv4Interface, IPv4Network, ip_network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, ip_network
 from pathlib import Path
 
 import pytest
@@ -20,10 +20,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hostlink.core.alike import NO_CUT, AlikeEdit, place_of
-from hostlink.core.model import Address, Capture, HostView, Link, NextHop, Prefix, Route
+from hostlink.core.model import Address, Capture, HostView, Link, NextHop, Prefix, Probe, Route
 from hostlink.core.route_book import RouteEdit
 from hostlink.encode import encode
 from hostlink.journal import (
+    Awaits,
+    Confirm,
     Journal,
     JournalError,
     JournalFault,
@@ -141,6 +143,7 @@ def test_an_earlier_builds_journal_is_used_as_it_is(journal: Journal) -> None:
     journal.write(TAKEOVER)
     content = json.loads(journal.path.read_text())
     del content["body"]["read_at_s"]
+    content["version"] = 1
     text = json.dumps(content["body"], sort_keys=True, separators=(",", ":"))
     content["sha256"] = hashlib.sha256(text.encode()).hexdigest()
     journal.path.write_text(json.dumps(content))
@@ -159,10 +162,32 @@ def test_an_altered_body_is_found_by_its_checksum(journal: Journal) -> None:
 
 
 def test_a_newer_hostlinks_file_is_left_to_it(journal: Journal) -> None:
-    edited(journal, version=2)
+    edited(journal, version=3)
     error = refusal(journal)
     assert error.fault is JournalFault.NEWER
-    assert "version 2, of a newer hostlink; this one knows 1" in str(error)
+    assert "version 3, of a newer hostlink; this one knows 2" in str(error)
+
+
+def test_an_older_hostlinks_file_is_read_as_it_was_meant(journal: Journal) -> None:
+    """Version 1 knew neither a time to confirm nor TCP probes."""
+    probed = replace(TAKEOVER.capture, probes=(Probe("echo", IPv4Address("192.168.0.254")),))
+    written = journal.write(replace(TAKEOVER, capture=probed, phase=Phase.TAKEN, confirm=Confirm(12.5)))
+    tree = json.loads(journal.path.read_bytes())
+    del tree["body"]["confirm"], tree["body"]["capture"]["probes"][0]["port"]
+    text = json.dumps(tree["body"], sort_keys=True, separators=(",", ":"))
+    older = {**tree, "version": 1, "sha256": hashlib.sha256(text.encode()).hexdigest()}
+    journal.path.write_text(json.dumps(older))
+    assert journal.read() == replace(written, confirm=None)
+    journal.path.write_text(json.dumps({**older, "version": 2}))
+    assert refusal(journal).fault is JournalFault.DAMAGED, "of this version nothing may be missing"
+
+
+def test_what_is_to_be_confirmed_is_read_as_it_was_written(journal: Journal) -> None:
+    confirm = Confirm(1234.5, Awaits.PERSON)
+    journal.write(replace(TAKEOVER, confirm=confirm))
+    again = journal.read()
+    assert again is not None
+    assert again.confirm == confirm
 
 
 @pytest.mark.parametrize(

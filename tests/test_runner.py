@@ -64,7 +64,7 @@ async def run_until(mirror: StepFunction, wanted: State, punt: StepFunction = pr
     node = Node(Config((config,)), cast(Netlink, None))
     machine = UplinkMachine("eth1")
     steps = {Step.INSPECT: inspect, Step.MIRROR: mirror, Step.PUNT: punt, Step.GIVE_BACK: give_back}
-    runner = Runner(Uplink(node, config, 0, "eth1"), machine, Notices(), steps)
+    runner = Runner(Uplink(node, config, 0, "eth1"), machine, Notices(), steps=steps)
     with trio.fail_after(1000):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(runner.run)

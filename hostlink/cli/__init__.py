@@ -18,9 +18,11 @@ from hostlink.cli.exits import FAILED, USAGE, VerbError
 
 VERBS = {
     "run": "run the daemon in the foreground",
+    "guard": "give the NIC back when the daemon cannot: a process beside it",
     "state": "what each uplink does, why, and what to do",
     "plan": "what would be done now, touching nothing",
     "release": "give the NIC back to the host, with or without the daemon",
+    "confirm": "keep a takeover that is on trial (run --try)",
     "resume": "clear a hold, so that the uplink is taken over again",
     "explain": "the runbook entry of a state or of a problem's code",
     "diagram": "the machine as a Mermaid drawing",

@@ -1,7 +1,8 @@
 """`hostlink release`: the NIC is the host's again. By the daemon where one runs, else from the journal.
 
-With a daemon it returns when every uplink has been given back and is held; the daemon runs on, and `hostlink resume`
-lets it take over again.
+With a daemon it returns when every uplink has been given back and is held; the daemon runs on. `hostlink resume` lets
+it take over again, and until then no daemon does, whenever it starts. With --boot, what a takeover before this boot has
+left is put away, and nothing is held for that; a daemon that runs does that itself.
 """
 
 from __future__ import annotations
@@ -31,12 +32,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config(parser)
     add_runtime_dir(parser)
     parser.add_argument(
+        "--boot", action="store_true", help="only put away what a takeover before this boot has left (hostlink-boot)"
+    )
+    parser.add_argument(
         "--timeout", type=float, default=120.0, metavar="S", help="for a running daemon to do it (default 120)"
     )
 
 
 def run(options: argparse.Namespace) -> int:
     path = _runtime_dir(options) / varlink.SOCKET_NAME
+    if options.boot:
+        return _clean_boot(options)
     try:
         client = Client(path)
     except UnreachableError:
@@ -57,9 +63,16 @@ def _runtime_dir(options: argparse.Namespace) -> Path:
 
 def _release_offline(options: argparse.Namespace) -> int:
     config = configuration(options)
-    from hostlink.daemon import release_offline
+    from hostlink.offline import release_offline
 
     return release_offline(config)
+
+
+def _clean_boot(options: argparse.Namespace) -> int:
+    config = configuration(options)
+    from hostlink.offline import clean_boot
+
+    return clean_boot(config)
 
 
 def _wait_released(client: Client, timeout_s: float) -> list[Uplink]:

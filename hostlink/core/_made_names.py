@@ -48,6 +48,7 @@ class Trigger(enum.Enum):
     RELEASE_REQUESTED = "release_requested"
     RESUME_REQUESTED = "resume_requested"
     AUDIT_REQUESTED = "audit_requested"
+    CONFIRM_MISSED = "confirm_missed"
 
 
 class Guard(enum.Enum):

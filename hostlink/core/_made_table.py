@@ -143,8 +143,9 @@ TRIGGERS: Mapping[Trigger, str] = {
     Trigger.UPLINK_LOST: "the NIC or the host interface is gone",
     Trigger.STOP_REQUESTED: "the daemon is to end",
     Trigger.RELEASE_REQUESTED: "an operator wants the NIC back",
-    Trigger.RESUME_REQUESTED: "an operator clears the hold",
+    Trigger.RESUME_REQUESTED: "an operator, or the end of a back-off, clears the hold",
     Trigger.AUDIT_REQUESTED: "an operator wants both sides compared now",
+    Trigger.CONFIRM_MISSED: "nobody has confirmed a takeover on trial in time",
 }
 
 GUARDS: Mapping[Guard, str] = {
@@ -198,7 +199,7 @@ HOLDS: Mapping[HoldKind, HoldText] = {
     ),
     HoldKind.FAILED: HoldText(
         title="a takeover failed",
-        clears="an operator's resume, when the cause is gone",
+        clears="an operator's resume, when the cause is gone, or the end of retry_s",
     ),
     HoldKind.VPP_LOST: HoldText(
         title="VPP was lost",
@@ -397,7 +398,7 @@ ROWS: tuple[Row, ...] = (
         guard=Guard.RESUMABLE,
         to=State.DETECTING,
         does=(Action.SETTLE,),
-        why="resumed by an operator",
+        why="resumed by {detail}",
     ),
     Row(
         state=State.CAPTURING,
@@ -613,6 +614,46 @@ ROWS: tuple[Row, ...] = (
         guard=None,
         to=State.RECOVERING,
         does=(Action.KEEP_FAILURE, Action.HOLD_FAILED),
+        why="{detail}",
+    ),
+    Row(
+        state=State.HANDOVER,
+        trigger=Trigger.CONFIRM_MISSED,
+        guard=None,
+        to=State.RECOVERING,
+        does=(Action.KEEP_FAILURE, Action.HOLD_FAILED),
+        why="{detail}",
+    ),
+    Row(
+        state=State.MIRRORING,
+        trigger=Trigger.CONFIRM_MISSED,
+        guard=None,
+        to=State.RECOVERING,
+        does=(Action.KEEP_FAILURE, Action.HOLD_FAILED),
+        why="{detail}",
+    ),
+    Row(
+        state=State.PUNTING,
+        trigger=Trigger.CONFIRM_MISSED,
+        guard=None,
+        to=State.RECOVERING,
+        does=(Action.KEEP_FAILURE, Action.HOLD_FAILED),
+        why="{detail}",
+    ),
+    Row(
+        state=State.STEADY,
+        trigger=Trigger.CONFIRM_MISSED,
+        guard=None,
+        to=State.RECOVERING,
+        does=(Action.KEEP_FAILURE, Action.HOLD_FAILED),
+        why="{detail}",
+    ),
+    Row(
+        state=State.RECOVERING,
+        trigger=Trigger.CONFIRM_MISSED,
+        guard=Guard.VPP_AWAITED,
+        to=State.RECOVERING,
+        does=(Action.END_WAITING, Action.KEEP_FAILURE, Action.HOLD_FAILED),
         why="{detail}",
     ),
     Row(
@@ -966,6 +1007,21 @@ IGNORED: tuple[Rest, ...] = (
         state=State.STEADY,
         trigger=Trigger.VPP_FOUND,
         text="VPP was not lost",
+    ),
+    Rest(
+        state=State.DETECTING,
+        trigger=Trigger.CONFIRM_MISSED,
+        text="no takeover is on trial here, or it is being given back",
+    ),
+    Rest(
+        state=State.CAPTURING,
+        trigger=Trigger.CONFIRM_MISSED,
+        text="no takeover is on trial here, or it is being given back",
+    ),
+    Rest(
+        state=State.RECOVERING,
+        trigger=Trigger.CONFIRM_MISSED,
+        text="no takeover is on trial here, or it is being given back",
     ),
     Rest(
         state=State.RECOVERING,

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from hostlink.core.context import Context, Hold
-from hostlink.core.events import Event, GivenBack, Inspected, StepFailed
+from hostlink.core.events import ConfirmMissed, Event, GivenBack, Inspected, StepFailed
 from hostlink.core.guards import changed, ground
 from hostlink.core.model import Problem
 from hostlink.core.table import HOLDS, Action, HoldKind
@@ -28,7 +28,7 @@ def keep_facts(context: Context, event: Event) -> None:
 
 
 def keep_failure(context: Context, event: Event) -> None:
-    context.failure = event.problem if isinstance(event, StepFailed) else context.overdue
+    context.failure = event.problem if isinstance(event, StepFailed | ConfirmMissed) else context.overdue
 
 
 def keep_changes(context: Context, event: Event) -> None:

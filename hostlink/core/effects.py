@@ -1,14 +1,15 @@
 """What is to be done: the only output of the machine, imperative, frozen. Whoever carries one out reports by an event.
 
-In one answer they come in this order: what runs is ended (CancelStep, DisarmTimer), the move is told (Publish, Refuse),
-then what is new begins (StartStep, ArmTimer), or the end (Finish). A step is never started while another one runs: its
-CancelStep came before.
+In one answer they come in this order: what runs is ended (CancelStep, DisarmTimer), a hold is kept or dropped
+(KeepHold, DropHold), the move is told (Publish, Refuse), then what is new begins (StartStep, ArmTimer), or the end
+(Finish). A step is never started while another one runs: its CancelStep came before.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hostlink.core.context import Hold
 from hostlink.core.table import State, Step, Trigger
 
 
@@ -59,6 +60,18 @@ class DisarmTimer:
 
 
 @dataclass(frozen=True, slots=True)
+class KeepHold:
+    """Make it durable: it must outlive the daemon, from before the give-back that it is about."""
+
+    hold: Hold
+
+
+@dataclass(frozen=True, slots=True)
+class DropHold:
+    """What was kept is cleared."""
+
+
+@dataclass(frozen=True, slots=True)
 class Publish:
     """The state has moved, or what is shown of it has."""
 
@@ -81,4 +94,4 @@ class Finish:
     clean: bool
 
 
-Effect = StartStep | CancelStep | ArmTimer | DisarmTimer | Publish | Refuse | Finish
+Effect = StartStep | CancelStep | ArmTimer | DisarmTimer | KeepHold | DropHold | Publish | Refuse | Finish

@@ -191,10 +191,14 @@ class ReleaseRequested:
 
 @dataclass(frozen=True, slots=True)
 class ResumeRequested:
-    """An operator clears the hold."""
+    """The hold is cleared: by an operator, or because its back-off is over. `by`: who."""
 
     trigger: ClassVar[Trigger] = Trigger.RESUME_REQUESTED
-    detail: ClassVar[str] = "an operator asked"
+    by: str = "an operator"
+
+    @property
+    def detail(self) -> str:
+        return self.by
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +207,18 @@ class AuditRequested:
 
     trigger: ClassVar[Trigger] = Trigger.AUDIT_REQUESTED
     detail: ClassVar[str] = "an operator asked"
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmMissed:
+    """A takeover on trial (`hostlink run --try`) was not confirmed in time."""
+
+    trigger: ClassVar[Trigger] = Trigger.CONFIRM_MISSED
+    problem: Problem
+
+    @property
+    def detail(self) -> str:
+        return self.problem.detail
 
 
 Result = Inspected | Captured | HandedOver | Mirrored | PathProved | GivenBack | StepFailed
@@ -220,6 +236,7 @@ Event = (
     | ReleaseRequested
     | ResumeRequested
     | AuditRequested
+    | ConfirmMissed
 )
 
 

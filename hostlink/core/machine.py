@@ -23,15 +23,17 @@ from hostlink.core.effects import (
     ArmTimer,
     CancelStep,
     DisarmTimer,
+    DropHold,
     Effect,
     Finish,
+    KeepHold,
     Publish,
     Refuse,
     StartStep,
     Transition,
 )
 from hostlink.core.events import DeadlinePassed, Event, Result
-from hostlink.core.guards import JUDGES
+from hostlink.core.guards import JUDGES, OPERATOR_HOLDS
 from hostlink.core.model import Facts, Problem
 from hostlink.core.table import (
     HOLDS,
@@ -65,8 +67,8 @@ class UplinkMachine:
 
     deadlines: seconds that a state's step may take (where the table says so: without getting on). waits: seconds that
     a state waits where no step runs (Detecting: to look again; Steady: to audit; Recovering: to try again). graces:
-    seconds that a state waits for VPP first. What is left out is as in states/uplink.toml.
-    Raises ValueError for a state that has no such time.
+    seconds that a state waits for VPP first. What is left out is as in states/uplink.toml. hold: one that outlived an
+    earlier run. Raises ValueError for a state that has no such time.
     """
 
     def __init__(
@@ -75,12 +77,13 @@ class UplinkMachine:
         deadlines: Mapping[State, float] | None = None,
         waits: Mapping[State, float] | None = None,
         graces: Mapping[State, float] | None = None,
+        hold: Hold | None = None,
     ) -> None:
         self.name = name
         self._deadlines = _times("deadline", {s: STATES[s].deadline_s for s in State}, deadlines or {})
         self._waits = _times("wait", {s: STATES[s].wait_s for s in State}, waits or {})
         self._graces = _times("grace", {s: STATES[s].grace_s for s in State}, graces or {})
-        self._context = Context()
+        self._context = Context(hold=hold)
         self._armed_s: float | None = None
         self._armed_by_progress = False
         self._ended: list[Effect] = []
@@ -94,7 +97,8 @@ class UplinkMachine:
         """Enters the first state. Call it once, before anything else."""
         if self._context.latest_step:
             raise RuntimeError(f"the machine of {self.name} was started before")
-        self._context.why = "started"
+        hold = self._context.hold
+        self._context.why = f"held since an earlier run: {hold.reason}" if hold else "started"
         self._enter(INITIAL)
         publish = Publish(Transition(INITIAL, INITIAL, None, self.why, self._context.running_step))
         return self._effects(publish)
@@ -109,12 +113,22 @@ class UplinkMachine:
             context.armed_timer = None
             context.overdue = self._overdue()
             context.word = context.overdue.detail
-        state, shown = self.state, self._shown()
+        state, shown, hold = self.state, self._shown(), context.hold
         self._model.trigger(event.trigger.value, event)
         publish = self._publish(state, event.trigger) if self._shown() != shown else None
         if self.state not in AUDITED:
             context.audit = False
+        self._ended += self._kept(hold)
         return self._effects(publish)
+
+    def _kept(self, before: Hold | None) -> list[Effect]:
+        """What becomes of a hold on disk. A stop leaves it there: the next run is to know of it."""
+        after = self._context.hold
+        if after == before:
+            return []
+        if after is not None:
+            return [KeepHold(after)] if after.kind in OPERATOR_HOLDS else []
+        return [DropHold()] if before is not None and before.kind in OPERATOR_HOLDS else []
 
     # --------------------------------------------------------------------------------------------------- what is shown
 

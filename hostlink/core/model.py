@@ -197,10 +197,15 @@ class Capture:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Something that answered before the takeover. `kind`: `echo` (ICMP echo), `neighbour` (ARP or ND)."""
+    """Something that answered before the takeover. `kind`: `echo` (ICMP echo), `neighbour` (ARP or ND), `tcp`."""
 
     kind: str
     address: IPAddress
+    port: int | None = None
+    """TCP's, which must take a connection."""
+
+    def __str__(self) -> str:
+        return f"{self.address} ({self.kind})" if self.port is None else f"{self.address} (TCP port {self.port})"
 
 
 # --------------------------------------------------------------------------------------------------------------- VPP

@@ -1,9 +1,11 @@
-"""Does the path answer? Two questions that leave nothing behind in the kernel's tables.
+"""Does the path answer? Questions that leave nothing behind in the kernel's tables.
 
 `echo` asks by ICMP, as ping does, out of one device. `neighbour_answers` asks by ARP or neighbour solicitation, and
 makes the request itself instead of having the kernel resolve: an answer already in the neighbour table proves nothing,
 and an entry made by asking would stay there (FAILED where nobody answers). The kernel takes no unasked answer into its
 table, so the table stays as it was.
+
+`tcp_connects` opens a connection and resets it at once.
 
 Raw sockets (CAP_NET_RAW): unprivileged ping sockets are refused by default (net.ipv4.ping_group_range is empty).
 """
@@ -42,6 +44,7 @@ _NO_WAY = frozenset(
 )
 """What sending says when there is no path now: no route, link down, no address, a packet filter, and a device that has
 gone since the socket was opened (ENODEV by name, ENXIO by index: packet(7)). No answer."""
+_NO_CONNECTION = frozenset({errno.ECONNREFUSED, errno.ECONNRESET, errno.ECONNABORTED, errno.ETIMEDOUT})
 _ETH_P_ARP = 0x0806
 _ARP = struct.Struct("!HHBBH6s4s6s4s")
 """RFC 826: hardware, protocol, their address lengths, operation, sender's and target's addresses."""
@@ -180,20 +183,50 @@ def _only(icmp_type: int) -> bytes:
     return struct.pack("=8I", *blocked)
 
 
+# -------------------------------------------------------------------------------------------------------------- TCP
+
+
+async def tcp_connects(
+    address: IPAddress, port: int, device: str, timeout_s: float, *, namespace: str | int | None = None
+) -> bool:
+    """Whether a TCP connection to that port can be opened out of `device` within that time.
+
+    Raises KernelRefused if there is no such device, NoSuchNamespace.
+    """
+    family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
+    with closing(_bound_socket(namespace, family, socket.SOCK_STREAM, 0, device)) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # no TIME_WAIT for each question
+        with trio.move_on_after(timeout_s):
+            try:
+                await trio.socket.from_stdlib_socket(sock).connect((str(address), port))
+            except OSError as error:
+                if error.errno not in _NO_WAY | _NO_CONNECTION:
+                    raise
+                return False
+            return True
+    return False
+
+
 # --------------------------------------------------------------------------------------------------------- in common
 
 
 def _raw_socket(namespace: str | int | None, family: int, protocol: int, device: str) -> socket.socket:
+    return _bound_socket(namespace, family, socket.SOCK_RAW, protocol, device)
+
+
+def _bound_socket(namespace: str | int | None, family: int, kind: int, protocol: int, device: str) -> socket.socket:
     try:
         with inside(namespace):
-            sock = socket.socket(family, socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, protocol)
+            sock = socket.socket(family, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, protocol)
             try:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
             except OSError:
                 sock.close()
                 raise
     except OSError as error:
-        raise KernelRefused.of(f"open a raw socket on {device} for a probe", error) from error
+        raise KernelRefused.of(
+            f"open a {'raw' if kind == socket.SOCK_RAW else 'TCP'} socket on {device} for a probe", error
+        ) from error
     return sock
 
 

@@ -78,6 +78,7 @@ class Stage:
     config: Path
     daemon: subprocess.Popen[bytes] | None = None
     vpp: subprocess.Popen[bytes] | None = None
+    guard: subprocess.Popen[bytes] | None = None
     environment: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -90,11 +91,23 @@ class Stage:
         path = self.directory / "daemon.log"
         return path.read_text(errors="replace") if path.exists() else ""
 
-    def start_daemon(self, **environment: str) -> subprocess.Popen[bytes]:
-        """Start `hostlink run` on the node. Ends with the stage."""
-        argv = [sys.executable, "-m", "hostlink", "run", "--config", str(self.config)]
+    def start_daemon(self, *options: str, **environment: str) -> subprocess.Popen[bytes]:
+        """Start `hostlink run` on the node, with these options more. Ends with the stage."""
+        argv = [sys.executable, "-m", "hostlink", "run", "--config", str(self.config), *options]
         self.daemon = _start(self.lab.host, argv, self.directory / "daemon.log", {**self.environment, **environment})
         return self.daemon
+
+    def start_guard(self) -> subprocess.Popen[bytes]:
+        """Start `hostlink guard` on the node. Ends with the stage."""
+        argv = [sys.executable, "-m", "hostlink", "guard", "--config", str(self.config)]
+        self.guard = _start(self.lab.host, argv, self.directory / "guard.log", self.environment)
+        return self.guard
+
+    @property
+    def guard_log(self) -> str:
+        """Everything that the guard has said."""
+        path = self.directory / "guard.log"
+        return path.read_text(errors="replace") if path.exists() else ""
 
     async def stop_daemon(self, number: signal.Signals = signal.SIGTERM, within_s: float = 30.0) -> int:
         """Signal the daemon and wait for its end. Returns its exit status."""
@@ -172,6 +185,7 @@ async def open_stage(
             yield stage
         finally:
             _kill(stage.daemon)
+            _kill(stage.guard)
 
 
 def _start(

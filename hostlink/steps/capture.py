@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import trio
 
+from hostlink.clock import boot_id, boottime_s
 from hostlink.core.events import Captured
 from hostlink.core.model import Capture, HostView, IPAddress, Probe, Problem
 from hostlink.journal import Parking, Takeover
 from hostlink.kernel.packet_sockets import listeners
-from hostlink.kernel.probe import echo, neighbour_answers
+from hostlink.kernel.probe import echo, neighbour_answers, tcp_connects
 from hostlink.kernel.snapshot import read_view
 from hostlink.problems import problem
-from hostlink.steps.context import Uplink, boot_id, boottime_s, fail
+from hostlink.steps.confirm import armed, unguarded
+from hostlink.steps.context import Uplink, fail
 from hostlink.steps.names import inner_name
 
 PROBE_TIMEOUT_S = 1.0
@@ -33,12 +35,13 @@ async def capture(uplink: Uplink, step: int) -> Captured:
         parking=Parking(uplink.node.config.vpp.namespace, view.link.name),
         inner_name=inner_name(view.link) if uplink.config.host_link == "veth" else None,
         boot_id=boot_id(),
+        confirm=armed(uplink),
     )
     if uplink.takeover is not None:
         # The host changed during the snapshot and it is taken again. Nothing has moved, so the first one may go.
         uplink.journal.discard()
     uplink.remember(takeover)
-    uplink.told["listeners"] = deafened(view)
+    uplink.told["listeners"], uplink.told["guard"] = deafened(view), unguarded(uplink)
     return Captured(step)
 
 
@@ -59,10 +62,14 @@ def gateways(view: HostView) -> tuple[IPAddress, ...]:
 
 
 async def passing_probes(uplink: Uplink, view: HostView) -> tuple[Probe, ...]:
-    """Which probes pass now: each gateway by ARP or ND, and by ICMP echo. Only these must pass afterwards (F49)."""
+    """Which probes pass now: each gateway by ARP or ND, and by ICMP echo, and the configuration's TCP addresses.
+
+    Only these must pass afterwards (F49).
+    """
     if not view.link.up:
         return ()
     wanted = [Probe(kind, address) for address in gateways(view) for kind in _kinds(address)]
+    wanted += uplink.config.probes
     passed: list[Probe] = []
 
     async def ask(probe: Probe) -> None:
@@ -83,4 +90,6 @@ def _kinds(gateway: IPAddress) -> tuple[str, ...]:
 async def _answers(uplink: Uplink, probe: Probe) -> bool:
     if probe.kind == "echo":
         return await echo(probe.address, uplink.name, PROBE_TIMEOUT_S)
+    if probe.port is not None:
+        return await tcp_connects(probe.address, probe.port, uplink.name, PROBE_TIMEOUT_S)
     return await neighbour_answers(uplink.node.host, probe.address, uplink.name)

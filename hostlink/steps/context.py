@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 import os
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import trio
 
+from hostlink.clock import boottime_s
 from hostlink.config import Config, UplinkConfig
 from hostlink.core.alike import PackedRoutes, Place
 from hostlink.core.lifetimes import aged, lengthened
@@ -78,16 +77,6 @@ def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]
             yield one
 
 
-def boot_id() -> str:
-    """The kernel's name for this boot (proc_sys_kernel(5))."""
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-
-
-def boottime_s() -> float:
-    """Seconds since this boot, those of a suspended machine too: a lease runs on meanwhile."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
 @dataclass(slots=True)
 class VppLife:
     """What is known of the VPP at the other end of the API socket; the connector keeps it (vpp_watch.py)."""
@@ -110,6 +99,8 @@ class Node:
     config: Config
     host: Netlink
     """In the host's network namespace."""
+    try_s: float | None = None
+    """How long a person may take to confirm a takeover, where each is on trial (`hostlink run --try`)."""
     faults: Faults = NO_FAULTS
     """Planned by the lab's failure matrix; none on a node."""
     vpp: VppLife = field(default_factory=VppLife)
@@ -218,6 +209,12 @@ class Uplink:
     """Set when `told` may have changed outside of a step."""
     progress_at: float = -math.inf
     """trio.current_time() when a step got on last."""
+    agreed: bool = False
+    """A person has confirmed the takeover."""
+    on_trial: trio.Event = field(default_factory=trio.Event)
+    """Set when a person's time to confirm has begun."""
+    silent: bool = False
+    """A probe failed when the path was looked at last."""
     told: dict[str, tuple[Problem, ...]] = field(default_factory=dict)
     """What an operator should know of the takeover, by subject; each is said anew by whoever looks at it."""
 
@@ -248,7 +245,7 @@ class Uplink:
         self.takeover, self.mirrored_view, self.ports = None, None, Ports()
         self.host_link_index, self.parked_indexes = None, frozenset()
         self.carrier, self.unfilled, self.ring_stuck = True, False, False
-        self.copies = frozenset()
+        self.copies, self.silent, self.agreed = frozenset(), False, False
         self.mirrored.clear()
         self.told.clear()
         self.hidden.clear()

@@ -14,6 +14,7 @@ from contextlib import suppress
 
 import trio
 
+from hostlink.clock import boot_id
 from hostlink.core.describe import describe
 from hostlink.core.events import GivenBack
 from hostlink.core.host_addresses import is_link_local6
@@ -28,7 +29,7 @@ from hostlink.kernel.netlink import Netlink, open_netlink
 from hostlink.kernel.snapshot import find_link, read_addresses, read_links, read_view
 from hostlink.problems import problem
 from hostlink.steps.bypass import remove_bypass
-from hostlink.steps.context import StepError, Uplink, boot_id, fail
+from hostlink.steps.context import StepError, Uplink, fail
 from hostlink.steps.host_link import our_host_link, places
 from hostlink.steps.view import keep_last_good, look
 from hostlink.steps.withdraw import withdraw

@@ -21,6 +21,7 @@ from hostlink.kernel import link as kernel_link
 from hostlink.kernel.snapshot import find_link, read_neighbours
 from hostlink.kernel.tap import make_tap
 from hostlink.steps.bypass import ensure_bypass
+from hostlink.steps.confirm import arm
 from hostlink.steps.context import Uplink, fail
 from hostlink.steps.names import mark, temporary_name
 from hostlink.steps.parking import carry_out, parked, quiet_and_up
@@ -31,8 +32,12 @@ from hostlink.vpp.tags import Ports, host_tag, uplink_tag
 
 
 async def hand_over(uplink: Uplink, step: int) -> HandedOver:
-    """Give the NIC to VPP and show the host link in its place. Raises StepError, KernelError, VppError."""
+    """Give the NIC to VPP and show the host link in its place.
+
+    Raises StepError, JournalError, KernelError, VppError.
+    """
     uplink.meet_vpp()
+    arm(uplink)
     dataplane = uplink.node.dataplane()
     await make_host_link(uplink)
     await ensure_bypass(uplink, uplink.taken().last_good.addresses)

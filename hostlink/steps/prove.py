@@ -1,7 +1,8 @@
 """The proof that packets pass: what answered before the takeover answers again.
 
-It decides over the takeover once, before it is `proved`. Later a router may go away for reasons of its own (it reboots,
-the default route moves): then a probe that fails is told, and nothing is torn down for it.
+It decides over a takeover that is to be confirmed (steps/confirm.py), and asks for as long as there is time for that.
+Otherwise a router may go away for reasons of its own (it reboots, the default route moves): then a probe that fails is
+told, and nothing is torn down for it. Nor does one stand against VPP's return that was silent before.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ import trio
 from hostlink.core.model import HostView, IPAddress, Probe, Problem
 from hostlink.journal import Phase
 from hostlink.kernel.errors import KernelRefused
-from hostlink.kernel.probe import echo
+from hostlink.kernel.probe import echo, tcp_connects
 from hostlink.problems import problem
 from hostlink.steps.capture import gateways
+from hostlink.steps.confirm import left_s, must_pass
 from hostlink.steps.context import Uplink, fail, one_failure
 
-PROBE_WITHIN_S = 12.0
-"""Switches in front of a NIC that moved may forget and learn again; a router answers its first ARP within a second."""
 _TRY_S = 0.5
+_TCP_TRY_S = 1.0
 NOBODY = IPv6Address("2001:db8::1")
 _PAUSE_S = 0.1
 
@@ -29,25 +30,38 @@ _PAUSE_S = 0.1
 async def prove(uplink: Uplink, view: HostView) -> tuple[Problem, ...]:
     """Ask all probes, out of the link by its name in `view`.
 
-    Raises StepError when one fails that never passed in this takeover; else what is to be told.
+    Raises StepError when the takeover must be confirmed and one fails; else what is to be told.
     """
-    proved = uplink.taken().phase is Phase.PROVED
-    if proved and not uplink.carrier:
+    takeover = uplink.taken()
+    if takeover.phase is Phase.PROVED and not uplink.carrier:
         return ()  # that the cable is out is told already, and explains any silence
-    there = gateways(view)
-    probes = [probe for probe in uplink.taken().capture.probes if not proved or probe.address in there]
+    to_confirm, factor = must_pass(uplink), uplink.node.config.timing.deadline_factor
+    probes = _asked(uplink, view)
+    try_s = _TCP_TRY_S if any(probe.port is not None for probe in probes) else _TRY_S
+    within_s = max(left_s(takeover) if to_confirm else 0.0, 2 * try_s * factor)
     try:
         with one_failure():
-            silent = await _silent(uplink, view.link.name, probes, 2 * _TRY_S if proved else PROBE_WITHIN_S)
+            silent = await _silent(uplink, view.link.name, probes, within_s)
     except KernelRefused as refusal:
         if refusal.errno != errno.ENODEV:
             raise
         # Deleted or renamed in the middle of it: what told us so brings us back to Mirroring, which puts it right.
         return (problem("HL-412", f"{uplink.name}: its path could not be looked at: {refusal}"),)
-    names = ", ".join(f"{probe.address} ({probe.kind})" for probe in silent)
-    if silent and not proved:
+    names = ", ".join(map(str, silent))
+    if silent and to_confirm:
         raise fail("HL-407", f"{uplink.name}: answered before the takeover and does not any more: {names}")
+    if not to_confirm:
+        uplink.silent = bool(silent)
     return (problem("HL-412", f"{uplink.name}: does not answer at present: {names}"),) if silent else ()
+
+
+def _asked(uplink: Uplink, view: HostView) -> list[Probe]:
+    """All that passed before the first proof; after it, of the gateways, those that are gateways still (F49)."""
+    takeover = uplink.taken()
+    if takeover.phase is not Phase.PROVED:
+        return list(takeover.capture.probes)
+    there = gateways(view)
+    return [probe for probe in takeover.capture.probes if probe.address in there or probe.port is not None]
 
 
 async def _silent(uplink: Uplink, device: str, probes: list[Probe], within_s: float) -> list[Probe]:
@@ -60,7 +74,7 @@ async def _silent(uplink: Uplink, device: str, probes: list[Probe], within_s: fl
                 return
             await trio.sleep(_PAUSE_S)
 
-    with trio.move_on_after(within_s * uplink.node.config.timing.deadline_factor):
+    with trio.move_on_after(within_s):
         async with trio.open_nursery() as nursery:
             for probe in probes:
                 nursery.start_soon(ask, probe)
@@ -70,6 +84,8 @@ async def _silent(uplink: Uplink, device: str, probes: list[Probe], within_s: fl
 async def _passes(uplink: Uplink, device: str, probe: Probe) -> bool:
     if probe.kind == "echo":
         return await echo(probe.address, device, _TRY_S)
+    if probe.port is not None:
+        return await tcp_connects(probe.address, probe.port, device, _TCP_TRY_S)
     # The host's own ARP is answered by VPP's proxy and proves nothing: VPP must have heard the router on the wire.
     port = uplink.ports.uplink
     if port is None:

@@ -10,6 +10,7 @@ from hostlink.core.events import PathProved
 from hostlink.core.model import HostView, VppShared
 from hostlink.journal import Phase
 from hostlink.steps.claims import claimed
+from hostlink.steps.confirm import await_person, must_pass, on_trial, unguarded
 from hostlink.steps.context import Uplink, fail
 from hostlink.steps.drift import told
 from hostlink.steps.prove import prove
@@ -36,7 +37,10 @@ async def punt(uplink: Uplink, step: int) -> PathProved:
     uplink.told["punt path"] = told(uplink.name, shared.left)
     uplink.told["claims"] = await claimed(uplink.node)
     uplink.told["path"] = await prove(uplink, view)
-    await keep_last_good(uplink, view, proved=not uplink.told["path"])
+    proved, trial = not (uplink.told["path"] and must_pass(uplink)), on_trial(uplink)
+    await keep_last_good(uplink, view, proved=proved and not trial)
+    uplink.told["trial"] = await_person(uplink) if proved and trial else ()
+    uplink.told["guard"] = () if uplink.taken().confirm is None else unguarded(uplink)
     uplink.unproved = False
     return PathProved(step, tuple(describe(operation) for operation in shared.done))
 

@@ -12,6 +12,7 @@ from itertools import islice
 
 import trio
 
+from hostlink.clock import boottime_s
 from hostlink.core.alike import AlikeEdit
 from hostlink.core.desired_routes import route_key
 from hostlink.core.lifetimes import aged, lengthened, lifetimes, refreshed
@@ -20,7 +21,7 @@ from hostlink.core.route_book import RouteEdit, by_key
 from hostlink.journal import JournalError, Takeover
 from hostlink.kernel.errors import ReadUnsteady
 from hostlink.kernel.snapshot import read_view
-from hostlink.steps.context import Uplink, boottime_s, fail
+from hostlink.steps.context import Uplink, fail
 from hostlink.steps.names import is_mark, mark
 from hostlink.steps.offload import in_thread
 
@@ -75,15 +76,18 @@ async def keep_last_good(uplink: Uplink, view: HostView, *, proved: bool = False
     if is_lost_source(uplink, view):
         return
     phase = takeover.phase.after_proof() if proved else takeover.phase
+    confirm = None if proved else takeover.confirm
     nic = takeover.last_good
     at_s = uplink.looked_at_s
     routes, same_routes, same_ends = await in_thread(len(view.routes), _compared, view, takeover, at_s, newest)
     # Its name and MAC are the NIC's, whatever somebody has made of them for the moment.
     link = replace(view.link, name=nic.link.name, mac=nic.link.mac)
     view = replace(view, link=link, routes=routes, driver=nic.driver, pci_address=nic.pci_address)
-    differs = phase is not takeover.phase or not same_ends or _lasting(view) != _lasting(nic)
+    differs = (
+        phase is not takeover.phase or confirm != takeover.confirm or not same_ends or _lasting(view) != _lasting(nic)
+    )
     if differs or uplink.unsaved or not same_routes:
-        await uplink.remember_all(replace(takeover, last_good=view, read_at_s=at_s, phase=phase))
+        await uplink.remember_all(replace(takeover, last_good=view, read_at_s=at_s, phase=phase, confirm=confirm))
 
 
 def _compared(view: HostView, takeover: Takeover, at_s: float, newest: bool) -> tuple[tuple[Route, ...], bool, bool]:

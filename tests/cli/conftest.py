@@ -63,6 +63,7 @@ class FakeDaemon:
             varlink.SUBSCRIBE: self._subscribe,
             varlink.RELEASE: self._release,
             varlink.RESUME: self._resume,
+            varlink.CONFIRM: self._resume,
             varlink.GET_PLAN: self._get_plan,
         }
         await serve_control(self.runtime_dir / varlink.SOCKET_NAME, handlers, task_status=task_status)

@@ -12,6 +12,8 @@ import trio
 
 from hostlink import cli
 from hostlink.core.table import STATES
+from hostlink.held import held, keep, operators_hold
+from hostlink.lock import acquire_lock
 from hostlink.problems import REGISTER
 
 from .conftest import FakeDaemon, document, hold, run_verb, uplink
@@ -39,7 +41,7 @@ def test_every_verb_has_help(verb: str, capsys: pytest.CaptureFixture[str]) -> N
     assert f"usage: hostlink {verb}" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("verb", ["run", "release"])
+@pytest.mark.parametrize("verb", ["run", "release", "guard"])
 def test_a_bad_configuration_is_65_with_its_faults(
     verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -122,6 +124,40 @@ async def test_resume_clears_the_hold(daemon: FakeDaemon, capsys: pytest.Capture
     assert "the hold is cleared" in capsys.readouterr().out
 
 
+async def test_confirm_keeps_what_is_on_trial(daemon: FakeDaemon, capsys: pytest.CaptureFixture[str]) -> None:
+    assert await run_verb("confirm", "--runtime-dir", str(daemon.runtime_dir)) == 0
+    assert capsys.readouterr().out == "confirmed: the takeover stays\n"
+    assert daemon.calls == ["io.hostlink.Confirm"]
+
+
+async def test_confirm_of_nothing_is_1(daemon: FakeDaemon, capsys: pytest.CaptureFixture[str]) -> None:
+    daemon.refusal = "no takeover waits for a confirmation"
+    assert await run_verb("confirm", "--runtime-dir", str(daemon.runtime_dir)) == 1
+    assert capsys.readouterr() == ("", "hostlink: the daemon: no takeover waits for a confirmation\n")
+
+
+@pytest.mark.parametrize("argv", [["--confirm-within", "60"], ["--try", "--confirm-within", "0"]])
+def test_a_time_to_confirm_is_for_a_try_and_some_seconds(argv: list[str]) -> None:
+    assert cli.main(["run", *argv]) == 64
+
+
+def test_resume_without_a_daemon_clears_what_is_held_on_disk(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "hostlink.toml"
+    paths = f'[paths]\nruntime = "{tmp_path}/run"\njournal = "{tmp_path}/journal"\n'
+    config.write_text(f'[[uplink]]\nmatch = {{ name = "eth0" }}\n{paths}')
+    resume = ["resume", "--runtime-dir", str(tmp_path), "--config", str(config)]
+    assert cli.main(resume) == 69, "nothing is held: it is the daemon that is missed"
+    keep(tmp_path / "journal", held("eth0", operators_hold()))
+    with acquire_lock(tmp_path / "run"):
+        assert cli.main(resume) == 1
+    capsys.readouterr()
+    assert cli.main(resume) == 0
+    assert capsys.readouterr().out == "the hold of eth0 is cleared; no daemon runs: the next one takes over\n"
+    assert list((tmp_path / "journal").iterdir()) == []
+
+
 async def test_resume_that_is_refused_is_1_with_the_daemons_word(
     daemon: FakeDaemon, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -157,7 +193,7 @@ async def test_plan_names_what_no_vpp_can_before_a_takeover_only(
     assert named == {"Detecting": ["HL-212", "HL-213", "HL-214"], "Steady": []}
 
 
-@pytest.mark.parametrize("verb", ["resume", "plan", "diagram --current"])
+@pytest.mark.parametrize("verb", ["confirm", "resume", "plan", "diagram --current"])
 def test_no_daemon_is_69(verb: str, tmp_path: Path) -> None:
     assert cli.main([*verb.split(), "--runtime-dir", str(tmp_path)]) == 69
 

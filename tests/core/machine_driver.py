@@ -20,6 +20,7 @@ from hostlink.core.effects import (
 from hostlink.core.events import (
     AuditRequested,
     Captured,
+    ConfirmMissed,
     DeadlinePassed,
     Event,
     GivenBack,
@@ -165,6 +166,7 @@ def plain_event(trigger: Trigger, step: int, timer: int) -> Event:
         Trigger.RELEASE_REQUESTED: ReleaseRequested(),
         Trigger.RESUME_REQUESTED: ResumeRequested(),
         Trigger.AUDIT_REQUESTED: AuditRequested(),
+        Trigger.CONFIRM_MISSED: ConfirmMissed(BOOM),
     }
     return events[trigger]
 

@@ -29,6 +29,7 @@ stop_requested          R         R        R         R        R       R       h
 release_requested       R         R        R         R        R       R       h
 resume_requested        x         x        x         x        x       x       x
 audit_requested         x         x        x         d        d       M       x
+confirm_missed          -         -        R         R        R       R       -
 """
 HEAD, *LINES = CELLS.strip().splitlines()
 EXPECTED = {
@@ -76,7 +77,7 @@ AUDIT_REFUSALS = {State.RECOVERING: "The NIC is being given back: there is nothi
 
 
 def test_the_table_here_is_whole() -> None:
-    assert len(EXPECTED) == len(State) * len(Trigger) == 119
+    assert len(EXPECTED) == len(State) * len(Trigger) == 126
 
 
 @pytest.mark.parametrize(("state", "trigger"), EXPECTED, ids=lambda value: value.value)

@@ -5,7 +5,18 @@ from dataclasses import replace
 import pytest
 from machine_driver import BOOM, FIT, Driver, published, started
 
-from hostlink.core.effects import ArmTimer, CancelStep, DisarmTimer, Finish, Refuse
+from hostlink.core.context import Hold
+from hostlink.core.effects import (
+    ArmTimer,
+    CancelStep,
+    DisarmTimer,
+    DropHold,
+    Effect,
+    Finish,
+    KeepHold,
+    Refuse,
+    StartStep,
+)
 from hostlink.core.events import (
     Captured,
     DeadlinePassed,
@@ -158,7 +169,7 @@ def test_a_failed_takeover_is_not_tried_again_until_an_operator_resumes(state: S
     assert hold.reason == "a takeover failed: VPP said no"
     assert driver.machine.why == "VPP said no"
     assert driver.machine.problems == (BOOM,)
-    assert driver.machine.next == "an operator's resume, when the cause is gone"
+    assert driver.machine.next == "an operator's resume, when the cause is gone, or the end of retry_s"
     assert started(driver.send(ResumeRequested())) is Step.INSPECT
     assert driver.machine.hold is None
     driver.look()
@@ -571,3 +582,59 @@ def test_what_was_noted_at_the_look_is_shown_while_it_lasts_obstacles_only_befor
     assert driver.state is State.CAPTURING
     assert driver.machine.problems == (note,)
     assert driver.machine.facts == replace(FIT, notes=(note,))
+
+
+# ------------------------------------------------------------------------------------------- holds that outlive a run
+
+
+def kept(effects: tuple[Effect, ...]) -> list[Effect]:
+    return [effect for effect in effects if isinstance(effect, KeepHold | DropHold)]
+
+
+def test_a_failure_is_kept_before_its_give_back_begins() -> None:
+    driver = Driver().to(State.PUNTING)
+    effects = driver.fail()
+    keep = KeepHold(driver.machine.hold)
+    assert kept(effects) == [keep]
+    assert effects.index(keep) < next(n for n, effect in enumerate(effects) if isinstance(effect, StartStep))
+
+
+def test_an_operators_release_is_kept_and_a_resume_drops_it() -> None:
+    driver = Driver().to(State.STEADY)
+    assert kept(driver.send(ReleaseRequested())) == [KeepHold(driver.machine.hold)]
+    assert kept(driver.send(GivenBack(driver.step))) == []
+    assert kept(driver.send(ResumeRequested())) == [DropHold()]
+    assert driver.machine.why == "resumed by an operator"
+
+
+def test_a_stop_leaves_what_is_kept() -> None:
+    driver = Driver().to(State.PUNTING)
+    driver.fail()
+    driver.send(GivenBack(driver.step))
+    assert kept(driver.send(StopRequested("SIGTERM"))) == []
+    assert kept(driver.send(GivenBack(driver.step))) == []
+    assert driver.finished
+
+
+def test_what_clears_by_itself_is_not_kept() -> None:
+    assert kept(Driver().to(State.PUNTING).send(VppLost("the socket closed"))) == []
+
+
+@pytest.mark.parametrize("kind", [HoldKind.FAILED, HoldKind.OPERATOR], ids=lambda kind: kind.value)
+def test_a_hold_of_an_earlier_run_is_shown_and_nothing_is_taken(kind: HoldKind) -> None:
+    hold = Hold(kind, "it failed", BOOM if kind is HoldKind.FAILED else None)
+    driver = Driver(UplinkMachine("eth1", hold=hold))
+    assert driver.machine.why == "held since an earlier run: it failed"
+    driver.look()
+    assert (driver.state, driver.machine.hold, driver.kind) == (State.DETECTING, hold, None)
+    assert driver.machine.why == "held since an earlier run: it failed"
+    driver.overdue()
+    driver.look(replace(FIT, takeover_alive=True))
+    assert driver.state is State.RECOVERING, "what is alive of it is given back"
+    driver.send(GivenBack(driver.step))
+    driver.look()
+    assert driver.state is State.DETECTING
+    driver.send(ResumeRequested(by="the back-off"))
+    assert driver.machine.why == "resumed by the back-off"
+    driver.look()
+    assert driver.state is State.CAPTURING

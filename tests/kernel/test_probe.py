@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from functools import partial
 from ipaddress import ip_address
@@ -10,8 +11,9 @@ import pytest
 import trio
 
 from hostlink.kernel.errors import KernelRefused
+from hostlink.kernel.namespace import inside
 from hostlink.kernel.netlink import open_netlink
-from hostlink.kernel.probe import _is_reply, echo, neighbour_answers
+from hostlink.kernel.probe import _is_reply, echo, neighbour_answers, tcp_connects
 
 PRESENT = ("192.0.2.2", "fd00::2", "fe80::2")
 ABSENT = ("192.0.2.3", "fd00::3", "fe80::3")
@@ -104,6 +106,25 @@ async def test_proxy_that_answers_counts(talking, wire):
     wire.ip("route add 192.0.2.3/32 dev lo")
     async with open_netlink(talking) as nl:
         assert await neighbour_answers(nl, ip_address("192.0.2.3"), "eth1", 3)
+
+
+@pytest.mark.parametrize("address", PRESENT[:2])
+async def test_tcp_connects_only_where_somebody_listens(talking, wire, address):
+    with inside(wire):
+        listener = socket.create_server((address, 0), family=socket.AF_INET6 if ":" in address else socket.AF_INET)
+    port = listener.getsockname()[1]
+    with listener:
+        assert await tcp_connects(ip_address(address), port, "eth1", 3, namespace=talking)
+    assert not await tcp_connects(ip_address(address), port, "eth1", 3, namespace=talking), "refused"
+
+
+async def test_tcp_is_asked_out_of_the_device_and_within_its_time(talking):
+    begun = time.monotonic()
+    assert not await tcp_connects(ip_address("192.0.2.3"), 22, "eth1", 0.4, namespace=talking)
+    assert 0.3 < time.monotonic() - begun < 2
+    assert not await tcp_connects(ip_address("198.51.100.1"), 22, "eth1", 0.2, namespace=talking), "no route"
+    with pytest.raises(KernelRefused, match=r"TCP socket on nosuch0 for a probe: ENODEV"):
+        await tcp_connects(ip_address("192.0.2.2"), 22, "nosuch0", 0.2, namespace=talking)
 
 
 async def test_no_such_device_answers_nothing(host):

@@ -21,7 +21,7 @@ from hostlink.lab.factor import deadline_factor
 from hostlink.lab.flows import FlowError, echo_server
 from hostlink.lab.layout import BEYOND4, BEYOND6, NIC, NIC_MAC
 from hostlink.lab.stage import Stage
-from hostlink.steps.context import boottime_s
+from hostlink.clock import boottime_s
 from hostlink.vpp.dataplane import open_dataplane
 from hostlink.vpp.session import open_session
 from tests.system.rounds import NOTHING_CAME_S, POLL_S

@@ -1,0 +1,35 @@
+"""What the daemon, and whoever works without it, begin with: the node, and what earlier runs have left on disk."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from hostlink.config import Config
+from hostlink.journal import Takeover, journals_in
+from hostlink.kernel.netlink import open_netlink
+from hostlink.kernel.seam import NO_FAULTS, Faults
+from hostlink.steps.context import Node
+
+
+def earlier_takeovers(config: Config) -> list[Takeover]:
+    """All that the journals tell. Raises JournalError."""
+    found = (journal.read() for journal in journals_in(config.paths.journal))
+    return [takeover for takeover in found if takeover is not None]
+
+
+@asynccontextmanager
+async def open_node(config: Config, try_s: float | None = None) -> AsyncIterator[Node]:
+    """The node, with its netlink socket."""
+    faults = lab_faults()
+    async with open_netlink(faults=faults) as host:
+        yield Node(config, host, try_s, faults)
+
+
+def lab_faults() -> Faults:
+    """What the lab's failure matrix and storms plan; nothing on a node, where these variables are not set."""
+    plan, trace = os.environ.get("HOSTLINK_LAB_FAIL_KERNEL", ""), os.environ.get("HOSTLINK_LAB_TRACE_KERNEL")
+    torn = int(os.environ.get("HOSTLINK_LAB_TORN_DUMPS") or 0)
+    return Faults.from_text(plan, Path(trace) if trace else None, torn) if plan or trace or torn else NO_FAULTS
