@@ -11,9 +11,11 @@ import trio.testing
 
 from hostlink.config import Config, Match, UplinkConfig
 from hostlink.core import events
+from hostlink.core.context import Hold
 from hostlink.core.machine import UplinkMachine
 from hostlink.core.model import Facts
-from hostlink.core.table import State, Step
+from hostlink.core.table import HoldKind, State, Step
+from hostlink.holding import Holding
 from hostlink.kernel.netlink import Netlink
 from hostlink.notices import Notices
 from hostlink.runner import Runner, StepFunction
@@ -58,13 +60,24 @@ def proves(after_s: float) -> StepFunction:
     return punt
 
 
+class NoDisk(Holding):
+    """Holds are kept in memory: the virtual clock would run on while a thread writes."""
+
+    async def keep(self, hold: Hold) -> None:
+        assert hold.kind is HoldKind.FAILED
+
+    async def drop(self) -> None:
+        return
+
+
 async def run_until(mirror: StepFunction, wanted: State, punt: StepFunction = proves(0)) -> tuple[float, Runner]:  # noqa: B008
     """Seconds until the machine, which adopts a takeover, was in that state for the first time."""
     config = UplinkConfig(Match(name="eth1"))
     node = Node(Config((config,)), cast(Netlink, None))
     machine = UplinkMachine("eth1")
     steps = {Step.INSPECT: inspect, Step.MIRROR: mirror, Step.PUNT: punt, Step.GIVE_BACK: give_back}
-    runner = Runner(Uplink(node, config, 0, "eth1"), machine, Notices(), steps=steps)
+    uplink = Uplink(node, config, 0, "eth1")
+    runner = Runner(uplink, machine, Notices(), NoDisk(uplink), steps)
     with trio.fail_after(1000):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(runner.run)

@@ -14,6 +14,7 @@ from typing import Any
 
 import trio
 
+from hostlink.clock import boottime_s
 from hostlink.core.model import Address, Family, IPAddress, VppShared, VppUplink
 from hostlink.journal import journal_for
 from hostlink.kernel.namespace import inside
@@ -21,7 +22,6 @@ from hostlink.lab.factor import deadline_factor
 from hostlink.lab.flows import FlowError, echo_server
 from hostlink.lab.layout import BEYOND4, BEYOND6, NIC, NIC_MAC
 from hostlink.lab.stage import Stage
-from hostlink.clock import boottime_s
 from hostlink.vpp.dataplane import open_dataplane
 from hostlink.vpp.session import open_session
 from tests.system.rounds import NOTHING_CAME_S, POLL_S
