@@ -56,6 +56,7 @@ from hostlink.steps.keep_tags import keep_tags
 from hostlink.steps.mtu import grow, shrink
 from hostlink.steps.offload import in_thread
 from hostlink.steps.parked_nic import drop_carrier, look_at_nic, nic_is_parked, vpp_may_send
+from hostlink.steps.punt import lead_to_host, leads_to_host
 from hostlink.steps.view import host_view, is_lost_source, look, without
 from hostlink.vpp.errors import VppRefused
 
@@ -232,6 +233,9 @@ async def _vpp(uplink: Uplink, view: HostView) -> list[str]:
             uplink.book, uplink.truth, uplink.wished = book, book, desired
             return done
         carried_out = await carry_out_in_vpp(uplink, view, plan, desired.uplink.addresses)
+        if not leads_to_host(uplink):
+            # Until then the host is off the network: that comes before what is only to be looked at again.
+            carried_out += (await lead_to_host(uplink, view)).done
         if number or uplink.hidden:
             await note_hidden(uplink, plan)
         done += [describe(operation) for operation in carried_out]

@@ -14,7 +14,7 @@ from hostlink.steps.confirm import await_person, must_pass, on_trial, unguarded
 from hostlink.steps.context import Uplink, fail
 from hostlink.steps.drift import told
 from hostlink.steps.prove import prove
-from hostlink.steps.shared import settle_shared
+from hostlink.steps.shared import Settled, settle_shared
 from hostlink.steps.view import is_lost_source, keep_last_good, look
 
 
@@ -27,13 +27,7 @@ async def punt(uplink: Uplink, step: int) -> PathProved:
         return PathProved(step)
     # The view that is true in VPP; what the host has changed since is another round's.
     view = _mirrored(uplink) or await look(uplink)
-    if not is_lost_source(uplink, view):
-        uplink.node.contributions[uplink.name] = contribution(uplink, view)
-    dataplane = uplink.node.dataplane()
-    if not dataplane.punted_l4_known and uplink.taken().phase is Phase.PROVED:
-        dataplane.punted_l4 |= PUNTED_L4  # adopted: an earlier life of ours switched it on
-    dataplane.punted_l4_known = True
-    shared = await settle_shared(uplink.node)
+    shared = await lead_to_host(uplink, view)
     uplink.told["punt path"] = told(uplink.name, shared.left)
     uplink.told["claims"] = await claimed(uplink.node)
     uplink.told["path"] = await prove(uplink, view)
@@ -43,6 +37,23 @@ async def punt(uplink: Uplink, step: int) -> PathProved:
     uplink.told["guard"] = () if uplink.taken().confirm is None else unguarded(uplink)
     uplink.unproved = False
     return PathProved(step, tuple(describe(operation) for operation in shared.done))
+
+
+async def lead_to_host(uplink: Uplink, view: HostView) -> Settled:
+    """What brings packets for the host to it, of the node's shared objects. Raises StepError, VppError."""
+    if not is_lost_source(uplink, view):
+        uplink.node.contributions[uplink.name] = contribution(uplink, view)
+    dataplane = uplink.node.dataplane()
+    if not dataplane.punted_l4_known and uplink.taken().phase is Phase.PROVED:
+        dataplane.punted_l4 |= PUNTED_L4  # adopted: an earlier life of ours switched it on
+    dataplane.punted_l4_known = True
+    return await settle_shared(uplink.node)
+
+
+def leads_to_host(uplink: Uplink) -> bool:
+    """Whether `lead_to_host` was done in this life of VPP."""
+    ours = uplink.node.contributions.get(uplink.name)
+    return ours is not None and bool(ours.redirects)
 
 
 def _mirrored(uplink: Uplink) -> HostView | None:
