@@ -28,7 +28,8 @@ from hostlink.vpp.dataplane import open_dataplane
 from hostlink.vpp.errors import VppError, VppTimeout
 from hostlink.vpp.session import Session, open_session
 
-RETRY_S = 0.5
+RETRY_S, RETRY_SOON_S = 0.5, 0.05
+"""Between two tries to reach VPP; soon while it is waited for with the host's interface in place."""
 PING_EVERY_S = 2.0
 PING_WITHIN_S = 5.0
 PINGS_LOST = 2
@@ -59,7 +60,8 @@ async def keep_vpp(
         node.contributions.clear()
         if was_usable:
             tell(VppLost(str(reason), node.losses_lately()))
-        await trio.sleep(RETRY_S)
+        awaited = node.losses and trio.current_time() - node.losses[-1] < node.config.vpp.grace_s
+        await trio.sleep(RETRY_SOON_S if awaited else RETRY_S)
 
 
 async def _introduce(node: Node, session: Session) -> VppLife:
