@@ -26,6 +26,7 @@ from hostlink.kernel.snapshot import find_link, read_link, read_view
 from hostlink.kernel.sockets import open_socket
 from hostlink.kernel.watcher import Changed, open_watcher
 from hostlink.lab.factor import deadline_factor
+from tests.kernel.meddling import meddled
 
 
 @pytest.fixture
@@ -97,41 +98,6 @@ async def test_default_route_with_the_lowest_metric_wins_and_ipv4_comes_first(bu
         assert (await find_link(nl, default_route=True)).name == "br7"
         busy_host.ip("route add default via 192.0.2.2 metric 100\n route add default via 198.51.100.2 table 100")
         assert (await find_link(nl, default_route=True)).name == "eth1"
-
-
-class MeddledSocket:
-    """The real one, but `meddle` is called before the n-th request that goes out by it, or before each answer."""
-
-    def __init__(self, sock, meddle, *, before_request=None):
-        self.sock = sock
-        self.meddle = meddle
-        self.before_request = before_request
-        self.requests = 0
-
-    def fileno(self):
-        return self.sock.fileno()
-
-    async def send(self, data):
-        self.requests += 1
-        if self.requests == self.before_request:
-            await self.meddle()
-        return await self.sock.send(data)
-
-    async def recvmsg(self, size):
-        if self.before_request is None:
-            await self.meddle()
-        return await self.sock.recvmsg(size)
-
-
-@contextmanager
-def meddled(namespace, meddle, **when):
-    with open_socket(namespace) as sock:
-        namespace_fd = open_file(namespace)
-        try:
-            meddled = MeddledSocket(sock, meddle, **when)
-            yield Netlink(meddled, namespace, namespace_fd), meddled
-        finally:
-            os.close(namespace_fd)
 
 
 async def _unmeddled() -> None:
