@@ -399,6 +399,15 @@ _MIRROR = (
         "interface works under the name that the detail says, and gets its own as soon as that is free.",
         "remove or rename the other interface (`ip link show NAME` shows it)",
     ),
+    Record(
+        "HL-323",
+        "the host's interface changes faster than it can be read",
+        _WARNING,
+        "something changes the host's interface or its addresses without a pause, so no whole picture of it can be "
+        "had. VPP keeps what it has, and gets what the host has as soon as that can be read.",
+        "see `ip monitor link address` for what changes; the detail names the interface",
+        delay_s=1,
+    ),
 )
 
 _STEPS = (

@@ -6,7 +6,8 @@ refused one does not stop the rest. Batches are bounded because unread answers f
 that does not fit is lost.
 
 A dump is cut into parts while it is read. If what is being dumped changes meanwhile, the kernel marks the parts
-(NLM_F_DUMP_INTR; Documentation/userspace-api/netlink/intro.rst): such a dump is read again, and never used.
+(NLM_F_DUMP_INTR; Documentation/userspace-api/netlink/intro.rst): such a dump is read again, and only one who hears by a
+watcher of what changes uses it.
 
 One lock serialises all this: one task's answers can never be taken for another's. Who is cancelled while waiting leaves
 nothing behind: what the kernel still had to say is read and dropped before the lock goes to the next.
@@ -86,13 +87,19 @@ class Netlink:
                 answers += await self._exchange(batch)
         return answers
 
-    async def dump(self, request: Request) -> list[Message]:
-        """All messages of a dump, of one moment. Raises KernelRefused, ReadUnsteady."""
+    async def dump(self, request: Request, *, watched: bool = False) -> list[Message]:
+        """All messages of a dump, of one moment. Raises KernelRefused, ReadUnsteady.
+
+        watched: the caller hears by a watcher of what concerns it. Then a dump that is interrupted each time, which any
+        address of any link does to a long one, is taken as it is, instead of ReadUnsteady.
+        """
         for _ in range(_DUMP_ATTEMPTS):
             async with self._lock:
-                messages = await self._dump_once(request)
-            if messages is not None:
+                messages, interrupted = await self._dump_once(request)
+            if not interrupted:
                 return messages
+        if watched:
+            return messages
         raise ReadUnsteady(f"could not {request.operation}: it changed during each of {_DUMP_ATTEMPTS} attempts")
 
     async def get(self, request: Request) -> Message:
@@ -133,8 +140,8 @@ class Netlink:
             raise
         return answers
 
-    async def _dump_once(self, request: Request) -> list[Message] | None:
-        """None: it was interrupted."""
+    async def _dump_once(self, request: Request) -> tuple[list[Message], bool]:
+        """And whether it was interrupted."""
         first, data = self._pack([request], uapi.NLM_F_REQUEST | uapi.NLM_F_DUMP)
         await self._send(data)
         messages: list[Message] = []
@@ -148,7 +155,7 @@ class Netlink:
                     if message.type in (uapi.NLMSG_DONE, uapi.NLMSG_ERROR):
                         _check_end(request, message)
                         interrupted |= self.faults.tear(messages)
-                        return None if interrupted else messages
+                        return messages, interrupted
                     messages.append(message)
         except BaseException:
             self._drain()

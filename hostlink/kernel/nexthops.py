@@ -36,7 +36,8 @@ async def completed(nl: Netlink, routes: tuple[Route, ...]) -> tuple[Route, ...]
     """The routes, those that only name a nexthop object with its next hops. Raises KernelError."""
     if not any(_only_named(route) for route in routes):
         return routes
-    messages = await nl.dump(Request("read the nexthop objects", uapi.RTM_GETNEXTHOP, _NHMSG.pack(0, 0, 0, 0)))
+    request = Request("read the nexthop objects", uapi.RTM_GETNEXTHOP, _NHMSG.pack(0, 0, 0, 0))
+    messages = await nl.dump(request, watched=True)
     objects = read_nexthops(messages)
     return tuple(_complete(route, objects) if _only_named(route) else route for route in routes)
 

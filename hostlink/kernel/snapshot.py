@@ -4,9 +4,16 @@ Netlink has no snapshot across its tables: links, addresses, routes and rules ar
 watcher is subscribed before the reading begins; if it heard anything about the link meanwhile, all is read again. (What
 netlink does not announce, IPv4 routes lost with their link or address, comes with a link or address that it does.)
 
-Only while a routing daemon pours in routes does that never end. Then, and only then, is a view taken although routes
-came and went during it: a FIB dump walks by prefix, so every route that stood throughout is in it, and the notification
-that spoilt it is heard by the daemon's own watcher too, which looks again.
+What other links do, however fast, keeps nobody from a view: the watcher does not hear of them (kernel/earshot.py), a
+dump that they interrupt each time is taken, and one of IPv6 routes made up from several (kernel/route_dump.py).
+
+While a routing daemon pours in routes, or rules and nexthop objects come and go, which may concern the link, that never
+ends. Then a view is taken that is true of the link and its addresses, and so never half of an address, although routes
+came and went during it: every route that stood throughout is in it (kernel/route_dump.py), and the notification that
+spoilt it is heard by the daemon's own watcher too, which looks again.
+
+A dump waits for none of the kernel's locks (Linux 6.9 and later), so a change may be half done by somebody else and not
+announced yet. To read one link waits for the lock, so that comes last of all: what was begun before is announced then.
 """
 
 from __future__ import annotations
@@ -25,11 +32,14 @@ from hostlink.kernel.link import link_body
 from hostlink.kernel.netlink import Message, Netlink, Request
 from hostlink.kernel.nexthops import completed
 from hostlink.kernel.nic import read_driver
+from hostlink.kernel.route_dump import dump_routes
 from hostlink.kernel.routes import read_routes
 from hostlink.kernel.sysctl import read_sysctls
-from hostlink.kernel.watcher import Changed, Watcher, open_watcher
+from hostlink.kernel.watcher import open_watcher
 
 _ATTEMPTS = 10
+_WHOLE_ATTEMPTS = 3
+"""In the rest of them only the link and its addresses must hold still."""
 _PAUSE_S = 0.005
 """Grows with each attempt: ten attempts wait a quarter of a second in all."""
 _SLICE = 1000
@@ -106,64 +116,55 @@ async def _default_route_link(nl: Netlink) -> int | None:
     return None
 
 
-async def read_view(nl: Netlink, link: str | int, *, proc_root: Path = Path("/proc")) -> HostView | None:
+async def read_view(
+    nl: Netlink, link: str | int, *, proc_root: Path = Path("/proc"), heard_bytes: int = 4 << 20
+) -> HostView | None:
     """Everything that the host says about a link (name, altname or ifindex); None if it is not there.
 
-    Raises ReadUnsteady if links, addresses or rules changed during each attempt.
+    heard_bytes: what is said of the link meanwhile may fill so much of a socket's buffer.
+
+    Raises ReadUnsteady if the link or its addresses changed during each attempt.
     """
-    torn: HostView | None = None
-    async with open_watcher(nl.namespace_fd) as watcher:
+    async with open_watcher(nl.namespace_fd, receive_buffer_bytes=heard_bytes) as watcher:
         for attempt in range(_ATTEMPTS):
             await trio.sleep(attempt * _PAUSE_S)
-            watcher.pending()
-            view = await _read_once(nl, link, proc_root)
+            found = await read_link(nl, link)
+            if found is None:
+                return None
+            watcher.only_about(found.index, link_alone=attempt >= _WHOLE_ATTEMPTS)
+            view = await _read_once(nl, found, proc_root)
             if view is None:
                 return None
-            kinds = _heard(watcher, view.link.index)
-            if not kinds:
+            if view.link == found and not watcher.pending():
                 return view
-            torn = view if kinds == {"route"} else None
-    if torn is not None:
-        return torn
     raise ReadUnsteady(f"interface {link} changed during each of {_ATTEMPTS} attempts to read it")
 
 
-def _heard(watcher: Watcher, link_index: int) -> set[str]:
-    """The kinds of change that concern the link: its own, and those that may be (rules, multipath routes)."""
-    return {changed.kind for changed in watcher.pending() if _concerns(changed, link_index)}
-
-
-def _concerns(changed: Changed, link_index: int) -> bool:
-    return changed.link_index is None or changed.link_index == link_index
-
-
-async def _read_once(nl: Netlink, which: str | int, proc_root: Path) -> HostView | None:
-    link = await read_link(nl, which)
-    if link is None:
-        return None
+async def _read_once(nl: Netlink, link: Link, proc_root: Path) -> HostView | None:
     driver = read_driver(nl.namespace_fd, link.name)
     try:
-        return HostView(
-            link=link,
-            addresses=await read_addresses(nl, link.index),
-            routes=await completed(nl, await _routes(nl, link.index)),
-            neighbours=await read_neighbours(nl, link.index),
-            rules=await _rules(nl, link),
-            sysctls=read_sysctls(nl.namespace_fd, link.name, proc_root=proc_root),
-            driver=driver.name,
-            pci_address=driver.pci_address,
-        )
+        addresses = await read_addresses(nl, link.index)
+        routes = await completed(nl, await _routes(nl, link.index))
+        neighbours = await read_neighbours(nl, link.index)
+        rules = await _rules(nl, link)
     except KernelRefused as refusal:
         if refusal.errno == errno.ENODEV:  # it left while it was being read
             return None
         raise
+    sysctls = read_sysctls(nl.namespace_fd, link.name, proc_root=proc_root)
+    last = await read_link(nl, link.index)
+    if last is None:
+        return None
+    return HostView(last, addresses, routes, neighbours, rules, sysctls, driver.name, driver.pci_address)
 
 
 async def read_addresses(nl: Netlink, link_index: int) -> tuple[Address, ...]:
+    """Whatever other links' addresses do meanwhile; of changes of these a watcher tells."""
     messages = []
     for family in _FAMILIES:
         body = struct.pack("=BBBBi", family, 0, 0, 0, link_index)
-        messages += await nl.dump(Request(f"read the addresses of interface {link_index}", uapi.RTM_GETADDR, body))
+        request = Request(f"read the addresses of interface {link_index}", uapi.RTM_GETADDR, body)
+        messages += await nl.dump(request, watched=True)
     return parse.addresses(messages, link_index)
 
 
@@ -190,7 +191,7 @@ async def _routes(nl: Netlink, link_index: int) -> tuple[Route, ...]:
     """
     messages = []
     for family in _FAMILIES:
-        messages += await nl.dump(_routes_request(family, u32(uapi.RTA_OIF, link_index)))
+        messages += await dump_routes(nl, _routes_request(family, u32(uapi.RTA_OIF, link_index)))
         messages += await _nowhere(nl, family)
     routes: list[Route] = []
     for start in range(0, len(messages), _SLICE):
@@ -203,7 +204,7 @@ async def _nowhere(nl: Netlink, family: int) -> list[Message]:
     messages = []
     try:
         for kind in RTN_NOWHERE:
-            messages += await nl.dump(_routes_request(family, u32(uapi.RTA_TABLE, _MAIN), kind))
+            messages += await dump_routes(nl, _routes_request(family, u32(uapi.RTA_TABLE, _MAIN), kind))
     except KernelRefused as refusal:
         if refusal.errno != errno.ENOENT:  # nothing was ever put into that table
             raise
@@ -231,5 +232,5 @@ async def _rules(nl: Netlink, link: Link) -> tuple[Rule, ...]:
     messages = []
     for family in _FAMILIES:
         body = struct.pack("=8BI", family, 0, 0, 0, 0, 0, 0, 0, 0)
-        messages += await nl.dump(Request("read the rules", uapi.RTM_GETRULE, body))
+        messages += await nl.dump(Request("read the rules", uapi.RTM_GETRULE, body), watched=True)
     return parse.rules(messages, (link.name, *link.altnames))

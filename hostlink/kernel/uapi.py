@@ -28,6 +28,7 @@ NETLINK_ADD_MEMBERSHIP: Final = 1
 NETLINK_CAP_ACK: Final = 10
 NETLINK_EXT_ACK: Final = 11
 NETLINK_GET_STRICT_CHK: Final = 12
+SO_ATTACH_FILTER: Final = 26
 SO_RCVBUFFORCE: Final = 33
 
 # --------------------------------------------------------------------------------------------------- message types

@@ -32,6 +32,7 @@ import trio
 
 from hostlink.kernel import uapi
 from hostlink.kernel.attributes import walk
+from hostlink.kernel.earshot import hear_only
 from hostlink.kernel.sockets import HEADER, RECEIVE_BYTES, Message, open_socket, split
 
 Kind = Literal["link", "down", "address", "route", "nexthop", "rule", "neighbour", "tc", "overflow"]
@@ -132,6 +133,14 @@ class Watcher:
         self._pending: deque[Changed] = deque()
         self._refreshes = _Refreshes()
         self._buffer = memoryview(bytearray(RECEIVE_BYTES))
+
+    def only_about(self, link_index: int, *, link_alone: bool = False) -> None:
+        """From here on hear what concerns that link, or may (kernel/earshot.py); what was said before is forgotten.
+
+        link_alone: and of that the link and its addresses alone.
+        """
+        hear_only(self._sock, link_index, link_alone=link_alone)
+        self.pending()
 
     def __aiter__(self) -> Watcher:
         return self

@@ -311,9 +311,17 @@ class Uplink:
     def advanced(self) -> None:
         """The running step has got on: said of work that has an end, and never of a try that is made again.
 
+        But for one: a host link that cannot be read while it changes (steps/view.py).
+
         Where the machine's table says so (states/uplink.toml), the deadline runs anew from here.
         """
         self.progress_at = trio.current_time()
+
+    def tell(self, subject: str, problems: tuple[Problem, ...]) -> None:
+        """Tell at once what becomes known while a step runs, or that it is no more."""
+        if self.told.get(subject, ()) != problems:
+            self.told[subject] = problems
+            self.told_anew.set()
 
     def note_unread(self, add: Iterable[VppRoute], delete: Iterable[VppRoute], packed: PackedRoutes) -> None:
         """VPP was told these: to be read back."""

@@ -37,6 +37,8 @@ from hostlink.vpp.errors import VppError, VppGone
 
 VPP_PATIENCE_S = 5.0
 """A healthy VPP takes its part down in milliseconds; one that does not answer is left behind."""
+NEWEST_WITHIN_S = 10.0
+"""A full table is read in two or three. A host link that never holds still does not keep the NIC from going home."""
 ROUNDS = 6
 LINK_LOCAL_S, _LOOK_S = 1.0, 0.02
 """The kernel looks at carriers once a second at most (net/core/link_watch.c)."""
@@ -70,7 +72,11 @@ async def _keep_newest(uplink: Uplink) -> None:
     if uplink.taken().phase is Phase.CAPTURED or await our_host_link(uplink) is None:
         return
     with suppress(StepError, KernelError, JournalError):  # gone meanwhile, or a full disk: the last good one, then
-        await keep_last_good(uplink, await look(uplink), newest=True)
+        view = None
+        with trio.move_on_after(NEWEST_WITHIN_S * uplink.node.config.timing.deadline_factor):
+            view = await look(uplink)
+        if view is not None:  # else it changes faster than it can be read
+            await keep_last_good(uplink, view, newest=True)
 
 
 async def _leave_vpp(uplink: Uplink) -> list[Problem]:

@@ -21,6 +21,7 @@ from hostlink.core.route_book import RouteEdit, by_key
 from hostlink.journal import JournalError, Takeover
 from hostlink.kernel.errors import ReadUnsteady
 from hostlink.kernel.snapshot import read_view
+from hostlink.problems import problem
 from hostlink.steps.context import Uplink, fail
 from hostlink.steps.names import is_mark, mark
 from hostlink.steps.offload import in_thread
@@ -50,12 +51,21 @@ async def look(uplink: Uplink) -> HostView:
 
 
 async def _steady_view(uplink: Uplink) -> HostView | None:
-    """A whole view, however long the host changes too fast for one: only the step's own deadline ends the waiting."""
+    """A whole view, however long the host link or its addresses change too fast for one.
+
+    No deadline ends the waiting (the running step is said to get on): VPP keeps what it has meanwhile, which is better
+    for the host than a give-back, and an operator is told.
+    """
     while True:
         try:
-            return await read_view(uplink.node.host, mark(uplink.name))
-        except ReadUnsteady:
+            view = await read_view(uplink.node.host, mark(uplink.name))
+        except ReadUnsteady as error:
+            uplink.advanced()
+            uplink.tell("restless", (problem("HL-323", f"{uplink.name}: {error}"),))
             await trio.lowlevel.checkpoint()
+        else:
+            uplink.tell("restless", ())
+            return view
 
 
 def is_lost_source(uplink: Uplink, view: HostView) -> bool:

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import struct
+import subprocess
 from collections import Counter
+from contextlib import contextmanager
 from ipaddress import ip_address, ip_interface, ip_network
+from itertools import cycle
+from random import Random
 
 import pytest
 import trio
@@ -19,6 +24,9 @@ from hostlink.kernel.namespace import open_file
 from hostlink.kernel.netlink import Netlink, open_netlink
 from hostlink.kernel.snapshot import find_link, read_link, read_view
 from hostlink.kernel.sockets import open_socket
+from hostlink.kernel.watcher import Changed, open_watcher
+from hostlink.lab.factor import deadline_factor
+from tests.kernel.meddling import meddled
 
 
 @pytest.fixture
@@ -92,35 +100,31 @@ async def test_default_route_with_the_lowest_metric_wins_and_ipv4_comes_first(bu
         assert (await find_link(nl, default_route=True)).name == "eth1"
 
 
+async def _unmeddled() -> None:
+    pass
+
+
 async def test_view_is_never_half_of_a_change(wired):
-    """Somebody adds and deletes an address all the time: it is in a view with its local route, or neither is."""
-    async with open_netlink(wired) as nl, open_netlink(wired) as other:
-        index = (await read_link(nl, "eth1")).index
-        address = Address(ip_interface("192.0.2.1/24"))
-        seen = set()
+    """An address comes or goes between any two requests of a look: it is in the view with its route, or neither is."""
+    address = Address(ip_interface("192.0.2.1/24"))
+    async with open_netlink(wired) as other:
+        index = (await read_link(other, "eth1")).index
+        operations = (op.AddHostAddress(index, address), op.DeleteHostAddress(index, address))
+        with meddled(wired, _unmeddled, before_request=0) as (nl, counted):
+            await read_view(nl, "eth1")
+        assert counted.requests > 10
+        for number in range(1, counted.requests + 1):
+            for operation in operations:
 
-        async def flip() -> None:
-            while True:
-                await apply_host(other, [op.AddHostAddress(index, address)])
-                await trio.sleep(0.004)
-                await apply_host(other, [op.DeleteHostAddress(index, address)])
-                await trio.sleep(0.004)
+                async def change(operation=operation) -> None:
+                    assert await apply_host(other, [operation]) == []
 
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(flip)
-            with trio.move_on_after(20):
-                while len(seen) < 2:
-                    for _ in range(25):
-                        try:
-                            view = await read_view(nl, "eth1")
-                        except ReadUnsteady:
-                            continue
-                        has_address = any(each.interface == address.interface for each in view.addresses)
-                        has_route = any(str(route.prefix) == "192.0.2.1/32" for route in view.routes)
-                        assert has_address == has_route
-                        seen.add(has_address)
-            nursery.cancel_scope.cancel()
-    assert seen == {True, False}, "both were met, so the views are not of one moment for ever"
+                with meddled(wired, change, before_request=number) as (nl, _):
+                    view = await read_view(nl, "eth1")
+                has_address = any(each.interface == address.interface for each in view.addresses)
+                has_route = any(str(route.prefix) == "192.0.2.1/32" for route in view.routes)
+                added = operation is operations[0]
+                assert (has_address, has_route) == (added, added), f"{operation} before request {number}"
 
 
 class TearingSocket:
@@ -175,16 +179,14 @@ async def test_what_never_holds_still_is_a_typed_error(wired):
     async with open_netlink(wired) as nl, open_netlink(wired) as other:
         index = (await read_link(nl, "eth1")).index
 
-        async def flip() -> None:
-            while True:
-                for mtu_bytes in (1400, 1500):
-                    await apply_host(other, [op.SetHostLink(index, mtu_bytes=mtu_bytes)])
+        mtus = cycle((1400, 1500))
 
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(flip)
-            with pytest.raises(ReadUnsteady, match="interface eth1 changed during each of 10 attempts"):
-                await read_view(nl, "eth1")
-            nursery.cancel_scope.cancel()
+        async def flip() -> None:
+            await apply_host(other, [op.SetHostLink(index, mtu_bytes=next(mtus))])
+
+        unsteady = pytest.raises(ReadUnsteady, match="interface eth1 changed during each of 10 attempts")
+        with meddled(wired, flip) as (nl, _), unsteady:
+            await read_view(nl, "eth1")
 
 
 async def test_pouring_in_routes_does_not_stop_a_view(wired):
@@ -210,23 +212,123 @@ async def test_pouring_in_routes_does_not_stop_a_view(wired):
     assert set(stable) <= set(view.routes)
 
 
-async def test_change_of_another_link_is_no_reason_to_read_again(wired):
-    """Pods come and go on a node all the time."""
+CHURN = {
+    "addresses": [f"addr {verb} 10.98.0.{n}/32 dev br7" for n in range(1, 100) for verb in ("add", "del")],
+    "addresses of IPv6": [f"addr {verb} fd98::{n}/128 dev br7 nodad" for n in range(1, 100) for verb in ("add", "del")],
+    "routes": [f"route {verb} 10.98.{n}.0/24 via 10.99.0.2" for n in range(1, 100) for verb in ("add", "del")],
+    "links": ["link add come0 type bridge", "link set come0 up", "link del come0"] * 10,
+    "rules": [f"rule {verb} pref {n} iif br7 lookup 100" for n in range(1, 100) for verb in ("add", "del")],
+}
+"""What another link does, as fast as `ip -batch` can."""
+SMALL_BYTES = 1 << 14
+"""Some ten notifications."""
+
+
+@contextmanager
+def churn(namespace, directory, what):
+    """It goes on, in a process of its own, for as long as the block."""
+    (directory / "churn").write_text("\n".join(CHURN[what] * 20) + "\n")
+    loop = f"while ip -n {namespace} -force -batch {directory}/churn; do :; done"
+    with subprocess.Popen(["sh", "-c", loop], start_new_session=True) as process:
+        try:
+            yield process
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+async def _overflows(watcher) -> None:
+    """Wait until what other links do is more than that watcher holds."""
+    with trio.fail_after(30 * deadline_factor()):
+        while Changed("overflow") not in watcher.pending():  # noqa: ASYNC110 — who waited for it would read it
+            await trio.sleep(0.2)  # nobody reads meanwhile
+
+
+@pytest.mark.parametrize("what", CHURN)
+async def test_what_other_links_do_however_fast_keeps_nobody_from_a_view(wired, tmp_path, what):
+    """F27: with a socket so small that it would overflow in each look. Changes of the link itself are in the next."""
+    wired.ip("link add br7 type bridge\n link set br7 up\n addr add 10.99.0.1/24 dev br7")
+    async with open_netlink(wired) as nl:
+        with churn(wired, tmp_path, what) as process:
+            async with open_watcher(wired, receive_buffer_bytes=SMALL_BYTES) as watcher:
+                await _overflows(watcher)
+            for number in range(1, 6):
+                wired.ip(f"addr add 192.0.2.{number}/32 dev eth1")
+                view = await read_view(nl, "eth1", heard_bytes=SMALL_BYTES)
+                assert ip_interface(f"192.0.2.{number}/32") in {address.interface for address in view.addresses}
+            assert process.poll() is None
+
+
+async def _heard(watcher, wanted) -> None:
+    """An address of IPv6 is announced a moment later."""
+    with trio.fail_after(5 * deadline_factor()):
+        while wanted not in watcher.pending():  # noqa: ASYNC110 — as a look does
+            await trio.sleep(0.01)
+
+
+async def test_filter_leaves_what_is_of_the_link_and_what_may_be(wired):
+    """One of each kind for eth1 and for br7: of br7 only what says no link is heard."""
+    wired.ip("link add br7 type bridge\n link set br7 up")
+    async with open_netlink(wired) as nl, open_watcher(wired) as watcher:
+        eth1, br7 = (await read_link(nl, "eth1")).index, (await read_link(nl, "br7")).index
+        watcher.only_about(eth1)
+        wired.ip("link set br7 mtu 1400\n addr add 198.51.100.1/24 dev br7\n route add 10.7.0.0/16 via 198.51.100.2")
+        wired.ip("addr add fd07::1/64 dev br7 nodad\n route add 10.8.0.0/16 dev br7")
+        assert [one for one in watcher.pending() if one.link_index == br7] == []
+        for command, kind in (
+            ("link set eth1 mtu 1400", "link"),
+            ("addr add 192.0.2.1/24 dev eth1", "address"),
+            ("addr add fd00::1/64 dev eth1 nodad", "address"),
+            ("route add 10.9.0.0/16 via 192.0.2.2", "route"),
+            ("route del 10.9.0.0/16", "route"),
+            ("-6 route add fd09::/64 via fd00::2", "route"),
+            ("addr del 192.0.2.1/24 dev eth1", "address"),
+        ):
+            wired.ip(command)
+            await _heard(watcher, Changed(kind, eth1))
+        for command, kind in (
+            ("rule add pref 9 iif br7 lookup 100", "rule"),
+            ("nexthop add id 7 dev br7", "nexthop"),
+            ("route add 10.10.0.0/16 nexthop via 198.51.100.2 nexthop via 198.51.100.3", "route"),
+        ):
+            wired.ip(command)
+            await _heard(watcher, Changed(kind))
+        watcher.only_about(eth1, link_alone=True)
+        wired.ip("rule del pref 9\n route del 10.10.0.0/16\n nexthop del id 7\n route add blackhole 10.11.0.0/16")
+        assert watcher.pending() == []
+        wired.ip("addr add 192.0.2.3/24 dev eth1\n link set eth1 down")
+        assert {one.link_index for one in watcher.pending()} == {eth1}
+
+
+async def test_more_routes_of_ipv6_than_a_part_holds_beside_others_that_come_and_go(wired):
+    """The kernel goes on by their number: each part that follows a change leaves some out, or gives them twice."""
+    wired.ip("link add br7 type bridge\n link set br7 up\n addr add fd01::1/48 dev br7 nodad")
+    wired.ip("addr add fd02::1/48 dev eth1 nodad\n -6 route add fd02:2::/64 via fd02::2 expires 1000")
     async with open_netlink(wired) as nl, open_netlink(wired) as other:
-        wired.ip("link add br7 type bridge")
-        index = (await read_link(nl, "br7")).index
-        changes = 0
+        eth1, br7 = (await read_link(nl, "eth1")).index, (await read_link(nl, "br7")).index
+        wanted = [_route6(0xFD02_0001_0000_0000 + n, eth1, "fd02::2") for n in range(1000)]
+        others = [_route6(0xFD01_0001_0000_0000 + n, br7, "fd01::2") for n in range(50)]
+        late = _route6(0xFD01_0002_0000_0000, br7, "fd01::2")
+        assert await apply_host(nl, [op.AddHostRoute(eth1, eth1, route) for route in wanted]) == []
+        assert await apply_host(nl, [op.AddHostRoute(br7, br7, route) for route in others]) == []
+        there, chance = True, Random(4)
 
-        async def churn() -> None:
-            nonlocal changes
-            while True:
-                for up in (True, False):
-                    await apply_host(other, [op.SetHostLink(index, up=up)])
-                    changes += 1
+        async def meddle() -> None:
+            """What is added makes the kernel begin at the root again, and so is done last."""
+            nonlocal there
+            if chance.random() < 0.3:
+                return
+            gone, come = (others, [late]) if there else ([late], others)
+            there = not there
+            plan = [op.DeleteHostRoute(br7, route) for route in gone]
+            assert await apply_host(other, [*plan, *(op.AddHostRoute(br7, br7, route) for route in come)]) == []
 
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(churn)
-            for _ in range(5):
-                assert (await read_view(nl, "eth1")).link.name == "eth1"
-            nursery.cancel_scope.cancel()
-    assert changes > 5
+        with meddled(wired, meddle) as (torn, _):
+            view = await read_view(torn, "eth1")
+    found = Counter(str(route.prefix) for route in view.routes)
+    assert [found["fd02:2::/64"], *(found[str(route.prefix)] for route in wanted)] == [1] * 1001
+
+
+def _route6(high, link_index, gateway):
+    return Route(
+        ip_network((high << 64, 64)), 254, (NextHop(link_index, ip_address(gateway)),), metric=1024, protocol=4
+    )

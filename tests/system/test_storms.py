@@ -30,7 +30,7 @@ FIRST = int(IPv4Address("20.0.0.0"))
 SETTLES_S = 60.0
 ANSWERS_S = 5.0
 VIPS, ROUTES = 100, 300
-_CHURN_S = 0.05
+CHANGES = 3
 
 
 def count_for(dataplane: Dataplane) -> int:
@@ -123,15 +123,41 @@ async def test_looks_that_are_interrupted_are_looked_again(dataplane: Dataplane)
         assert (home["addresses"], home["routes"]) == (node["addresses"], node["routes"])
 
 
-async def _churn(stage: Stage) -> None:
-    """Addresses and routes of another link: nothing to VPP, and much to whoever reads the kernel's tables.
+async def test_what_other_links_do_ends_no_takeover(dataplane: Dataplane) -> None:
+    """F27: another link gets and loses addresses as fast as the kernel takes them, and links come and go, from before
+    the takeover on: it gets to Steady and stays, and what changes on the uplink meanwhile reaches VPP."""
+    async with open_stage(dataplane) as stage:
+        await with_other_link(stage)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_churn, stage)
+            nursery.start_soon(_come_and_go, stage)
+            stage.start_daemon()
+            await stage.wait_state("steady")
+            async with mirror_of(stage) as mirror, _looking(stage) as vpp:
+                before = await _prefixes(vpp)
+                for number in range(1, CHANGES + 1):
+                    await batch(stage, [f"address add 10.20.0.{number}/32 dev {NIC}"])
+                    await mirror.settled(f"address {number} while others come and go", within_s=SETTLES_S)
+                await _batch(stage, "add", ROUTES)
+                await _settled(vpp, before | set(_routes(ROUTES)))
+                await batch(stage, [f"address del 10.20.0.1/32 dev {NIC}"])
+                await mirror.settled("one that went", within_s=SETTLES_S)
+            nursery.cancel_scope.cancel()
+        await stage.wait_state("steady")
+        assert "Recovering" not in {move["to"] for move in (await stage.state())["history"]}, stage.log
+        assert (await stage.hostlink("plan")).stdout.decode().strip() in ("", f"{NIC}: nothing to do")
 
-    Not as fast as the kernel takes them: on a busy machine no look would get its turn (the kernel's lock).
-    """
-    lines = [f"address {verb} 10.98.0.{number}/32 dev {OTHER}" for number in range(1, 20) for verb in ("add", "del")]
+
+async def _churn(stage: Stage) -> None:
+    """Addresses and routes of another link: nothing to VPP, and much to whoever reads the kernel's tables."""
+    lines = [f"address {verb} 10.98.0.{number}/32 dev {OTHER}" for number in range(1, 100) for verb in ("add", "del")]
     while True:
-        await batch(stage, lines)
-        await trio.sleep(_CHURN_S)
+        await batch(stage, lines * 20)
+
+
+async def _come_and_go(stage: Stage) -> None:
+    while True:
+        await batch(stage, ["link add come0 type bridge", "link set come0 up", "link del come0"] * 20)
 
 
 # ------------------------------------------------------------------------------------------------------------ the parts
