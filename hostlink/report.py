@@ -47,7 +47,7 @@ def _uplink(runner: Runner) -> Json:
         "deadline_s": _left(runner),
         "hold": _hold(machine),
         "problems": [_problem(problem) for problem in runner.problems],
-        "mirrored": {key: uplink.mirrored.get(key, 0) for key in ("addresses", "routes_ipv4", "routes_ipv6")},
+        "mirrored": {key: uplink.mirrored.get(key, 0) for key in ("addresses", "routes_ipv4", "routes_ipv6", "tables")},
         "indexes": {
             "uplink_sw_if_index": ports.uplink.sw_if_index if ports.uplink else None,
             "host_sw_if_index": ports.host.sw_if_index if ports.host else None,

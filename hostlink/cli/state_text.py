@@ -66,7 +66,9 @@ def _next(uplink: Uplink) -> str:
 def _mirrored(counts: Mapping[str, Any]) -> str:
     words = {"addresses": ("address", "addresses")}
     words |= {f"routes_ipv{family}": (f"IPv{family} route", f"IPv{family} routes") for family in (4, 6)}
-    return ", ".join(f"{counts[key]} {word[counts[key] != 1]}" for key, word in words.items() if key in counts)
+    shown = [f"{counts[key]} {word[counts[key] != 1]}" for key, word in words.items() if key in counts]
+    tables = counts.get("tables") or 0
+    return ", ".join([*shown, f"{tables} more table{'s' * (tables != 1)}"] if tables else shown)
 
 
 def _indexes(indexes: Mapping[str, Any]) -> str:

@@ -5,7 +5,8 @@ one route: after it the route is there, or is gone. So folding in messages from 
 last one of a route decides, and no look is older than that.
 
 What a message does not say, or what more hangs on than the route itself, is not folded: then `fold` says so, and
-everything is looked at (a route beside others of the same key, a part of a multipath route, a default route).
+everything is looked at (a route beside others of the same key, a part of a multipath route, a default route of table
+main). In the host's other tables what leads nowhere hangs on what leads to the link: one that has both is looked at.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Literal
 
-from hostlink.core.desired_routes import RT_TABLE_MAIN, Translator, route_key
-from hostlink.core.model import Prefix, Problem, Route, VppRoute
+from hostlink.core.desired_routes import Translator, route_key
+from hostlink.core.model import Family, Prefix, Problem, Route, VppRoute, VppTable
+from hostlink.core.vpp_tables import RT_TABLE_MAIN, vpp_table_id
 
 Key = tuple[int, Prefix]
 """(table of the host, prefix)."""
@@ -78,8 +81,16 @@ class RouteBook:
         self._mirrored = {_place(route): route for route in mirrored}
         self.counts = Counter(route.prefix.version for route in self._mirrored.values())
         """Routes that VPP should have, by IP version."""
+        self._elsewhere = Counter((one.table_id, one.prefix.version) for one in self._mirrored.values() if one.table_id)
+        """Those of them in other tables than 0, by table of VPP's and IP version."""
         self._translator = translator
         self._settled = frozenset(settled)
+        self._mixed = {
+            (table, prefix.version)
+            for (table, prefix), there in self._host.items()
+            if table != RT_TABLE_MAIN and any(route.leads_nowhere for route in there)
+        }
+        """(other table of the host, IP version) in which something leads nowhere, or may."""
         self._touched: dict[Key, None] = {}
         told = {key: translator.of_prefix(there)[1] for key, there in self._host.items()} if problems else {}
         self._problems = {key: lacks for key, lacks in told.items() if lacks}
@@ -98,6 +109,10 @@ class RouteBook:
     def mirrored(self) -> frozenset[VppRoute]:
         """All routes that VPP should have."""
         return frozenset(self._mirrored.values())
+
+    def tables(self) -> frozenset[VppTable]:
+        """The tables that VPP should have for them, beside table 0."""
+        return frozenset(VppTable(table_id, Family(version)) for (table_id, version), n in self._elsewhere.items() if n)
 
     def wanted(self, key: tuple[int, Prefix]) -> VppRoute | None:
         """What VPP should have for a prefix of one of its tables."""
@@ -118,11 +133,17 @@ class RouteBook:
         route, key = change.route, (change.route.table, change.route.prefix)
         if route.nexthop_id is not None and not route.next_hops:
             return False  # the kernel named the nexthop object alone (kernel/nexthops.py)
+        if key[0] != RT_TABLE_MAIN and (route.leads_nowhere or self._mixed):
+            told_apart = self._told_apart(route)
+            if told_apart is not None:
+                return told_apart
         there = self._host.get(key)
         ours = self._concerns(route)
         if not ours and not there:
             return bool(route.next_hops or route.leads_nowhere)  # without any it may be anybody's
-        if route.prefix.prefixlen == 0 or (self._settled and route.prefix in self._settled):
+        if key[0] == RT_TABLE_MAIN and (
+            route.prefix.prefixlen == 0 or (self._settled and route.prefix in self._settled)
+        ):
             return False
         if not there:
             if not change.gone:
@@ -136,6 +157,22 @@ class RouteBook:
         if change.gone:
             return self._fold_gone(key, same, route)
         return self._fold_new(key, same, change, ours=ours)
+
+    def _told_apart(self, route: Route) -> bool | None:
+        """Of a route in another table than main: what `fold` answers, or None where that table has nothing special."""
+        place = (route.table, route.prefix.version)
+        if route.leads_nowhere:
+            self._mixed.add(place)
+            return not self._is_mirrored(place)
+        if place not in self._mixed:
+            return None
+        return not (self._concerns(route) or self.holds(route))
+
+    def _is_mirrored(self, place: tuple[int, Literal[4, 6]]) -> bool:
+        """Whether anything of that table leads to the link, or has come or gone since `settle`."""
+        table, version = place
+        touched = any(key[0] == table and key[1].version == version for key in self._touched)
+        return touched or self._elsewhere[vpp_table_id(table) or 0, version] > 0
 
     def _concerns(self, route: Route) -> bool:
         if route.leads_nowhere:
@@ -184,10 +221,14 @@ class RouteBook:
                 delete.append(before)
                 del self._mirrored[_place(before)]
                 self.counts[before.prefix.version] -= 1
+                if before.table_id:
+                    self._elsewhere[before.table_id, before.prefix.version] -= 1
             else:
                 add.append(after)
                 self._mirrored[_place(after)] = after
                 self.counts[after.prefix.version] += before is None
+                if after.table_id:
+                    self._elsewhere[after.table_id, after.prefix.version] += before is None
         return add, delete
 
     def _translate(self, key: Key) -> VppRoute | None:

@@ -23,11 +23,14 @@ _REQUEST_S = 5.0
 _NO_TABLE = 0xFFFFFFFF
 
 
-async def attach_pod(api_socket: Path) -> int:
-    """Plugs the pod in. Returns its sw_if_index, which stays when this client has gone. Raises any VppError."""
+async def attach_pod(api_socket: Path, table_id: int = 0) -> int:
+    """Plugs the pod in. Returns its sw_if_index, which stays when this client has gone. Raises any VppError.
+
+    table_id: of VPP's tables of both families by which the pod's packets are forwarded. The way to it is in table 0.
+    """
     async with open_session(os.fspath(api_socket), deadline_s=_REQUEST_S * deadline_factor()) as session:
         sw_if_index = await _open_link(session)
-        raise_first(await session.batch(_settings(sw_if_index)))
+        raise_first(await session.batch(_settings(sw_if_index, table_id)))
         return sw_if_index
 
 
@@ -52,9 +55,14 @@ async def _open_link(session: Session) -> int:
     return int(reply.sw_if_index)
 
 
-def _settings(sw_if_index: int) -> list[Request]:
-    """MTU before admin-up, admin-up before addresses (vpp-facts: both orders matter to some release)."""
+def _settings(sw_if_index: int, table_id: int) -> list[Request]:
+    """MTU before admin-up, admin-up before addresses (vpp-facts: both orders matter to some release).
+
+    And the table before anything that would be in it.
+    """
+    bound = [{"sw_if_index": sw_if_index, "is_ipv6": six, "vrf_id": table_id} for six in (False, True)]
     return [
+        *(Request("sw_interface_set_table", fields) for fields in bound if table_id),
         Request("sw_interface_set_mtu", {"sw_if_index": sw_if_index, "mtu": [MTU_BYTES, 0, 0, 0]}),
         Request("sw_interface_ip6_enable_disable", {"sw_if_index": sw_if_index, "enable": True}),
         Request("sw_interface_ip6nd_ra_config", {"sw_if_index": sw_if_index, "suppress": 1}),

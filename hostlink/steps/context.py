@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,7 +11,18 @@ from pathlib import Path
 import trio
 
 from hostlink.config import Config, UplinkConfig
-from hostlink.core.model import HostView, Link, Prefix, Problem, Route, VppRoute, VppShared, VppUplink
+from hostlink.core.model import (
+    HostView,
+    Link,
+    PolicyRule,
+    Prefix,
+    Problem,
+    Route,
+    VppRoute,
+    VppShared,
+    VppTable,
+    VppUplink,
+)
 from hostlink.core.route_book import Key, RouteBook, flat
 from hostlink.fights import Fights
 from hostlink.journal import Journal, JournalError, Takeover, journal_for
@@ -160,6 +171,12 @@ class Uplink:
     """The last book that was true, kept while everything is looked at."""
     wished: VppUplink | None = None
     """What VPP should have had by the last whole look: what differs from it is drift, and no change of the host's."""
+    tables: frozenset[VppTable] = frozenset()
+    """hostlink's tables in VPP that this uplink's routes need, as they were made and seen last."""
+    taken_tables: Mapping[VppTable, str] = field(default_factory=dict)
+    """The tables of VPP that are other clients', by name, by the last whole look."""
+    rules: tuple[PolicyRule, ...] = ()
+    """The host's policy rules by the last whole look."""
     unproved: bool = True
     """Everything was looked at, and Punting has not passed since. Where only routes were followed it has no work."""
     hidden: dict[tuple[int, Prefix], VppRoute] = field(default_factory=dict)
@@ -210,7 +227,8 @@ class Uplink:
         self.takeover, self.mirrored_view, self.ports = None, None, Ports()
         self.host_link_index, self.parked_indexes = None, frozenset()
         self.carrier, self.unfilled, self.ring_stuck = True, False, False
-        self.copies = frozenset()
+        self.copies, self.rules = frozenset(), ()
+        self.tables, self.taken_tables = frozenset(), {}
         self.mirrored.clear()
         self.told.clear()
         self.hidden.clear()

@@ -22,6 +22,7 @@ from hostlink.core.operations import AddVppRoute, DeleteVppRoute
 from hostlink.core.plan import route_order
 from hostlink.core.route_book import Key, RouteBook, RouteChange
 from hostlink.steps.context import Uplink
+from hostlink.steps.tables import end_followed, make_followed
 
 BURST = 16
 """Messages at once: more are somebody's table, and not somebody's change."""
@@ -50,14 +51,16 @@ async def follow(uplink: Uplink, step: int) -> Mirrored | None:
     if not await _fold(book, messages) or inbox.everything:
         inbox.look_at_everything()
         return None
-    keys = book.touched()
+    tables, keys = book.tables(), book.touched()
     done = await _carry_over(uplink, book, keys)
     if done is None:
         inbox.look_at_everything()
         return None
+    await end_followed(uplink, book, tables, keys)
     uplink.book = book
     uplink.told["routes"] = book.problems
-    uplink.mirrored |= {"routes_ipv4": book.counts[4], "routes_ipv6": book.counts[6]}
+    counts = {"routes_ipv4": book.counts[4], "routes_ipv6": book.counts[6], "tables": len(uplink.tables)}
+    uplink.mirrored |= counts
     uplink.note_edits(book, keys)
     return Mirrored(step, tuple(done))
 
@@ -82,6 +85,8 @@ async def _carry_over(uplink: Uplink, book: RouteBook, keys: list[Key]) -> list[
         await trio.lowlevel.checkpoint()
     add.sort(key=route_order)
     delete.sort(key=route_order, reverse=True)
+    if not await make_followed(uplink, book):
+        return None
     if await uplink.node.dataplane().change_routes(add, delete):
         return None
     uplink.unread.update((route.table_id, route.prefix) for route in (*add, *delete))

@@ -8,7 +8,7 @@ and not an empty wish (architecture.md). From then on the host's own view is wha
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -21,7 +21,7 @@ from hostlink.core.desired import networks_by_route, vpp_desired
 from hostlink.core.desired_routes import translator_for
 from hostlink.core.events import Mirrored
 from hostlink.core.leased import put_back, still_there, superseded_copies
-from hostlink.core.model import Family, HostView, Problem, Route, VppUplink, family_of
+from hostlink.core.model import Family, HostView, Problem, Route, VppTable, VppUplink, family_of
 from hostlink.core.operations import DeleteHostRoute, VppOperation
 from hostlink.core.plan import plan_uplink
 from hostlink.core.plan_host import plan_host
@@ -52,6 +52,7 @@ from hostlink.steps.keep_tags import keep_tags
 from hostlink.steps.mtu import grow, shrink
 from hostlink.steps.offload import in_thread
 from hostlink.steps.parked_nic import drop_carrier, look_at_nic, nic_is_parked, vpp_may_send
+from hostlink.steps.tables import Uses, look_at_rules, look_at_tables, without_kept
 from hostlink.steps.view import host_view, is_lost_source, without
 from hostlink.vpp.errors import VppRefused
 
@@ -100,6 +101,7 @@ async def _round(uplink: Uplink) -> list[str]:
     if mac_is_kept(uplink):
         view = replace(view, link=replace(view.link, mac=uplink.taken().capture.view.link.mac))
     changes += await renew_host_port(uplink, view)
+    await look_at_rules(uplink, view)
     changes += await _vpp(uplink, view)
     uplink.mirrored_view = view
     return changes + await drop_carrier(uplink) + await keep_mac(uplink, view)
@@ -205,15 +207,15 @@ async def _vpp(uplink: Uplink, view: HostView) -> list[str]:
     for number in range(ROUNDS):
         found = await difference(uplink, view)
         desired, uplink.told["routes"] = found.desired, found.problems
+        look_at_tables(uplink, view, found.taken, found.kept)
         left = drifted(uplink, found.plan, found.actual)
         uplink.told["drift"] = told(uplink.name, left)
         plan = [operation for operation in found.plan if operation not in left] if left else found.plan
         if not plan:
             await shrink(uplink, view.link.mtu_bytes)
             uplink.mirrored = _counts(desired)
-            owned, lacks = uplink.taken().owned, found.problems
-            book = await in_thread(len(view.routes), _book, view, desired, owned, lacks)
-            uplink.book, uplink.truth, uplink.wished = book, book, desired
+            book = await in_thread(len(view.routes), _book, view, found, uplink.taken().owned)
+            uplink.book, uplink.truth, uplink.wished, uplink.tables = book, book, desired, desired.tables
             return done
         await carry_out_in_vpp(uplink, view, plan, desired.uplink.addresses)
         if number or uplink.hidden:
@@ -231,6 +233,10 @@ class Difference:
     desired: VppUplink
     actual: VppUplink
     problems: tuple[Problem, ...]
+    taken: Mapping[VppTable, str]
+    """The tables of other clients, by name."""
+    kept: Uses
+    """Tables of hostlink's that nobody wants here, and others use."""
 
 
 async def difference(uplink: Uplink, view: HostView) -> Difference:
@@ -239,7 +245,8 @@ async def difference(uplink: Uplink, view: HostView) -> Difference:
     if ports.uplink is None or ports.host is None:
         lost = "the NIC" if ports.uplink is None else "the interface towards the host"
         raise fail("HL-411", f"{uplink.name}: VPP has no interface with hostlink's tag any more for {lost}")
-    actual = await uplink.node.dataplane().read_uplink(ports.uplink, ports.host)
+    found = await uplink.node.dataplane().read_uplink(ports.uplink, ports.host)
+    taken = await uplink.node.dataplane().taken_tables()
     wish = partial(
         vpp_desired,
         view,
@@ -247,16 +254,19 @@ async def difference(uplink: Uplink, view: HostView) -> Difference:
         host_sw=ports.host.sw_if_index,
         cluster=frozenset(uplink.taken().owned),
         host_up=vpp_may_send(uplink),
+        taken=taken.keys(),
     )
     desired, problems = await in_thread(len(view.routes), wish)
+    actual, uses = await without_kept(uplink, desired, found)
     plan = await in_thread(len(desired.routes) + len(actual.routes), plan_uplink, desired, actual)
     plan = await past_hidden(uplink, desired, plan)
-    return Difference(plan, desired, actual, problems)
+    return Difference(plan, desired, actual, problems, taken, uses)
 
 
-def _book(view: HostView, desired: VppUplink, owned: tuple[Route, ...], told: tuple[Problem, ...]) -> RouteBook:
+def _book(view: HostView, found: Difference, owned: tuple[Route, ...]) -> RouteBook:
     """By which single changes are followed from here on."""
-    translator = translator_for(view, desired.uplink.addresses, desired.uplink.sw_if_index, owned)
+    desired, told = found.desired, found.problems
+    translator = translator_for(view, desired.uplink.addresses, desired.uplink.sw_if_index, owned, found.taken.keys())
     own = without(view.routes, owned)
     prefixes = {route.prefix for route in owned} | networks_by_route(view.addresses)
     return RouteBook(own, desired.routes, translator, prefixes, told)
@@ -268,4 +278,5 @@ def _counts(desired: VppUplink) -> dict[str, int]:
         "addresses": len(desired.uplink.addresses),
         "routes_ipv4": families[Family.IPV4],
         "routes_ipv6": families[Family.IPV6],
+        "tables": len(desired.tables),
     }

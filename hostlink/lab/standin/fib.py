@@ -97,6 +97,8 @@ class Table:
         self.table_id = table_id
         self.name = name
         self.bits = 32 if version == 4 else 128
+        self.made = False
+        """Whether a client of the API holds it: one lock for all of them together."""
         self._by_length: dict[int, dict[int, Entry]] = {}
         self._lengths: list[int] = []
 
@@ -157,6 +159,8 @@ class Fib:
         self._interfaces = interfaces
         self._tables: dict[tuple[int, int], Table] = {}
         self._next_stats_index = 1
+        self._ghosts: dict[tuple[int, int], list[Entry]] = {}
+        """What was in tables that went, by version and number: it is there again when one of that number is made."""
         self._recursing: Counter[tuple[int, int, bytes]] = Counter()
         """How many paths recurse through an address, by version, table and address."""
         self.priorities = {source: priority for source, (priority, _) in SOURCES.items()}
@@ -184,13 +188,27 @@ class Fib:
             self.update(table, prefix, length, source, Source((_drop_path(version),), DROP))
         if version == 6:
             self.update(table, _FE80, 10, SPECIAL, Source((Path(proto=1),)))
+        for ghost in self._ghosts.pop((version, table_id), []):
+            for source, what in ghost.sources.items():
+                self.update(table, table.packed(ghost), ghost.length, source, what)
         return table
 
     def delete_table(self, table: Table) -> None:
-        """It lives on, routes and all, while an interface is bound to it."""
-        held = any(i.table(table.version) == table.table_id for i in self._interfaces)
-        if not held:
-            del self._tables[(table.version, table.table_id)]
+        """The API's lock goes. It lives on, routes and all, while an interface is bound to it."""
+        table.made = False
+        self.drop_unheld(table)
+
+    def drop_unheld(self, table: Table) -> None:
+        """Away with a table that neither the API nor an interface holds. What others left in it becomes a ghost."""
+        if table.table_id == 0 or table.made:
+            return
+        if any(one.table(table.version) == table.table_id for one in self._interfaces):
+            return
+        own = {SPECIAL, DEFAULT_ROUTE, RECURSIVE}
+        ghosts = [entry for entry in table.entries() if entry.sources.keys() - own]
+        if ghosts:
+            self._ghosts[(table.version, table.table_id)] = ghosts
+        del self._tables[(table.version, table.table_id)]
 
     def update(self, table: Table, address: bytes, length: int, source: int, what: Source) -> Entry:
         """Sets what one source says about a prefix."""
