@@ -231,6 +231,11 @@ class RouteBook:
                     self._elsewhere[after.table_id, after.prefix.version] += before is None
         return add, delete
 
+    def unsettle(self, refused: Iterable[VppRoute]) -> None:
+        """VPP has taken none of these after all. The book is at its end, but for what it says was true."""
+        for route in refused:
+            self._mirrored.pop(_place(route), None)
+
     def _translate(self, key: Key) -> VppRoute | None:
         if self._problems:
             self._problems.pop(key, None)

@@ -85,9 +85,8 @@ async def _carry_over(uplink: Uplink, book: RouteBook, keys: list[Key]) -> list[
         await trio.lowlevel.checkpoint()
     add.sort(key=route_order)
     delete.sort(key=route_order, reverse=True)
-    if not await make_followed(uplink, book):
-        return None
-    if await uplink.node.dataplane().change_routes(add, delete):
+    if not await make_followed(uplink, book) or await uplink.node.dataplane().change_routes(add, delete):
+        book.unsettle(add)
         return None
     uplink.unread.update((route.table_id, route.prefix) for route in (*add, *delete))
     if len(uplink.inbox) <= BURST:

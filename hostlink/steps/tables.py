@@ -41,7 +41,7 @@ def kept(name: str, uses: Uses) -> tuple[Problem, ...]:
             f"{host_table_of(table.table_id)}: {use}",
         )
         for table, use in sorted(uses.items())
-        if use.routes or use.interfaces
+        if not use.siblings
     )
 
 
@@ -57,11 +57,12 @@ async def make_followed(uplink: Uplink, book: RouteBook) -> bool:
 
 
 async def _drop_empty(uplink: Uplink, book: RouteBook) -> None:
-    if empty := uplink.tables - book.tables():
-        dataplane = uplink.node.dataplane()
-        await dataplane.apply([DeleteVppTable(table) for table in sorted(empty)])
-        uplink.tables -= empty
-        uplink.told["tables"] = kept(uplink.name, await dataplane.tables_in_use(empty & await dataplane.own_tables()))
+    dataplane, empty = uplink.node.dataplane(), uplink.tables - book.tables()
+    await dataplane.apply([DeleteVppTable(table) for table in sorted(empty)])
+    uplink.tables -= empty
+    if empty or uplink.told.get("tables"):
+        others = await dataplane.own_tables() - book.tables()
+        uplink.told["tables"] = kept(uplink.name, await dataplane.tables_in_use(others))
 
 
 async def look_at_rules(uplink: Uplink, view: HostView) -> None:

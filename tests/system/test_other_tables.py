@@ -88,9 +88,9 @@ async def _changes(stage: Stage, other: Session) -> None:
     await has_paths(stage, "not in VPP's own table", {V4: None, V6: None})
     await _flush(stage, LARGEST, 4)
     await _flush(stage, TWO, 6)
-    await has_tables(other, "three are empty", made((ONE, 4), (ONE, 6), (TWO, 4)))
+    await has_tables(other, "two are empty", made((ONE, 4), (ONE, 6), (TWO, 4), (LARGEST, 6)))
     state = await settled(stage)
-    assert state["mirrored"]["tables"] == 3
+    assert state["mirrored"]["tables"] == 4
     await _flush(stage, LARGEST, 6)
     await _flush(stage, TWO, 4)
     await has_tables(other, "as before", made((ONE, 4), (ONE, 6)))
@@ -202,7 +202,7 @@ async def _kept_for_the_pod(stage: Stage, other: Session, pod: int) -> None:
     assert bound.vrf_id == number(ONE)
     assert await read_routes(other, await own_source(other), number(ONE), Family.IPV4) == []
     await settled(stage)
-    await detach_pod(stage.api_socket, pod)
+    await detach_pod(stage.api_socket, pod, number(ONE))
     await has_tables(other, "the pod is gone", {})
     await eventually("nothing is told", lambda: _quiet(stage))
 
