@@ -59,8 +59,7 @@ async def follow(uplink: Uplink, step: int) -> Mirrored | None:
     await end_followed(uplink, book, tables, keys)
     uplink.book = book
     uplink.told["routes"] = book.problems
-    counts = {"routes_ipv4": book.counts[4], "routes_ipv6": book.counts[6], "tables": len(uplink.tables)}
-    uplink.mirrored |= counts
+    uplink.mirrored |= {"routes_ipv4": book.counts[4], "routes_ipv6": book.counts[6]}
     uplink.note_edits(book, keys)
     return Mirrored(step, tuple(done))
 

@@ -278,5 +278,4 @@ def _counts(desired: VppUplink) -> dict[str, int]:
         "addresses": len(desired.uplink.addresses),
         "routes_ipv4": families[Family.IPV4],
         "routes_ipv6": families[Family.IPV6],
-        "tables": len(desired.tables),
     }

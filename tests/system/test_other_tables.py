@@ -89,8 +89,9 @@ async def _changes(stage: Stage, other: Session) -> None:
     await _flush(stage, LARGEST, 4)
     await _flush(stage, TWO, 6)
     await has_tables(other, "two are empty", made((ONE, 4), (ONE, 6), (TWO, 4), (LARGEST, 6)))
-    state = await settled(stage)
-    assert state["mirrored"]["tables"] == 4
+    shown = {(one["table"], one["family"]): one["vpp_table_id"] for one in (await settled(stage))["tables"]}
+    assert shown == {(table, version): number(table) for table, version in ((ONE, 4), (ONE, 6), (TWO, 4), (LARGEST, 6))}
+    assert f"  tables    {ONE} (IPv4) as {number(ONE)}" in (await stage.hostlink("state")).stdout.decode()
     await _flush(stage, LARGEST, 6)
     await _flush(stage, TWO, 4)
     await has_tables(other, "as before", made((ONE, 4), (ONE, 6)))

@@ -159,8 +159,9 @@ class Fib:
         self._interfaces = interfaces
         self._tables: dict[tuple[int, int], Table] = {}
         self._next_stats_index = 1
-        self._ghosts: dict[tuple[int, int], list[Entry]] = {}
-        """What was in tables that went, by version and number: it is there again when one of that number is made."""
+        self._ghosts: list[list[Entry]] = []
+        """What was in IPv4 tables that went: it is there again in the next one that is made, whatever its number, the
+        last one's first (VPP 26.06, run; an IPv6 table is clean)."""
         self._recursing: Counter[tuple[int, int, bytes]] = Counter()
         """How many paths recurse through an address, by version, table and address."""
         self.priorities = {source: priority for source, (priority, _) in SOURCES.items()}
@@ -188,7 +189,7 @@ class Fib:
             self.update(table, prefix, length, source, Source((_drop_path(version),), DROP))
         if version == 6:
             self.update(table, _FE80, 10, SPECIAL, Source((Path(proto=1),)))
-        for ghost in self._ghosts.pop((version, table_id), []):
+        for ghost in self._ghosts.pop() if version == 4 and self._ghosts else ():
             for source, what in ghost.sources.items():
                 self.update(table, table.packed(ghost), ghost.length, source, what)
         return table
@@ -199,15 +200,14 @@ class Fib:
         self.drop_unheld(table)
 
     def drop_unheld(self, table: Table) -> None:
-        """Away with a table that neither the API nor an interface holds. What others left in it becomes a ghost."""
+        """Away with a table that neither the API nor an interface holds."""
         if table.table_id == 0 or table.made:
             return
         if any(one.table(table.version) == table.table_id for one in self._interfaces):
             return
-        own = {SPECIAL, DEFAULT_ROUTE, RECURSIVE}
-        ghosts = [entry for entry in table.entries() if entry.sources.keys() - own]
-        if ghosts:
-            self._ghosts[(table.version, table.table_id)] = ghosts
+        if table.version == 4:
+            own = {SPECIAL, DEFAULT_ROUTE, RECURSIVE}
+            self._ghosts.append([entry for entry in table.entries() if entry.sources.keys() - own])
         del self._tables[(table.version, table.table_id)]
 
     def update(self, table: Table, address: bytes, length: int, source: int, what: Source) -> Entry:
