@@ -174,9 +174,9 @@ class Translator:
 
     def place(self, key: tuple[int, Prefix]) -> tuple[int, Prefix] | None:
         """Where VPP has the routes of one prefix of one of the host's tables: (VPP's table, prefix)."""
+        if key[0] == RT_TABLE_MAIN:
+            return 0, key[1]
         table, prefix = key
-        if table == RT_TABLE_MAIN:
-            return 0, prefix
         table_id = None if table == RT_TABLE_LOCAL else vpp_table_id(table)
         if table_id is None or (self.taken and (table_id, prefix.version) in self.taken):
             return None

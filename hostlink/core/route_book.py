@@ -81,14 +81,13 @@ class RouteBook:
         self._mirrored = {_place(route): route for route in mirrored}
         self.counts = Counter(route.prefix.version for route in self._mirrored.values())
         """Routes that VPP should have, by IP version."""
-        self._elsewhere = Counter((one.table_id, one.prefix.version) for one in self._mirrored.values() if one.table_id)
+        self._elsewhere = Counter((table_id, prefix.version) for table_id, prefix in self._mirrored if table_id)
         """Those of them in other tables than 0, by table of VPP's and IP version."""
         self._translator = translator
         self._settled = frozenset(settled)
+        others = [key for key in self._host if key[0] != RT_TABLE_MAIN]
         self._mixed = {
-            (table, prefix.version)
-            for (table, prefix), there in self._host.items()
-            if table != RT_TABLE_MAIN and any(route.leads_nowhere for route in there)
+            (key[0], key[1].version) for key in others if any(route.leads_nowhere for route in self._host[key])
         }
         """(other table of the host, IP version) in which something leads nowhere, or may."""
         self._touched: dict[Key, None] = {}
@@ -221,13 +220,13 @@ class RouteBook:
                 delete.append(before)
                 del self._mirrored[_place(before)]
                 self.counts[before.prefix.version] -= 1
-                if before.table_id:
+                if key[0] != RT_TABLE_MAIN:
                     self._elsewhere[before.table_id, before.prefix.version] -= 1
             else:
                 add.append(after)
                 self._mirrored[_place(after)] = after
                 self.counts[after.prefix.version] += before is None
-                if after.table_id:
+                if key[0] != RT_TABLE_MAIN:
                     self._elsewhere[after.table_id, after.prefix.version] += before is None
         return add, delete
 
