@@ -46,6 +46,8 @@ class VppConfig:
     """The named network namespace (`ip netns`) that VPP runs in and that the NIC is moved to."""
     drift: str = "heal"
     """What somebody else changes in VPP of hostlink's own: `heal` puts it right, `report` only tells (HL-306)."""
+    grace_s: float = 10.0
+    """How long a VPP that was lost is waited for with the host's interface in place, before the NIC is given back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +192,7 @@ def _vpp(table: Table) -> VppConfig:
         api_socket=table.take("api_socket", socket_path, default.api_socket),
         namespace=table.take("namespace", namespace_name, default.namespace),
         drift=table.take("drift", one_of(DRIFT), default.drift),
+        grace_s=table.take("grace_s", number(0, 3600), default.grace_s),
     )
     table.close()
     return vpp

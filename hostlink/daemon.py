@@ -30,7 +30,6 @@ from hostlink.journal import JournalError, Takeover, journals_in
 from hostlink.kernel.errors import KernelError
 from hostlink.kernel.netlink import open_netlink, open_watcher
 from hostlink.kernel.privilege import missing_capabilities
-from hostlink.kernel.routes import AlikeCache, HopCache, read_change
 from hostlink.kernel.seam import NO_FAULTS, Faults
 from hostlink.kernel.watcher import WITH_TC, Changed
 from hostlink.lock import LockedError, acquire_lock
@@ -153,7 +152,7 @@ async def _serve(config: Config) -> int:
         async with trio.open_nursery() as helpers:
             await helpers.start(_log, notices)
             await helpers.start(_stop_on_signal, tell)
-            await helpers.start(_watch_host, runners)
+            await helpers.start(_watch_host, node, runners)
             await helpers.start(serve_control, config.paths.control_socket, _handlers(node, runners, notices))
             helpers.start_soon(keep_vpp, node, tell, interface_changed, parked_changed)
             async with trio.open_nursery() as machines:
@@ -171,9 +170,10 @@ async def _open_node(config: Config) -> AsyncIterator[Node]:
 
 
 def lab_faults() -> Faults:
-    """What the lab's failure matrix plans; nothing on a node, where these variables are not set."""
+    """What the lab's failure matrix and storms plan; nothing on a node, where these variables are not set."""
     plan, trace = os.environ.get("HOSTLINK_LAB_FAIL_KERNEL", ""), os.environ.get("HOSTLINK_LAB_TRACE_KERNEL")
-    return Faults.from_text(plan, Path(trace) if trace else None) if plan or trace else NO_FAULTS
+    torn = int(os.environ.get("HOSTLINK_LAB_TORN_DUMPS") or 0)
+    return Faults.from_text(plan, Path(trace) if trace else None, torn) if plan or trace or torn else NO_FAULTS
 
 
 def _watched_bytes() -> int:
@@ -190,20 +190,22 @@ def _runner(node: Node, number: int, notices: Notices) -> Runner:
         node.claims[name] = number
     factor = node.config.timing.deadline_factor
     deadlines = {state: text.deadline_s * factor for state, text in STATES.items() if text.deadline_s is not None}
-    return Runner(uplink, UplinkMachine(uplink.name, deadlines, {State.STEADY: node.config.timing.audit_s}), notices)
+    waits = {State.STEADY: node.config.timing.audit_s}
+    graces = {State.RECOVERING: node.config.vpp.grace_s * factor}
+    return Runner(uplink, UplinkMachine(uplink.name, deadlines, waits, graces), notices)
 
 
-async def _watch_host(runners: list[Runner], *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+async def _watch_host(
+    node: Node, runners: list[Runner], *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+) -> None:
     async with open_watcher(groups=WITH_TC, receive_buffer_bytes=_watched_bytes(), routes=True) as watcher:
         task_status.started()
-        hops: HopCache = {}
-        alike: AlikeCache = {}
         async for changed in watcher:
-            change = read_change(changed.route, hops, alike) if changed.route is not None else None
+            changes = node.alikes.read(changed.routes)
             for runner in runners:
-                if change is not None:
-                    runner.route_changed(change)
-                elif changed.route is None:
+                if changed.routes:
+                    runner.routes_changed(changes)
+                else:
                     runner.host_changed(changed)
 
 

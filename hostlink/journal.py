@@ -29,8 +29,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from hostlink.core.alike import AlikeEdit
 from hostlink.core.model import Capture, HostView, Problem, Route
-from hostlink.core.route_book import RouteEdit, edited
+from hostlink.core.route_book import RouteEdit, each_edit, edited
 from hostlink.encode import DecodeError, decode, encode
 
 FORMAT = "hostlink-journal"
@@ -85,6 +86,13 @@ class Takeover:
     """/proc/sys/kernel/random/boot_id when it was captured: after a reboot nothing of the takeover is left (F43)."""
     generation: int = 0
     """How many writes the file has had; set by `Journal.write`."""
+    read_at_s: float = 0.0
+    """When `last_good` was read (CLOCK_BOOTTIME, seconds): its lifetimes have run down since (core/lifetimes.py).
+    0: an earlier build wrote it and did not say; what it says is left as it is then."""
+
+    def age_s(self, at_s: float) -> int:
+        """How long ago `last_good` was read, at that time (CLOCK_BOOTTIME), in whole seconds."""
+        return int(at_s - self.read_at_s) if self.read_at_s else 0
 
 
 class JournalFault(enum.Enum):
@@ -165,12 +173,15 @@ class Journal:
             raise JournalError(self.path, JournalFault.UNWRITABLE, what) from error
         return after
 
-    def append(self, generation: int, edits: Sequence[RouteEdit]) -> None:
+    def append(self, generation: int, edits: Sequence[RouteEdit | AlikeEdit]) -> None:
         """Makes edits of `last_good.routes` durable, beside the file of that generation.
 
         Raises JournalError; then nobody knows which edits are there, and the whole must be written.
         """
-        text = json.dumps({"generation": generation, "edits": encode(tuple(edits))}, ensure_ascii=True)
+        single = tuple(edit for edit in edits if isinstance(edit, RouteEdit))
+        alike = tuple(edit for edit in edits if isinstance(edit, AlikeEdit))
+        body = {"generation": generation, "edits": encode(single), "alike": encode(alike)}
+        text = json.dumps(body, ensure_ascii=True)
         line = f"{hashlib.sha256(text.encode('ascii')).hexdigest()} {text}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
@@ -238,7 +249,7 @@ class Journal:
         if envelope.get("sha256") != _digest(body):
             raise JournalError(self.path, JournalFault.DAMAGED, "its checksum does not fit its content")
         try:
-            takeover = decode(Takeover, body)
+            takeover = decode(Takeover, _as_of_now(body))
         except DecodeError as error:
             raise JournalError(self.path, JournalFault.DAMAGED, f"cannot be understood: {error}") from error
         if takeover.capture.uplink != self.path.stem:
@@ -274,6 +285,13 @@ def journals_in(folder: Path) -> tuple[Journal, ...]:
     return tuple(Journal(path) for path in sorted(folder.glob("*.json")) if not path.name.startswith("."))
 
 
+def _as_of_now(body: Any) -> Any:
+    """The body of an earlier build with what has been added since, as it was meant then."""
+    if isinstance(body, dict):
+        body.setdefault("read_at_s", 0.0)
+    return body
+
+
 def _to_bytes(takeover: Takeover) -> bytes:
     body = encode(takeover)
     envelope = {"format": FORMAT, "version": VERSION, "sha256": _digest(body), "body": body}
@@ -289,7 +307,8 @@ def _edits(line: bytes, generation: int) -> tuple[RouteEdit, ...]:
         body = json.loads(text)
         if body["generation"] != generation:
             return ()
-        return decode(tuple[RouteEdit, ...], body["edits"])
+        single = decode(tuple[RouteEdit, ...], body["edits"])
+        return (*single, *each_edit(decode(tuple[AlikeEdit, ...], body.get("alike", []))))
     except (ValueError, RecursionError, LookupError, TypeError):
         return ()
 

@@ -391,6 +391,17 @@ _MIRROR = (
         "nothing; or take the other client out of the table, which the detail names",
     ),
     Record(
+        "HL-311",
+        "an address of the host is not on the uplink",
+        _WARNING,
+        "an interface without a wire (lo, a dummy, kube-ipvs0) has addresses of the host. With the NIC in VPP nobody "
+        "reaches them over it: VPP does not know that they are the host's, and sends packets for them where its routes "
+        "lead. The host itself can use them.",
+        "give the address to the uplink as well (as a /32 or /128), or list it in [cluster] service_cidrs where only "
+        "the cluster means it; else, if it is meant for this node alone, let it be",
+        delay_s=5,
+    ),
+    Record(
         "HL-320",
         "somebody works against hostlink on the host's interface",
         _WARNING,
@@ -440,7 +451,8 @@ _STEPS = (
         "HL-403",
         "deadline passed",
         _ERROR,
-        "a step took longer than it may. The NIC is given back, and hostlink does not try again by itself.",
+        "a step took longer than it may, or got no further for so long. The NIC is given back, and hostlink does not "
+        "try again by itself.",
         "see whether VPP hangs (`vppctl show threads`) or the machine is overloaded, then `hostlink resume`",
     ),
     Record(
@@ -504,8 +516,8 @@ _STEPS = (
         "HL-411",
         "hostlink's interface in VPP has gone",
         _ERROR,
-        "an interface that hostlink made in VPP, and knows by its tag, is not there any more. The NIC is given back, "
-        "and hostlink does not try again by itself.",
+        "an interface that hostlink made in VPP, and knows by its tag, was deleted each time that hostlink had put it "
+        "back, several times in a minute. The NIC is given back, and hostlink does not try again by itself.",
         "find out which client of VPP deletes interfaces or tags, then `hostlink resume`",
         depends_on=("HL-404",),
     ),

@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import trio
 
 from hostlink.core import effects, events
+from hostlink.core.alike import AlikeChange, Place
 from hostlink.core.machine import UplinkMachine
-from hostlink.core.model import Problem
-from hostlink.core.route_book import RouteChange
+from hostlink.core.model import Problem, Route
+from hostlink.core.route_book import Change, RouteChange
 from hostlink.core.table import Step, Trigger
 from hostlink.journal import JournalError
 from hostlink.kernel.errors import KernelError, ReadUnsteady
@@ -29,6 +30,7 @@ from hostlink.problems import problem
 from hostlink.rounds import Rounds
 from hostlink.steps.capture import capture
 from hostlink.steps.context import StepError, Uplink, one_failure
+from hostlink.steps.elsewhere import keep_telling
 from hostlink.steps.giveback import give_back
 from hostlink.steps.handover import hand_over
 from hostlink.steps.inspect import inspect
@@ -40,7 +42,8 @@ from hostlink.vpp.errors import VppError, VppGone, VppTimeout
 HISTORY = 1000
 _WAITING_EVENTS = 4096
 
-STEPS: dict[Step, Callable[[Uplink, int], Awaitable[events.Event]]] = {
+StepFunction = Callable[[Uplink, int], Awaitable[events.Event]]
+STEPS: dict[Step, StepFunction] = {
     Step.INSPECT: inspect,
     Step.CAPTURE: capture,
     Step.HAND_OVER: hand_over,
@@ -87,7 +90,9 @@ class _Running:
 class Runner:
     """Runs one uplink's machine until it is finished."""
 
-    def __init__(self, uplink: Uplink, machine: UplinkMachine, notices: Notices) -> None:
+    def __init__(
+        self, uplink: Uplink, machine: UplinkMachine, notices: Notices, steps: Mapping[Step, StepFunction] = STEPS
+    ) -> None:
         self.uplink = uplink
         self.machine = machine
         self.history: deque[Recorded] = deque(maxlen=HISTORY)
@@ -97,6 +102,7 @@ class Runner:
         """time.monotonic() when the present deadline passes."""
         self.clean = True
         self._notices = notices
+        self._steps = steps
         self._send, self._receive = trio.open_memory_channel[tuple[events.Event, Ticket]](_WAITING_EVENTS)
         self._waiting_kinds: set[type[events.Event]] = set()
         self._running: _Running | None = None
@@ -108,12 +114,14 @@ class Runner:
         async with trio.open_nursery() as nursery:
             await self._carry_out(self.machine.start(), nursery)
             nursery.start_soon(save_edits, self.uplink)
+            nursery.start_soon(keep_telling, self.uplink)
+            nursery.start_soon(self._tell_anew)
             while not self.machine.finished:
                 event, ticket = await self._receive.receive()
                 self._waiting_kinds.discard(type(event))
                 if not isinstance(event, events.HostChanged | events.Result):
                     self.uplink.inbox.look_at_everything()
-                if isinstance(event, events.Mirrored):
+                if isinstance(event, events.Mirrored | events.PathProved):
                     self.rounds.changed(event.changes)
                 todo = self.machine.handle(event)
                 ticket.decide(todo)
@@ -144,17 +152,37 @@ class Runner:
         if changed.link_index is None or ours[0] is None or changed.link_index in ours:
             uplink.inbox.look_at_everything()
             self.post(events.HostChanged("notifications were lost" if changed.kind == "overflow" else changed.kind))
+        elif changed.kind in ("address", "link", "down"):
+            uplink.elsewhere.set()
 
-    def route_changed(self, change: RouteChange) -> None:
-        """A route of the host has changed: passed on when it may concern this uplink."""
-        uplink, route = self.uplink, change.route
-        of_any_link = route.leads_nowhere or not route.next_hops
-        ours = uplink.link_index is None or of_any_link or route.uses(uplink.link_index)
-        # One by another link that has replaced ours: the kernel says nothing else of ours then (F30).
-        if ours or (change.replaces and (uplink.book is None or uplink.book.holds(route))):
-            uplink.inbox.route(change)
-            if events.HostChanged not in self._waiting_kinds:  # as `post` would find: of 100,000, nearly always
-                self.post(events.HostChanged("route"))
+    def routes_changed(self, changes: Sequence[Change]) -> None:
+        """Routes of the host have changed: those passed on that may concern this uplink."""
+        verdicts: dict[AlikeChange, bool] = {}
+        taken: list[Change] = []
+        for change in changes:
+            said, place = change
+            if isinstance(said, AlikeChange):
+                ours = verdicts.get(said)
+                if ours is None:
+                    ours = verdicts[said] = self._may_be_ours(said.route)
+            else:
+                ours = self._may_be_ours(said.route)
+            # One by another link that has replaced ours: the kernel says nothing else of ours then (F30).
+            if ours or (said.replaces and self._holds(said, place)):
+                taken.append(change)
+        if taken:
+            self.uplink.inbox.routes(taken)
+            self.post(events.HostChanged("route"))
+
+    def _may_be_ours(self, route: Route) -> bool:
+        index = self.uplink.link_index
+        return index is None or route.leads_nowhere or not route.next_hops or route.uses(index)
+
+    def _holds(self, said: RouteChange | AlikeChange, place: Place | None) -> bool:
+        book = self.uplink.book
+        if book is None or isinstance(said, RouteChange):
+            return book is None or book.holds(said.route)
+        return place is None or book.holds(said.alike.at(place))
 
     def parked_changed(self, changed: Changed) -> None:
         """A notification from VPP's namespace: passed on when it may be about what this uplink has there."""
@@ -187,10 +215,10 @@ class Runner:
                     await self._start_step(step, kind, nursery)
                 case effects.CancelStep(step):
                     await self._cancel_step(step)
-                case effects.ArmTimer(timer, after_s):
-                    self._timers[timer] = scope = trio.CancelScope()
-                    self.deadline_at = time.monotonic() + after_s
-                    nursery.start_soon(self._time, timer, after_s, scope)
+                case effects.ArmTimer():
+                    self._timers[effect.timer] = scope = trio.CancelScope()
+                    self.deadline_at = time.monotonic() + effect.after_s
+                    nursery.start_soon(self._time, effect, trio.current_time(), scope)
                 case effects.DisarmTimer(timer):
                     self.deadline_at = None
                     if timer in self._timers:
@@ -227,7 +255,7 @@ class Runner:
         name = self.uplink.name
         try:
             with one_failure():
-                return await STEPS[kind](self.uplink, step)
+                return await self._steps[kind](self.uplink, step)
         except (StepError, JournalError) as error:
             if error.problem.code == _UPLINK_LOST and kind in _NEEDS_UPLINK:
                 return events.UplinkLost(error.problem.detail)
@@ -239,15 +267,22 @@ class Runner:
         except (VppGone, VppTimeout) as error:
             if kind in _GOES_ON_WITHOUT_VPP:
                 return events.StepFailed(step, problem("HL-404", f"{name}: {error}"))
-            return events.VppLost(str(error))
+            if isinstance(error, VppTimeout):
+                self.uplink.node.doubted.set()
+            return events.VppLost(str(error), self.uplink.node.losses_lately() + 1)
         except VppError as error:
             return events.StepFailed(step, problem("HL-402", f"{name}: {error}"))
 
-    async def _time(self, timer: int, after_s: float, scope: trio.CancelScope) -> None:
+    async def _time(self, armed: effects.ArmTimer, began: float, scope: trio.CancelScope) -> None:
         with scope:  # which may have been cancelled before this task had its first turn
-            await trio.sleep(after_s)
-            self._timers.pop(timer, None)
-            self.post(events.DeadlinePassed(timer))
+            deadline = began + armed.after_s
+            while (left_s := deadline - trio.current_time()) > 0:
+                self.deadline_at = time.monotonic() + left_s
+                await trio.sleep(left_s)
+                if armed.by_progress:
+                    deadline = max(deadline, self.uplink.progress_at + armed.after_s)
+            self._timers.pop(armed.timer, None)
+            self.post(events.DeadlinePassed(armed.timer))
 
     def _publish(self, transition: effects.Transition) -> None:
         now = datetime.now(UTC)
@@ -258,6 +293,16 @@ class Runner:
         ended = self.rounds.moved(transition, now, time.monotonic())
         if ended is not None and ended.count:
             self._notices.publish(Reconverged(self.uplink.name, ended))
+        self._tell_problems()
+
+    async def _tell_anew(self) -> None:
+        """What becomes known of outside of the steps."""
+        while True:
+            await self.uplink.told_anew.wait()
+            self.uplink.told_anew = trio.Event()
+            self._tell_problems()
+
+    def _tell_problems(self) -> None:
         if self.problems != self._told:
             self._told = self.problems
             self._notices.publish(ProblemsChanged(self.uplink.name, self._told))

@@ -47,7 +47,7 @@ async def keep_vpp(
             async with open_session(os.fspath(node.config.vpp.api_socket), deadline_s=vpp_deadline_s(node)) as session:
                 node.vpp = await _introduce(node, session)
                 node.vpp_known.set()
-                tell(VppFound())
+                tell(VppFound(fit=node.vpp.dataplane is not None and not node.vpp.obstacles))
                 with one_failure():  # a VPP that dies while it is pinged fails the ping too
                     reason = await _until_lost(node, session, interface_changed, parked_changed)
         except VppError as error:
@@ -58,7 +58,7 @@ async def keep_vpp(
             node.losses.append(trio.current_time())
         node.contributions.clear()
         if was_usable:
-            tell(VppLost(str(reason)))
+            tell(VppLost(str(reason), node.losses_lately()))
         await trio.sleep(RETRY_S)
 
 
@@ -120,12 +120,19 @@ async def _until_lost(
         reason = await session.wait_closed()
         nursery.cancel_scope.cancel()
 
+    async def doubt() -> None:
+        nonlocal reason
+        await node.doubted.wait()
+        reason = VppTimeout("VPP did not answer a request in time")
+        nursery.cancel_scope.cancel()
+
     async def watch() -> None:
         with suppress(NoSuchNamespace):  # an obstacle of this VPP, so nothing of ours is parked there
             await _watch_parked(node, parked_changed)
 
+    node.doubted = trio.Event()
     async with trio.open_nursery() as nursery:
-        for task in (listen, ping, wait, watch):
+        for task in (listen, ping, wait, doubt, watch):
             nursery.start_soon(task)
     assert reason is not None
     return reason

@@ -12,15 +12,17 @@ import stat
 import subprocess
 import sys
 from dataclasses import replace
-from ipaddress import IPv4Interface, IPv4Network
+from ipaddress import IPv4Interface, IPv4Network, ip_network
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hostlink.core.model import Address, Capture, HostView, Link, NextHop, Route
+from hostlink.core.alike import NO_CUT, AlikeEdit, place_of
+from hostlink.core.model import Address, Capture, HostView, Link, NextHop, Prefix, Route
 from hostlink.core.route_book import RouteEdit
+from hostlink.encode import encode
 from hostlink.journal import (
     Journal,
     JournalError,
@@ -38,7 +40,7 @@ VIEW = HostView(
     addresses=(Address(IPv4Interface("192.168.0.1/24")),),
     routes=(Route(IPv4Network("0.0.0.0/0"), 254, (NextHop(3),), body=b"\x02\x00"),),
 )
-TAKEOVER = Takeover(Capture("eth0", VIEW), VIEW, "af_packet", "tap", Parking("vpp", "eth0"))
+TAKEOVER = Takeover(Capture("eth0", VIEW), VIEW, "af_packet", "tap", Parking("vpp", "eth0"), read_at_s=12.5)
 
 
 @pytest.fixture
@@ -132,6 +134,20 @@ def edited(journal: Journal, **envelope: object) -> None:
     journal.write(TAKEOVER)
     content = {**json.loads(journal.path.read_text()), **envelope}
     journal.path.write_text(json.dumps(content))
+
+
+def test_an_earlier_builds_journal_is_used_as_it_is(journal: Journal) -> None:
+    """It does not say when it was read, so nothing has run down since."""
+    journal.write(TAKEOVER)
+    content = json.loads(journal.path.read_text())
+    del content["body"]["read_at_s"]
+    text = json.dumps(content["body"], sort_keys=True, separators=(",", ":"))
+    content["sha256"] = hashlib.sha256(text.encode()).hexdigest()
+    journal.path.write_text(json.dumps(content))
+    found = journal.read()
+    assert found == replace(TAKEOVER, generation=1, read_at_s=0.0)
+    assert found.age_s(1000.0) == 0
+    assert TAKEOVER.age_s(1000.0) == 987
 
 
 def test_an_altered_body_is_found_by_its_checksum(journal: Journal) -> None:
@@ -376,6 +392,44 @@ def test_an_edit_that_a_death_has_torn_never_happened(journal: Journal) -> None:
         assert last_good_routes(journal) == list(VIEW.routes), cut
     journal.append(taken.generation, [EDIT])  # behind what is torn
     assert last_good_routes(journal) == [*VIEW.routes, *EDIT.routes]
+
+
+def test_edits_of_routes_that_are_alike_are_read_as_one_for_each(journal: Journal) -> None:
+    """IPv4 and IPv6, there and gone, beside one that is of its own kind."""
+    taken = journal.write(TAKEOVER)
+    four, six = (Route(ip_network(prefix), 254, (NextHop(3),)) for prefix in ("198.51.100.0/24", "2001:db8::/48"))
+    fours = [ip_network((0x14000000 + (number << 8), 24)) for number in range(3)]
+    sixes = [ip_network("2001:db8:1::/48"), ip_network("2001:db8:2::/64")]
+
+    def together(route: Route | None, version: int, prefixes: list[Prefix]) -> AlikeEdit:
+        cut = NO_CUT if route is None else (b"<", b"|", b">")
+        return AlikeEdit(254, route, cut, version, b"".join(map(place_of, prefixes)))
+
+    journal.append(taken.generation, [together(four, 4, [*fours, PREFIX]), together(six, 6, sixes), EDIT])
+    journal.append(taken.generation, [together(None, 4, fours[:1]), together(None, 6, sixes[1:])])
+    read = journal.read()
+    assert read is not None
+    routes = {route.prefix: route for route in read.last_good.routes if route not in VIEW.routes}
+    assert set(routes) == {*fours[1:], PREFIX, sixes[0]}
+    assert routes[fours[1]] == replace(four, prefix=fours[1])
+    assert routes[fours[1]].body == b"<\x18|\x14\x00\x01\x00>"
+    assert routes[sixes[0]].body == b"<\x30|" + sixes[0].network_address.packed + b">"
+
+
+@pytest.mark.parametrize("places", [b"\x18\x14\x00\x01", b"\x21\x14\x00\x01\x00", b"\x18\x14\x00\x01\x01"])
+def test_edits_of_places_that_are_none_never_happened(journal: Journal, places: bytes) -> None:
+    taken = journal.write(TAKEOVER)
+    journal.append(taken.generation, [AlikeEdit(254, None, NO_CUT, 4, places)])
+    assert journal.read() == taken
+
+
+def test_edits_of_before_there_were_such_are_read(journal: Journal) -> None:
+    taken = journal.write(TAKEOVER)
+    text = json.dumps({"generation": taken.generation, "edits": encode((EDIT,))})
+    journal.edits_path.write_text(f"{hashlib.sha256(text.encode()).hexdigest()} {text}\n")
+    read = journal.read()
+    assert read is not None
+    assert {route.prefix for route in read.last_good.routes} == {PREFIX, VIEW.routes[0].prefix}
 
 
 def test_edits_that_others_may_write_are_refused(journal: Journal) -> None:

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from tools.benches import latency, session, storm
+from tools.benches import latency, outage, session, storm
 from tools.benches.report import Report, Unavailable
 
-BENCHES = {"latency": latency, "session": session, "storm": storm}
+BENCHES = {"latency": latency, "outage": outage, "session": session, "storm": storm}
 """Name → module with `HELP`, `add_arguments(parser)` and `run(options) -> Report`."""
 
 DONE, FAILED, USAGE, UNAVAILABLE = 0, 1, 64, 69

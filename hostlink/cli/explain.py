@@ -35,7 +35,8 @@ def _explain(name: str) -> str:
 
 
 def _state(text: StateText) -> str:
-    times = [f"its step may take {text.deadline_s:g} s"] if text.deadline_s else []
+    without = " without progress" if text.progress else ""
+    times = [f"its step may take {text.deadline_s:g} s{without}"] if text.deadline_s else []
     times += [f"it waits {text.wait_s:g} s at most before it looks again"] if text.wait_s else []
     return _entry(text.title, {"what": text.what, "know": text.know, "to do": text.do, "time": "; ".join(times)})
 

@@ -54,6 +54,11 @@ class Guard(enum.Enum):
     """The conditions of rows; each has a function of its name in guards.py."""
 
     ADOPTABLE = "adoptable"
+    ATTACHABLE = "attachable"
+    WORTH_WAITING = "worth_waiting"
+    VPP_MAY_RETURN = "vpp_may_return"
+    VPP_AWAITED = "vpp_awaited"
+    VPP_IS_BACK = "vpp_is_back"
     LEFTOVERS_RETURNABLE = "leftovers_returnable"
     LEFTOVERS_STUCK = "leftovers_stuck"
     CLEAR_TO_TAKE = "clear_to_take"
@@ -86,6 +91,9 @@ class Action(enum.Enum):
     HOLD_VPP_LOST = "hold_vpp_lost"
     HOLD_UPLINK_LOST = "hold_uplink_lost"
     HOLD_OPERATOR = "hold_operator"
+    MARK_PROVED = "mark_proved"
+    AWAIT_VPP = "await_vpp"
+    END_WAITING = "end_waiting"
     BEGIN_STOP = "begin_stop"
     FINISH = "finish"
 

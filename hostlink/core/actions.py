@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from hostlink.core.context import Context, Hold
-from hostlink.core.events import Event, GivenBack, Inspected, Mirrored, StepFailed
-from hostlink.core.guards import ground
+from hostlink.core.events import Event, GivenBack, Inspected, StepFailed
+from hostlink.core.guards import changed, ground
 from hostlink.core.model import Problem
 from hostlink.core.table import HOLDS, Action, HoldKind
 
@@ -32,7 +32,7 @@ def keep_failure(context: Context, event: Event) -> None:
 
 
 def keep_changes(context: Context, event: Event) -> None:
-    if isinstance(event, Mirrored) and event.changes:
+    if changed(event):
         context.audit_changed = True
 
 
@@ -40,6 +40,7 @@ def keep_residue(context: Context, event: Event) -> None:
     if isinstance(event, GivenBack):
         context.residue = event.residue
         context.failure = None
+        context.proved = False
 
 
 def count_try(context: Context, _: Event) -> None:
@@ -86,6 +87,18 @@ def hold(context: Context, _: Event, *, kind: HoldKind, code: str | None) -> Non
     context.hold = Hold(kind, reason, problem)
 
 
+def mark_proved(context: Context, _: Event) -> None:
+    context.proved = True
+
+
+def await_vpp(context: Context, _: Event) -> None:
+    context.awaiting_vpp = True
+
+
+def end_waiting(context: Context, _: Event) -> None:
+    context.awaiting_vpp = False
+
+
 def begin_stop(context: Context, _: Event) -> None:
     """A stop that comes in the middle of tries has its own number of them."""
     if not context.stopping:
@@ -114,6 +127,9 @@ DOERS: Mapping[Action, Doer] = {
     Action.HOLD_VPP_LOST: partial(hold, kind=HoldKind.VPP_LOST, code=VPP_LOST),
     Action.HOLD_UPLINK_LOST: partial(hold, kind=HoldKind.UPLINK_LOST, code=UPLINK_LOST),
     Action.HOLD_OPERATOR: partial(hold, kind=HoldKind.OPERATOR, code=None),
+    Action.MARK_PROVED: mark_proved,
+    Action.AWAIT_VPP: await_vpp,
+    Action.END_WAITING: end_waiting,
     Action.BEGIN_STOP: begin_stop,
     Action.FINISH: finish,
 }

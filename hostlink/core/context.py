@@ -39,6 +39,10 @@ class Context:
     """Something changed that the running step may not have seen."""
     audit: bool = False
     audit_changed: bool = False
+    proved: bool = False
+    """The host has worked through its interface in this takeover: a lost VPP is waited for."""
+    awaiting_vpp: bool = False
+    """No step runs: VPP is waited for with the host's interface in place."""
     stopping: bool = False
     finished: bool = False
     clean: bool = False

@@ -19,6 +19,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 from ipaddress import IPv6Address, ip_interface
 
+from hostlink.core.attached import attaching
 from hostlink.core.desired_routes import RTN_UNICAST, vpp_routes
 from hostlink.core.host_addresses import IFA_F_NOPREFIXROUTE, usable
 from hostlink.core.model import (
@@ -97,7 +98,8 @@ def vpp_desired(
     }
     neighbours = frozenset(VppNeighbour(host_sw, address, view.link.mac) for address in own)
     routes, problems = vpp_routes(view, interfaces, uplink_sw, cluster, taken)
-    return VppUplink(uplink, host, neighbours, routes, tables_of(routes)), problems
+    attached, unheard = attaching(view.link.name, routes, interfaces, uplink_sw)
+    return VppUplink(uplink, host, neighbours, routes | attached, tables_of(routes)), problems + unheard
 
 
 def shared_desired(view: HostView, *, uplink_sw: int, host_sw: int, primary: bool = True) -> VppShared:

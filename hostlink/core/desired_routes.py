@@ -172,6 +172,19 @@ class Translator:
         assert place is not None
         return VppRoute(*place, _paths(taken, self.link_index, self.uplink_sw)), tuple(problems)
 
+    @property
+    def set_apart(self) -> set[Prefix]:
+        """The prefixes of which more must be looked at than what routes elsewhere say alike."""
+        return {*self.vpps_own, *self.on_link, *(prefix for _, prefix, _, _ in self.ours)}
+
+    def paths_anywhere(self, route: Route) -> tuple[VppPath, ...] | None:
+        """What VPP should have for the route in its table 0, whatever its prefix; None: that hangs on the prefix, or
+        there is something to tell, or nothing to have."""
+        if route.type == RTN_UNICAST and not all(hop.gateway is not None for hop in route.next_hops):
+            return None
+        wanted, lacks = self.of_prefix([route])
+        return wanted.paths if wanted is not None and not lacks and wanted.table_id == 0 else None
+
     def place(self, key: tuple[int, Prefix]) -> tuple[int, Prefix] | None:
         """Where VPP has the routes of one prefix of one of the host's tables: (VPP's table, prefix)."""
         if key[0] == RT_TABLE_MAIN:
@@ -243,7 +256,9 @@ def taken_tables(
 
     name: the uplink's. routes: the host's, of all tables.
     """
-    numbers = {host_table_of(table.table_id) for table in taken}
+    numbers = {host_table_of(table.table_id) for table in taken} - {RT_TABLE_MAIN}
+    if not numbers:
+        return ()
     there = {(one.table, one.family) for one in routes if one.table in numbers and by_link(one, link_index)}
     return tuple(
         Problem(

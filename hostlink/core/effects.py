@@ -49,6 +49,8 @@ class ArmTimer:
 
     timer: int
     after_s: float
+    by_progress: bool = False
+    """The time runs anew whenever the running step gets on."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,11 +67,15 @@ class Mirrored:
 
 @dataclass(frozen=True, slots=True)
 class PathProved:
-    """The probes that passed before the takeover passed again."""
+    """The probes that passed before the takeover passed again. `changes`: what was done for that, readable."""
 
     trigger: ClassVar[Trigger] = Trigger.PATH_PROVED
     step: int
-    detail: ClassVar[str] = "the probes passed"
+    changes: tuple[str, ...] = ()
+
+    @property
+    def detail(self) -> str:
+        return some(self.changes) or "the probes passed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +137,11 @@ class VppChanged:
 
 @dataclass(frozen=True, slots=True)
 class VppLost:
+    """VPP does not answer any more. `losses`: how often it was lost under a takeover lately, this time included."""
+
     trigger: ClassVar[Trigger] = Trigger.VPP_LOST
     reason: str
+    losses: int = 1
 
     @property
     def detail(self) -> str:
@@ -143,9 +150,10 @@ class VppLost:
 
 @dataclass(frozen=True, slots=True)
 class VppFound:
-    """VPP's API socket answers."""
+    """VPP's API socket answers. `fit`: nothing of this VPP (contract, namespace) stands against its use."""
 
     trigger: ClassVar[Trigger] = Trigger.VPP_FOUND
+    fit: bool = True
     detail: ClassVar[str] = "VPP answers"
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from hostlink.core.context import Context
-from hostlink.core.events import Event, Inspected
+from hostlink.core.events import Event, Inspected, Mirrored, PathProved, VppFound, VppLost
 from hostlink.core.model import Facts
 from hostlink.core.table import Guard, HoldKind
 
@@ -19,6 +19,9 @@ MIRROR_ROUNDS = 3
 STOP_TRIES = 5
 """Failed give-backs before a stop ends all the same: systemd would kill us anyway, and say less."""
 
+PATIENT_LOSSES = 3
+"""A VPP that was lost more often lately is not waited for: the host would be cut off again and again."""
+
 OPERATOR_HOLDS = (HoldKind.OPERATOR, HoldKind.FAILED)
 """Holds that only an operator's resume clears."""
 
@@ -27,6 +30,29 @@ Judge = Callable[[Context, Event], bool]
 
 def adoptable(context: Context, event: Event) -> bool:
     return _facts(event).takeover_alive and not _held_by_operator(context)
+
+
+def attachable(context: Context, event: Event) -> bool:
+    facts = _facts(event)
+    fit = facts.vpp_reachable and not facts.obstacles and not facts.takeover_alive
+    return facts.host_link_alive and fit and not _held_by_operator(context)
+
+
+def worth_waiting(context: Context, event: Event) -> bool:
+    facts = _facts(event)
+    return facts.host_link_alive and not facts.vpp_reachable and not _held_by_operator(context)
+
+
+def vpp_may_return(context: Context, event: Event) -> bool:
+    return context.proved and isinstance(event, VppLost) and event.losses <= PATIENT_LOSSES
+
+
+def vpp_awaited(context: Context, _: Event) -> bool:
+    return context.awaiting_vpp
+
+
+def vpp_is_back(context: Context, event: Event) -> bool:
+    return context.awaiting_vpp and isinstance(event, VppFound) and event.fit
 
 
 def leftovers_returnable(context: Context, event: Event) -> bool:
@@ -64,8 +90,14 @@ def host_restless(context: Context, _: Event) -> bool:
     return context.tries >= SNAPSHOTS
 
 
-def audit_found_nothing(context: Context, _: Event) -> bool:
-    return context.audit and not context.audit_changed
+def audit_found_nothing(context: Context, event: Event) -> bool:
+    """The last event of the audit may bring changes of its own, which no action has kept yet."""
+    return context.audit and not context.audit_changed and not changed(event)
+
+
+def changed(event: Event) -> bool:
+    """Whether a step of the round has changed something."""
+    return isinstance(event, Mirrored | PathProved) and bool(event.changes)
 
 
 def step_running(context: Context, _: Event) -> bool:
@@ -104,6 +136,11 @@ def _held_by_operator(context: Context) -> bool:
 
 JUDGES: Mapping[Guard, Judge] = {
     Guard.ADOPTABLE: adoptable,
+    Guard.ATTACHABLE: attachable,
+    Guard.WORTH_WAITING: worth_waiting,
+    Guard.VPP_MAY_RETURN: vpp_may_return,
+    Guard.VPP_AWAITED: vpp_awaited,
+    Guard.VPP_IS_BACK: vpp_is_back,
     Guard.LEFTOVERS_RETURNABLE: leftovers_returnable,
     Guard.LEFTOVERS_STUCK: leftovers_stuck,
     Guard.CLEAR_TO_TAKE: clear_to_take,

@@ -56,6 +56,10 @@ def link_local_of(mac: str) -> IPv6Address:
     return IPv6Address(b"\xfe\x80" + bytes(6) + bytes([raw[0] ^ 2]) + raw[1:3] + b"\xff\xfe" + raw[3:])
 
 
+def is_link_local6(address: Address) -> bool:
+    return address.family is Family.IPV6 and address.interface.is_link_local
+
+
 def usable(address: Address) -> bool:
     """Whether the host answers for it: not while it is probed (unless optimistic), never where the probe failed."""
     probing = address.flags & IFA_F_TENTATIVE and not address.flags & IFA_F_OPTIMISTIC
@@ -117,12 +121,8 @@ def _to_add(address: Address) -> Address:
     return replace(address, flags=flags)
 
 
-def _automatic(address: Address) -> bool:
-    return address.family is Family.IPV6 and address.interface.is_link_local
-
-
 def _as_wanted(wanted: Address, there: Address) -> bool:
-    if _automatic(wanted):
+    if is_link_local6(wanted):
         return True
     asked = (wanted.flags ^ there.flags) & SETTABLE_FLAGS == 0
     metric = (wanted.route_priority or 0) == (there.route_priority or 0)
@@ -148,8 +148,8 @@ def _preferred_alike(wanted: Address, there: Address) -> bool:
 def addresses_to_delete(desired: HostView, actual: HostView) -> Iterator[HostOperation]:
     """An automatic link-local address stays unless the wanted view has another: a link needs one."""
     wanted = {_identity(address) for address in desired.addresses}
-    has_link_local = any(_automatic(address) for address in desired.addresses)
+    has_link_local = any(is_link_local6(address) for address in desired.addresses)
     for old in actual.addresses:
-        if _identity(old) in wanted or (_automatic(old) and not has_link_local):
+        if _identity(old) in wanted or (is_link_local6(old) and not has_link_local):
             continue
         yield from _delete(old, desired, actual)

@@ -25,7 +25,7 @@ def put_back(plan: Iterable[HostOperation]) -> frozenset[Route]:
 
 def still_there(view: HostView, copies: Collection[Route]) -> frozenset[Route]:
     """Those that nobody has taken away or changed since: the same but for the link's index."""
-    there = {_same(route) for route in view.routes}
+    there = {_same(route) for route in view.routes if route.protocol == RTPROT_DHCP}
     return frozenset(copy for copy in copies if _same(copy) in there)
 
 

@@ -63,8 +63,9 @@ class _Model:
 class UplinkMachine:
     """One uplink. Give every event to `handle`, in the order in which things happened, and carry out what it answers.
 
-    deadlines: seconds that a state's step may take; waits: seconds that a state waits where no step runs (Detecting: to
-    look again; Steady: to audit; Recovering: to try again). What is left out is as in states/uplink.toml.
+    deadlines: seconds that a state's step may take (where the table says so: without getting on). waits: seconds that
+    a state waits where no step runs (Detecting: to look again; Steady: to audit; Recovering: to try again). graces:
+    seconds that a state waits for VPP first. What is left out is as in states/uplink.toml.
     Raises ValueError for a state that has no such time.
     """
 
@@ -73,12 +74,15 @@ class UplinkMachine:
         name: str,
         deadlines: Mapping[State, float] | None = None,
         waits: Mapping[State, float] | None = None,
+        graces: Mapping[State, float] | None = None,
     ) -> None:
         self.name = name
         self._deadlines = _times("deadline", {s: STATES[s].deadline_s for s in State}, deadlines or {})
         self._waits = _times("wait", {s: STATES[s].wait_s for s in State}, waits or {})
+        self._graces = _times("grace", {s: STATES[s].grace_s for s in State}, graces or {})
         self._context = Context()
         self._armed_s: float | None = None
+        self._armed_by_progress = False
         self._ended: list[Effect] = []
         self._begun: list[Effect] = []
         self._model = _Model()
@@ -144,6 +148,8 @@ class UplinkMachine:
         if self.state is State.DETECTING and self.hold is not None:
             return HOLDS[self.hold.kind].clears
         text = STATES[self.state]
+        if self._context.awaiting_vpp:
+            return text.awaiting
         return text.waiting if self._context.running_step is None else text.doing
 
     @property
@@ -158,6 +164,11 @@ class UplinkMachine:
     @property
     def finished(self) -> bool:
         return self._context.finished
+
+    @property
+    def awaits_vpp(self) -> bool:
+        """Whether VPP is waited for with the host's interface in place."""
+        return self._context.awaiting_vpp
 
     @property
     def facts(self) -> Facts | None:
@@ -208,17 +219,20 @@ class UplinkMachine:
         if context.finished:
             self._begun.append(Finish(context.clean))
             return
+        if context.awaiting_vpp:
+            self._arm(self._graces[state])
+            return
         if text.step is not None:
             context.latest_step += 1
             context.running_step = context.latest_step
             self._begun.append(StartStep(context.running_step, text.step))
-        self._arm(self._waits[state] if text.step is None else self._deadlines[state])
+        self._arm(self._waits[state] if text.step is None else self._deadlines[state], by_progress=text.progress)
 
-    def _arm(self, after_s: float) -> None:
+    def _arm(self, after_s: float, *, by_progress: bool = False) -> None:
         self._context.latest_timer += 1
         self._context.armed_timer = self._context.latest_timer
-        self._armed_s = after_s
-        self._begun.append(ArmTimer(self._context.latest_timer, after_s))
+        self._armed_s, self._armed_by_progress = after_s, by_progress
+        self._begun.append(ArmTimer(self._context.latest_timer, after_s, by_progress))
 
     def _disarm(self) -> None:
         if self._context.armed_timer is not None:
@@ -242,7 +256,8 @@ class UplinkMachine:
 
     def _overdue(self) -> Problem:
         code = GIVE_BACK_OVERDUE if self.state is State.RECOVERING else STEP_OVERDUE
-        return Problem(code, f"{self.name}: {STATES[self.state].title} took longer than {self._armed_s:g} s")
+        what = "got no further for" if self._armed_by_progress else "took longer than"
+        return Problem(code, f"{self.name}: {STATES[self.state].title} {what} {self._armed_s:g} s")
 
     def _shown(self) -> tuple[object, ...]:
         return self.state, self.why, self.hold, self.problems

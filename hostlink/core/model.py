@@ -248,13 +248,17 @@ def path_order(path: VppPath) -> tuple[int, int, int, int, bytes, int]:
     return (path.preference, path.sw_if_index, path.type.value, version, packed, path.weight)
 
 
+VppPaths = tuple[VppPath, ...]
+"""All paths of a route, sorted by path_order."""
+
+
 @dataclass(frozen=True, slots=True)
 class VppRoute:
     """A route in VPP: one prefix of one table with all its paths. Paths are a set: sorted by path_order."""
 
     table_id: int
     prefix: Prefix
-    paths: tuple[VppPath, ...]
+    paths: VppPaths
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -394,6 +398,8 @@ class Facts:
     vpp_reachable: bool = False
     takeover_alive: bool = False
     """The journal, the tags in VPP and the host's interface agree that a takeover is alive."""
+    host_link_alive: bool = False
+    """By the journal the takeover was proved, and the host's interface of it is there."""
     leftovers: bool = False
     """Something of an earlier takeover is there, and it is not alive."""
     obstacles: tuple[Problem, ...] = ()

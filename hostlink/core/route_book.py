@@ -12,16 +12,30 @@ main). In the host's other tables what leads nowhere hangs on what leads to the 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from hostlink.core.alike import (
+    NO_CUT,
+    PLACE4_BYTES,
+    PLACE6_BYTES,
+    Alike,
+    AlikeChange,
+    AlikeEdit,
+    PackedRoutes,
+    Place,
+    place_of,
+    prefix_at,
+)
+from hostlink.core.attached import Leaning
 from hostlink.core.desired_routes import Translator, route_key
-from hostlink.core.model import Family, Prefix, Problem, Route, VppRoute, VppTable
+from hostlink.core.model import Family, Prefix, Problem, Route, VppPaths, VppRoute, VppTable
 from hostlink.core.vpp_tables import RT_TABLE_MAIN, vpp_table_id
 
 Key = tuple[int, Prefix]
 """(table of the host, prefix)."""
+_MOST_KINDS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +48,19 @@ class RouteChange:
     """NLM_F_REPLACE: it stands in the place of the one that had the same key."""
 
 
+Change = tuple[RouteChange, None] | tuple[AlikeChange, Place]
+"""One route message: as a value, or as what many have in common with the destination of this one."""
+
+
+def change_at(change: Change) -> RouteChange:
+    """As a value."""
+    said, place = change
+    if isinstance(said, RouteChange):
+        return said
+    assert place is not None
+    return RouteChange(said.alike.at(place), said.gone, said.replaces)
+
+
 @dataclass(frozen=True, slots=True)
 class RouteEdit:
     """All routes that one prefix of one of the host's tables has now: none, when they are gone."""
@@ -43,6 +70,16 @@ class RouteEdit:
     routes: tuple[Route, ...] = ()
 
 
+def each_edit(edits: Iterable[AlikeEdit]) -> Iterator[RouteEdit]:
+    """One edit for each place. Raises ValueError for one that is no place."""
+    for edit in edits:
+        one = None if edit.route is None else Alike.of(edit.route, edit.cut)
+        size = PLACE4_BYTES if edit.version == 4 else PLACE6_BYTES
+        for start in range(0, len(edit.places), size):
+            place = edit.places[start : start + size]
+            yield RouteEdit(edit.table, prefix_at(place), () if one is None else (one.at(place),))
+
+
 def edited(routes: Iterable[Route], edits: Iterable[RouteEdit]) -> tuple[Route, ...]:
     """The routes with the edits, the later ones last."""
     found = by_key(routes)
@@ -50,7 +87,7 @@ def edited(routes: Iterable[Route], edits: Iterable[RouteEdit]) -> tuple[Route, 
         found.pop((edit.table, edit.prefix), None)
         if edit.routes:
             found[edit.table, edit.prefix] = list(edit.routes)
-    return tuple(flat(found))
+    return tuple(route for there in found.values() for route in there)
 
 
 def by_key(routes: Iterable[Route]) -> dict[Key, list[Route]]:
@@ -66,7 +103,8 @@ class RouteBook:
 
     translator: made of the same view as both. settled: prefixes of which more hangs on a route than itself (of
     hostlink's own routes on the host, of networks that a route puts on-link). problems: what was told of the routes
-    when they were translated.
+    when they were translated. alike: what a route has in common with others, where it is so simple. leaning: by which
+    more than the route hangs on a gateway.
     """
 
     def __init__(
@@ -76,6 +114,8 @@ class RouteBook:
         translator: Translator,
         settled: Collection[Prefix] = (),
         problems: Collection[Problem] = (),
+        alike: Callable[[Route], Alike | None] = lambda _: None,
+        leaning: Leaning | None = None,
     ) -> None:
         self._host = by_key(routes)
         self._mirrored = {_place(route): route for route in mirrored}
@@ -90,9 +130,33 @@ class RouteBook:
             (key[0], key[1].version) for key in others if any(route.leads_nowhere for route in self._host[key])
         }
         """(other table of the host, IP version) in which something leads nowhere, or may."""
+        self._leaning = leaning
         self._touched: dict[Key, None] = {}
         told = {key: translator.of_prefix(there)[1] for key, there in self._host.items()} if problems else {}
         self._problems = {key: lacks for key, lacks in told.items() if lacks}
+        self._alike: dict[Place, Alike] = {}
+        """The host's routes that are kept so: of table main, each the only one of its prefix."""
+        self._sent: dict[Place, VppPaths] = {}
+        """What VPP's table 0 has for such prefixes, as it was read back. Those are not in `_mirrored`."""
+        self._moved: dict[Place, None] = {}
+        self._paths: dict[Alike, VppPaths | None] = {}
+        self._never = frozenset(map(place_of, {*translator.set_apart, *self._settled}))
+        self._apart = {place_of(prefix) for table, prefix in self._host if table == RT_TABLE_MAIN}
+        """Prefixes of table main that `_host` or `_mirrored` has."""
+        self._pack(alike)
+
+    def _pack(self, alike: Callable[[Route], Alike | None]) -> None:
+        """Keep what can be as packed destinations."""
+        for key, there in list(self._host.items()):
+            one = alike(there[0]) if key[0] == RT_TABLE_MAIN and len(there) == 1 and key not in self._problems else None
+            place = place_of(key[1]) if one is not None else b""
+            if one is None or _is_special(place) or place in self._never:
+                continue
+            paths, mirrored = self._paths_of(one, place), self._mirrored.get((0, key[1]))
+            if paths is not None and mirrored is not None and mirrored.paths == paths:
+                del self._host[key], self._mirrored[0, key[1]]
+                self._alike[place], self._sent[place] = one, paths
+                self._apart.discard(place)
 
     # ----------------------------------------------------------------------------------------------------- what it has
 
@@ -101,13 +165,27 @@ class RouteBook:
         """What VPP cannot have, of all routes."""
         return tuple(problem for told in self._problems.values() for problem in told)
 
-    def host_routes(self) -> dict[Key, list[Route]]:
-        """The host's routes by key: not a copy."""
-        return self._host
+    def routes(self) -> Iterator[Route]:
+        """The host's routes, those of one key together."""
+        for there in self._host.values():
+            yield from there
+        for place, alike in self._alike.items():
+            yield alike.at(place)
+
+    def routes_elsewhere(self) -> Iterator[Route]:
+        """Those of other tables than main."""
+        for (table, _), there in self._host.items():
+            if table != RT_TABLE_MAIN:
+                yield from there
+
+    def __len__(self) -> int:
+        """How many prefixes it has."""
+        return len(self._host) + len(self._alike)
 
     def mirrored(self) -> frozenset[VppRoute]:
         """All routes that VPP should have."""
-        return frozenset(self._mirrored.values())
+        packed = (VppRoute(0, prefix_at(place), paths) for place, paths in self._sent.items())
+        return frozenset((*self._mirrored.values(), *packed))
 
     def tables(self) -> frozenset[VppTable]:
         """The tables that VPP should have for them, beside table 0."""
@@ -115,24 +193,125 @@ class RouteBook:
 
     def wanted(self, key: tuple[int, Prefix]) -> VppRoute | None:
         """What VPP should have for a prefix of one of its tables."""
-        return self._mirrored.get(key)
+        route = self._mirrored.get(key)
+        if route is None and key[0] == 0 and (paths := self._sent.get(place_of(key[1]))) is not None:
+            return VppRoute(*key, paths)
+        return route
+
+    def paths_at(self, place: Place) -> VppPaths | None:
+        """The paths that VPP's table 0 should have there, if any."""
+        paths = self._sent.get(place)
+        if paths is None and place in self._apart and (route := self._mirrored.get((0, prefix_at(place)))) is not None:
+            return route.paths
+        return paths
 
     # ------------------------------------------------------------------------------------------------------- following
 
     def holds(self, route: Route) -> bool:
         """Whether the link has a route of that prefix, in that table."""
-        return (route.table, route.prefix) in self._host
+        if (route.table, route.prefix) in self._host:
+            return True
+        return route.table == RT_TABLE_MAIN and place_of(route.prefix) in self._alike
+
+    def holds_place(self, place: Place) -> bool:
+        """`holds`, of table main."""
+        return place in self._alike or place in self._apart
 
     def edit(self, key: Key) -> RouteEdit:
         """What the host has at that prefix."""
-        return RouteEdit(*key, tuple(self._host.get(key, ())))
+        there = self._host.get(key)
+        if there is None and key[0] == RT_TABLE_MAIN and (one := self._alike.get(place := place_of(key[1]))):
+            return RouteEdit(*key, (one.at(place),))
+        return RouteEdit(*key, tuple(there or ()))
+
+    def edits(self, keys: Iterable[Key | Place]) -> list[RouteEdit | AlikeEdit]:
+        """What the host has at those prefixes: of one key or place one edit, of those that are alike one together."""
+        found: list[RouteEdit | AlikeEdit] = []
+        together: dict[tuple[Alike | None, int], list[Place]] = {}
+        for key in keys:
+            if isinstance(key, tuple):
+                found.append(self.edit(key))
+            elif key in self._apart:
+                found.append(self.edit((RT_TABLE_MAIN, prefix_at(key))))
+            else:
+                together.setdefault((self._alike.get(key), _version(key)), []).append(key)
+        for (one, version), places in together.items():
+            route, cut = (None, NO_CUT) if one is None else (one.route, one.cut)
+            found.append(AlikeEdit(RT_TABLE_MAIN, route, cut, version, b"".join(places)))
+        return found
+
+    def fold_all(self, changes: Iterable[Change]) -> bool:
+        """Take messages in, in their order. False: one cannot be followed, everything must be looked at.
+
+        One longer function on purpose: it runs for each of 100,000 messages.
+        """
+        alike, moved, apart, never = self._alike, self._moved, self._apart, self._never
+        for change in changes:
+            said, place = change
+            if place is None or not isinstance(said, AlikeChange):
+                if not self.fold(change_at(change)):
+                    return False
+                continue
+            there = alike.get(place)
+            if there is None:
+                simple = not (place in apart or place in never or _is_special(place))
+                if not simple or self._paths_of(said.alike, place) is None:
+                    if not self.fold(change_at(change)):
+                        return False
+                elif not said.gone:
+                    alike[place], moved[place] = said.alike, None
+            elif there is said.alike:
+                if said.gone:
+                    del alike[place]
+                    moved[place] = None
+            elif said.replaces and not said.gone and self._replaced(there, said.alike, place):
+                alike[place], moved[place] = said.alike, None
+            elif not self.fold(change_at(change)):
+                return False
+        return True
+
+    def _replaced(self, old: Alike, new: Alike, place: Place) -> bool:
+        """Whether a route of the one kind stands in the place of one of the other, simple as it is."""
+        return old.key == new.key and self._paths_of(new, place) is not None
+
+    def _paths_of(self, alike: Alike, place: Place) -> VppPaths | None:
+        """VPP's paths for routes of that kind where no prefix stands out; None: they are not that simple."""
+        try:
+            return self._paths[alike]
+        except KeyError:
+            if len(self._paths) >= _MOST_KINDS:
+                self._paths.clear()
+            one = alike.at(place)
+            paths = self._paths[alike] = None if self._leans(one) else self._translator.paths_anywhere(one)
+            return paths
+
+    def _leans(self, route: Route) -> bool:
+        """Whether more than itself hangs on such a route, when it comes or when it goes."""
+        leaning = self._leaning
+        return leaning is not None and any(leaning.concerns(route, gone=gone) for gone in (False, True))
+
+    def _set_apart(self, prefix: Prefix) -> Place:
+        """From now on that prefix of table main is a list of routes."""
+        place = place_of(prefix)
+        one, paths = self._alike.pop(place, None), self._sent.pop(place, None)
+        if one is not None:
+            self._host[RT_TABLE_MAIN, prefix] = [one.at(place)]
+        if paths is not None:
+            self._mirrored[0, prefix] = VppRoute(0, prefix, paths)
+        if one is not None or paths is not None:
+            self._apart.add(place)
+            self._touched[RT_TABLE_MAIN, prefix] = None
+        return place
 
     def fold(self, change: RouteChange) -> bool:
         """Take one message in. False: it cannot be followed, everything must be looked at."""
         route, key = change.route, (change.route.table, change.route.prefix)
         if route.nexthop_id is not None and not route.next_hops:
             return False  # the kernel named the nexthop object alone (kernel/nexthops.py)
-        if key[0] != RT_TABLE_MAIN and (route.leads_nowhere or self._mixed):
+        place = None
+        if key[0] == RT_TABLE_MAIN:
+            place = self._set_apart(route.prefix)
+        elif route.leads_nowhere or self._mixed:
             told_apart = self._told_apart(route)
             if told_apart is not None:
                 return told_apart
@@ -144,9 +323,13 @@ class RouteBook:
             route.prefix.prefixlen == 0 or (self._settled and route.prefix in self._settled)
         ):
             return False
+        if self._leaning is not None and self._leaning.concerns(route, gone=change.gone):
+            return False
         if not there:
             if not change.gone:
                 self._host[key], self._touched[key] = [route], None
+                if place is not None:
+                    self._apart.add(place)
             return True
         if change.gone and there == [route]:  # as nearly all are that go
             del self._host[key]
@@ -187,6 +370,8 @@ class RouteBook:
         if same == [change.route] or not (same or ours):
             return True
         if same and not (change.replaces and len(same) == 1):
+            return False
+        if same and self._leaning is not None and self._leaning.concerns(same[0], gone=True):
             return False
         self._put(key, same, change.route if ours else None)
         return True
@@ -230,14 +415,45 @@ class RouteBook:
                     self._elsewhere[after.table_id, after.prefix.version] += before is None
         return add, delete
 
-    def unsettle(self, refused: Iterable[VppRoute]) -> None:
-        """VPP has taken none of these after all. The book is at its end, but for what it says was true."""
-        for route in refused:
+    def unsettle(self, add: Iterable[VppRoute], delete: Iterable[VppRoute], packed: PackedRoutes) -> None:
+        """VPP has not done all of that after all. The book is at its end, but for what it says was true."""
+        for route in add:
             self._mirrored.pop(_place(route), None)
+        self._mirrored |= {_place(route): route for route in delete}
+        for _, places in packed.add:
+            for place in places:
+                self._sent.pop(place, None)
+
+    def touched_places(self) -> list[Place]:
+        """Of the packed destinations those that were folded since this was asked last, for `settle_places`."""
+        places, self._moved = list(self._moved), {}
+        return places
+
+    def settle_places(self, places: Iterable[Place]) -> tuple[list[tuple[VppPaths, list[Place]]], list[Place]]:
+        """As `settle`, for table 0: (to add or replace, by their paths, each of one IP version; to delete)."""
+        add: dict[Alike, list[Place]] = {}
+        delete: list[Place] = []
+        alike, sent, counts = self._alike, self._sent, self.counts
+        for place in places:
+            one = alike.get(place)
+            if one is None:
+                if sent.pop(place, None) is not None:
+                    delete.append(place)
+                    counts[_version(place)] -= 1
+                continue
+            before, after = sent.get(place), self._paths_of(one, place)
+            if after is None or after is before or after == before:
+                continue
+            sent[place] = after
+            counts[_version(place)] += before is None
+            add.setdefault(one, []).append(place)
+        return [(self._sent[places[0]], places) for places in add.values()], delete
 
     def _translate(self, key: Key) -> VppRoute | None:
         if self._problems:
             self._problems.pop(key, None)
+        if key not in self._host and key[0] == RT_TABLE_MAIN:
+            self._apart.discard(place_of(key[1]))  # gone: what comes there next may be packed
         route, lacks = self._translator.of_prefix(self._host.get(key, []))
         if lacks:
             self._problems[key] = lacks
@@ -248,6 +464,11 @@ def _place(route: VppRoute) -> tuple[int, Prefix]:
     return route.table_id, route.prefix
 
 
-def flat(routes: dict[Key, list[Route]]) -> Iterator[Route]:
-    """All of them, in the book's order."""
-    return (route for there in routes.values() for route in there)
+def _version(place: Place) -> Literal[4, 6]:
+    return 4 if len(place) == PLACE4_BYTES else 6
+
+
+def _is_special(place: Place) -> bool:
+    """A default route, or one whose first byte is that of a prefix that VPP has entries of its own for: let values tell
+    (multicast, IPv4's reserved block, IPv6 link-local; core/desired_routes.py)."""
+    return not place[0] or place[1] >= 0b1110_0000

@@ -21,15 +21,21 @@ class StateText:
     step: Step | None
     """What starts at entry."""
     deadline_s: float | None
-    """How long that step may take."""
+    """How long that step may take; with `progress`, how long without getting on."""
+    progress: bool
+    """Its step says when it gets on: what it has to do may be as long as the host's table of routes."""
     wait_s: float | None
     """How long the state waits where no step runs."""
+    grace_s: float | None
+    """How long VPP is waited for before the step starts, where the row that entered it says so."""
     looks: bool
     """Its step reads everything anew, so that what changed before it is settled by it."""
     doing: str
     """What is waited for while the step runs."""
     waiting: str
     """What is waited for when none runs."""
+    awaiting: str
+    """What is waited for in the grace."""
 
 
 @dataclass(frozen=True, slots=True)

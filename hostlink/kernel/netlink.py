@@ -147,6 +147,7 @@ class Netlink:
                     interrupted |= bool(message.flags & uapi.NLM_F_DUMP_INTR)
                     if message.type in (uapi.NLMSG_DONE, uapi.NLMSG_ERROR):
                         _check_end(request, message)
+                        interrupted |= self.faults.tear(messages)
                         return None if interrupted else messages
                     messages.append(message)
         except BaseException:

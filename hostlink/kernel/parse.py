@@ -7,7 +7,7 @@ whole messages, so the header is put before each body again.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address, ip_address, ip_interface
 from typing import Any
 
@@ -15,9 +15,11 @@ from pyroute2.netlink.rtnl.marshal import MarshalRtnl
 
 from hostlink.core.model import Address, Family, IPAddress, IPInterface, Link, Neighbour, PolicyRule, Rule
 from hostlink.kernel import uapi
+from hostlink.kernel.attributes import walk
 from hostlink.kernel.errors import KernelError
 from hostlink.kernel.sockets import HEADER, Message
 
+_IFADDRMSG = struct.Struct("=BBBBi")
 _NDMSG = struct.Struct("=BxxxiHBB")
 
 
@@ -82,6 +84,15 @@ def _address(message: Any) -> Address:
         preferred_lifetime_s=_lifetime(life["ifa_preferred"]) if life else None,
         route_priority=message.get_attr("IFA_RT_PRIORITY"),
     )
+
+
+def global_addresses(messages: Iterable[Message], link_index: int) -> Iterator[IPAddress]:
+    """Those of one link, of global scope (struct ifaddrmsg of linux/if_addr.h)."""
+    for message in messages:
+        _family, _length, _flags, scope, index = _IFADDRMSG.unpack_from(message.body)
+        if index == link_index and scope == uapi.RT_SCOPE_UNIVERSE:
+            said = dict(walk(message.body, _IFADDRMSG.size))
+            yield ip_address(said.get(uapi.IFA_LOCAL) or said[uapi.IFA_ADDRESS])
 
 
 def _lifetime(seconds: int) -> int | None:

@@ -17,12 +17,10 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from typing import Any
 
 from hostlink.core.model import IPAddress, NextHop, Prefix, Route
-from hostlink.core.route_book import RouteChange
 from hostlink.kernel import uapi
 from hostlink.kernel.attributes import walk
 from hostlink.kernel.parse import decode
 from hostlink.kernel.sockets import Message
-from hostlink.kernel.watcher import RouteMessage
 
 _RTMSG = struct.Struct("=8BI")
 """struct rtmsg: family, dst_len, src_len, tos, table, protocol, scope, type, flags (linux/rtnetlink.h)."""
@@ -34,12 +32,9 @@ _TICKS_PER_S = 100
 _u32 = struct.Struct("=I").unpack_from
 _s32 = struct.Struct("=i").unpack_from
 
-_MOST_HOPS = 10_000
-
 HopCache = dict[tuple[int, bytes, bool, int], tuple[NextHop]]
 AlikeCache = dict[bytes, Route]
 """Of bodies without their destination: a route that has the rest of them."""
-_MOST_ALIKE = 10_000
 _TABLE_THEN_DST4 = (_ATTRIBUTE.pack(8, uapi.RTA_TABLE), _ATTRIBUTE.pack(8, uapi.RTA_DST))
 _DST_AT, _AFTER_DST4 = 20, 28
 """Where IPv4's destination is when the kernel says it second, as it does (fib_dump_info, net/ipv4/fib_semantics.c)."""
@@ -56,18 +51,6 @@ def read_routes(messages: Iterable[Message]) -> tuple[Route, ...]:
             if message.type == uapi.RTM_NEWROUTE and not _u32(message.body, 8)[0] & uapi.RTM_F_CLONED:
                 found.append(read_body(message.body, hops, alike))
     return tuple(found)
-
-
-def read_change(message: RouteMessage, hops: HopCache, alike: AlikeCache) -> RouteChange | None:
-    """One notification; None for a cache entry, which is no route. The caches are kept small here."""
-    if len(hops) > _MOST_HOPS:
-        hops.clear()
-    if len(alike) > _MOST_ALIKE:
-        alike.clear()
-    if _u32(message.body, 8)[0] & uapi.RTM_F_CLONED:
-        return None
-    route = read_body(message.body, hops, alike)
-    return RouteChange(route, message.gone, bool(message.flags & uapi.NLM_F_REPLACE))
 
 
 def read_body(body: bytes, hops: HopCache, alike: AlikeCache) -> Route:

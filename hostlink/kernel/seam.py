@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hostlink.kernel.errors import KernelRefused
+from hostlink.kernel.sockets import Message
 
 NAMES = frozenset(
     {
@@ -50,19 +51,33 @@ class Faults:
     """Faults that are planned, and the trace of what was reached.
 
     `planned` is {(name, n): errno}: the n-th time (from 1) that name is reached, it is refused with that errno.
+    `torn`: every so many dumps one is interrupted; 0: none but those that the kernel interrupts.
     """
 
-    def __init__(self, planned: Mapping[tuple[str, int], int] | None = None, trace: Path | None = None) -> None:
+    def __init__(
+        self, planned: Mapping[tuple[str, int], int] | None = None, trace: Path | None = None, torn: int = 0
+    ) -> None:
         self._planned = dict(planned or {})
+        self._torn, self._dumps = torn, 0
         self._trace = trace
         self._reached: Counter[str] = Counter()
         for name, _ in self._planned:
             _known(name)
 
     @classmethod
-    def from_text(cls, plan: str, trace: Path | None = None) -> Faults:
+    def from_text(cls, plan: str, trace: Path | None = None, torn: int = 0) -> Faults:
         """Reads `link.move=EBUSY,route.add:3=ENOMEM`. ValueError names the part that is wrong."""
-        return cls(dict(_one(part.strip()) for part in plan.split(",") if part.strip()), trace)
+        return cls(dict(_one(part.strip()) for part in plan.split(",") if part.strip()), trace, torn)
+
+    def tear(self, messages: list[Message]) -> bool:
+        """To be called with what a dump gave. True: it is to count as interrupted, and lacks some of it now."""
+        if not self._torn:
+            return False
+        self._dumps += 1
+        if self._dumps % self._torn:
+            return False
+        del messages[::2]
+        return True
 
     def check(self, name: str, operation: str) -> None:
         """To be called before the kernel is asked; `operation` is the phrase an error would use.

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import trio
 
-from hostlink.core.model import RTN_NOWHERE, Address, HostView, Link, Neighbour, PolicyRule, Route, Rule
+from hostlink.core.model import RTN_NOWHERE, Address, HostView, IPAddress, Link, Neighbour, PolicyRule, Route, Rule
 from hostlink.kernel import parse, uapi
 from hostlink.kernel.attributes import text, u32
 from hostlink.kernel.errors import KernelRefused, ReadUnsteady
@@ -32,6 +32,8 @@ from hostlink.kernel.watcher import Changed, Watcher, open_watcher
 _ATTEMPTS = 10
 _PAUSE_S = 0.005
 """Grows with each attempt: ten attempts wait a quarter of a second in all."""
+_SLICE = 1000
+"""Routes read in one go before other tasks get their turn: some 5 ms."""
 _FAMILIES = (2, 10)
 _NAME_BYTES = 15
 _MAIN = uapi.RT_TABLE_MAIN
@@ -145,7 +147,7 @@ async def _read_once(nl: Netlink, which: str | int, proc_root: Path) -> HostView
             link=link,
             addresses=await read_addresses(nl, link.index),
             routes=await completed(nl, await _routes(nl, link.index)),
-            neighbours=await _neighbours(nl, link.index),
+            neighbours=await read_neighbours(nl, link.index),
             rules=await _rules(nl, link),
             sysctls=read_sysctls(nl.namespace_fd, link.name, proc_root=proc_root),
             driver=driver.name,
@@ -165,6 +167,22 @@ async def read_addresses(nl: Netlink, link_index: int) -> tuple[Address, ...]:
     return parse.addresses(messages, link_index)
 
 
+async def read_global_addresses(nl: Netlink, link_index: int) -> list[IPAddress]:
+    """Those of global scope alone, and nothing but themselves: a link may have thousands (kube-ipvs0)."""
+    found: list[IPAddress] = []
+    for family in _FAMILIES:
+        body = struct.pack("=BBBBi", family, 0, 0, 0, link_index)
+        request = Request(f"read the addresses of interface {link_index}", uapi.RTM_GETADDR, body)
+        try:
+            messages = await nl.dump(request)
+        except KernelRefused as refusal:
+            if refusal.errno != errno.ENODEV:  # it is gone
+                raise
+            return []
+        found += parse.global_addresses(messages, link_index)
+    return found
+
+
 async def _routes(nl: Netlink, link_index: int) -> tuple[Route, ...]:
     """Of every table and type. The kernel leaves out those that do not use the link (strict checking, Linux 5.0).
 
@@ -174,7 +192,11 @@ async def _routes(nl: Netlink, link_index: int) -> tuple[Route, ...]:
     for family in _FAMILIES:
         messages += await nl.dump(_routes_request(family, u32(uapi.RTA_OIF, link_index)))
         messages += await _nowhere(nl, family)
-    return read_routes(messages)
+    routes: list[Route] = []
+    for start in range(0, len(messages), _SLICE):
+        routes += read_routes(messages[start : start + _SLICE])
+        await trio.lowlevel.checkpoint()
+    return tuple(routes)
 
 
 async def _nowhere(nl: Netlink, family: int) -> list[Message]:
@@ -190,7 +212,7 @@ def _routes_request(family: int, filter_attribute: bytes = b"", kind: int = 0) -
     return Request("read the routes", uapi.RTM_GETROUTE, body)
 
 
-async def _neighbours(nl: Netlink, link_index: int) -> tuple[Neighbour, ...]:
+async def read_neighbours(nl: Netlink, link_index: int) -> tuple[Neighbour, ...]:
     """Permanent ones, then proxies, which are a dump of their own."""
     messages = []
     for flags in (0, uapi.NTF_PROXY):

@@ -154,18 +154,19 @@ async def open_stage(
     vpp_environment: Mapping[str, str] | None = None,
     vpp_plugins: Sequence[str] = (),
     settings: str = "",
+    vpp_settings: str = "",
     lab: Lab | None = None,
 ) -> AsyncIterator[Stage]:
     """The lab with that VPP running and the daemon's configuration written; everything is gone afterwards.
 
-    settings: more of the configuration file, for instance a [cluster] table. vpp_plugins: what a real VPP loads besides
-    those of real_vpp.PLUGINS; the stand-in has none.
+    settings: more of the configuration file, for instance a [cluster] table; vpp_settings: more of its [vpp].
+    vpp_plugins: what a real VPP loads besides those of real_vpp.PLUGINS; the stand-in has none.
     """
     async with AsyncExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hl-")))
         lab = await stack.enter_async_context(lab or Lab())
         stage = Stage(lab, dataplane, directory, directory / "api.sock", directory / "hostlink.toml")
-        stage.config.write_text(_configuration(stage, settings))
+        stage.config.write_text(_configuration(stage, settings, vpp_settings))
         await stack.enter_async_context(running(stage, vpp_environment or {}, vpp_plugins))
         try:
             yield stage
@@ -228,11 +229,12 @@ def _answers(path: Path) -> bool:
         return probe.connect_ex(os.fspath(path)) == 0
 
 
-def _configuration(stage: Stage, settings: str) -> str:
+def _configuration(stage: Stage, settings: str, vpp_settings: str) -> str:
     return f"""\
 [vpp]
 api_socket = "{stage.api_socket}"
 namespace = "{stage.lab.vpp}"
+{vpp_settings}
 
 [[uplink]]
 match = {{ name = "{NIC}" }}

@@ -11,7 +11,7 @@ from hostlink.kernel.packet_sockets import listeners
 from hostlink.kernel.probe import echo, neighbour_answers
 from hostlink.kernel.snapshot import read_view
 from hostlink.problems import problem
-from hostlink.steps.context import Uplink, boot_id, fail
+from hostlink.steps.context import Uplink, boot_id, boottime_s, fail
 from hostlink.steps.names import inner_name
 
 PROBE_TIMEOUT_S = 1.0
@@ -27,6 +27,7 @@ async def capture(uplink: Uplink, step: int) -> Captured:
     takeover = Takeover(
         capture=found,
         last_good=view,
+        read_at_s=boottime_s(),
         driver=uplink.config.driver,
         host_link=uplink.config.host_link,
         parking=Parking(uplink.node.config.vpp.namespace, view.link.name),

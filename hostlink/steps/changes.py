@@ -14,18 +14,20 @@ from hostlink.steps.shared import settle_shared
 
 async def carry_out_in_vpp(
     uplink: Uplink, view: HostView, plan: Sequence[VppOperation], wanted: Collection[IPInterface]
-) -> None:
-    """Apply the plan for that view. Raises StepError, VppError.
+) -> tuple[VppOperation, ...]:
+    """Apply the plan for that view. Returns what was done, in its order. Raises StepError, VppError.
 
     wanted: the addresses that the uplink in VPP ends with. Where an address goes that packets are punted to, the punt
     redirect leaves it in between: after its successor is there, and before its neighbour goes.
     """
     before, after = before_losing(plan, _punted_to(uplink))
     await _apply(uplink, before, wanted)
-    if after:
-        uplink.node.contributions[uplink.name] = contribution(uplink, view)
-        await settle_shared(uplink.node)
-        await _apply(uplink, after, wanted)
+    if not after:
+        return before
+    uplink.node.contributions[uplink.name] = contribution(uplink, view)
+    shared = await settle_shared(uplink.node)
+    await _apply(uplink, after, wanted)
+    return (*before, *shared.done, *after)
 
 
 def _punted_to(uplink: Uplink) -> set[IPAddress]:
@@ -39,4 +41,4 @@ async def _apply(uplink: Uplink, plan: Sequence[VppOperation], wanted: Collectio
     forgotten = forgets(plan)
     learnt = await dataplane.learnt_neighbours(forgotten) if forgotten else ()
     for part in with_learnt(plan, learnt, wanted):
-        await dataplane.apply(part)
+        await dataplane.apply(part, uplink.advanced)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -11,6 +13,8 @@ from pathlib import Path
 import trio
 
 from hostlink.config import Config, UplinkConfig
+from hostlink.core.alike import PackedRoutes, Place
+from hostlink.core.lifetimes import aged, lengthened
 from hostlink.core.model import (
     HostView,
     Link,
@@ -23,18 +27,22 @@ from hostlink.core.model import (
     VppTable,
     VppUplink,
 )
-from hostlink.core.route_book import Key, RouteBook, flat
+from hostlink.core.route_book import Key, RouteBook
 from hostlink.fights import Fights
 from hostlink.journal import Journal, JournalError, Takeover, journal_for
+from hostlink.kernel.alike import Alikes
 from hostlink.kernel.errors import KernelError
 from hostlink.kernel.netlink import Netlink
 from hostlink.kernel.seam import NO_FAULTS, Faults
 from hostlink.kernel.tap import Keeper
 from hostlink.problems import problem
 from hostlink.steps.inbox import Inbox
+from hostlink.steps.offload import in_thread
 from hostlink.vpp.dataplane import Dataplane
 from hostlink.vpp.errors import VppError, VppGone
 from hostlink.vpp.tags import Ports
+
+LOSSES_WITHIN_S = 600.0
 
 
 class StepError(Exception):
@@ -43,6 +51,10 @@ class StepError(Exception):
     def __init__(self, problem: Problem) -> None:
         super().__init__(f"{problem.code}: {problem.detail}")
         self.problem = problem
+
+
+class CannotPutBack(StepError):
+    """Something that somebody took away stays away: trying again in this round is of no use."""
 
 
 def fail(code: str, detail: str) -> StepError:
@@ -82,6 +94,11 @@ def boot_id() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
+def boottime_s() -> float:
+    """Seconds since this boot, those of a suspended machine too: a lease runs on meanwhile."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 @dataclass(slots=True)
 class VppLife:
     """What is known of the VPP at the other end of the API socket; the connector keeps it (vpp_watch.py)."""
@@ -113,9 +130,13 @@ class Node:
     """Interface name → number of the uplink that means it."""
     losses: list[float] = field(default_factory=list)
     """trio.current_time() of each time that VPP was lost under a takeover."""
+    doubted: trio.Event = field(default_factory=trio.Event)
+    """Set by who got no answer in time: the session is opened anew, which shows whether VPP still answers (F53)."""
     contributions: dict[str, VppShared] = field(default_factory=dict)
     """What each uplink that is taken over needs of the shared objects."""
     shared_lock: trio.Lock = field(default_factory=trio.Lock)
+    alikes: Alikes = field(default_factory=Alikes)
+    """What the routes have in common that were read."""
 
     @property
     def host_namespace(self) -> str:
@@ -124,6 +145,11 @@ class Node:
         Not `pid:<pid>`: that is the namespace of this process's main thread, which visits others for moments.
         """
         return f"/proc/{os.getpid()}/fd/{self.host.namespace_fd}"
+
+    def losses_lately(self) -> int:
+        """How often VPP was lost under a takeover within LOSSES_WITHIN_S."""
+        now = trio.current_time()
+        return sum(now - at < LOSSES_WITHIN_S for at in self.losses)
 
     def dataplane(self) -> Dataplane:
         """The living VPP. Raises VppGone where there is none."""
@@ -183,7 +209,11 @@ class Uplink:
     """(VPP table, prefix) → the route of ours that lies behind another client's there."""
     unread: set[tuple[int, Prefix]] = field(default_factory=set)
     """(VPP table, prefix) that were followed and not yet read back."""
-    edits: dict[Key, None] = field(default_factory=dict)
+    unread_places: set[Place] = field(default_factory=set)
+    """The same in VPP's table 0, of what is kept as packed destinations (core/alike.py)."""
+    unread_since: float = 0.0
+    """trio.current_time() of the oldest of both."""
+    edits: dict[Key | Place, None] = field(default_factory=dict)
     """Prefixes that were followed and are not in the journal yet."""
     edited: trio.Event = field(default_factory=trio.Event)
     """Set while there are `edits`."""
@@ -193,10 +223,18 @@ class Uplink:
     """Edits could not be written: the journal is behind until it is written whole."""
     followed: RouteBook | None = None
     """The book that `edits` are in."""
+    looked_at_s: float = 0.0
+    """When the host's view was read last (boottime_s): what it and the book say of lifetimes is said of then."""
     behind: bool = False
     """`takeover`, in memory, has older routes than `followed`."""
     copies: frozenset[Route] = frozenset()
     """Routes of a DHCP client that this daemon put on the host link, and that are still there (core/leased.py)."""
+    elsewhere: trio.Event = field(default_factory=trio.Event)
+    """Set when an address or a link of the host has changed that is not the host link's (steps/elsewhere.py)."""
+    told_anew: trio.Event = field(default_factory=trio.Event)
+    """Set when `told` may have changed outside of a step."""
+    progress_at: float = -math.inf
+    """trio.current_time() when a step got on last."""
     told: dict[str, tuple[Problem, ...]] = field(default_factory=dict)
     """What an operator should know of the takeover, by subject; each is said anew by whoever looks at it."""
 
@@ -236,22 +274,54 @@ class Uplink:
         self.book, self.inbox, self.unproved = None, Inbox(), True
         self.truth, self.wished = None, None
 
+    def meet_vpp(self) -> None:
+        """Another life of VPP, perhaps: numbers of interfaces and what was read there say nothing of it."""
+        self.ports, self.ring_stuck = Ports(), False
+        self.tables, self.taken_tables = frozenset(), {}
+        for subject in ("tables", "taken"):
+            self.told.pop(subject, None)
+        self.hidden.clear()
+        self.unread.clear()
+        self.book, self.truth, self.wished, self.unproved = None, None, None, True
+
     def taken(self) -> Takeover:
         """The takeover in the journal. Asked for only by steps that come after Capturing."""
         if self.takeover is None:
             raise RuntimeError(f"{self.name}: a step of a takeover without a journal")
         if self.behind and self.followed is not None:
-            routes = tuple(flat(self.followed.host_routes()))
+            since_s = self.takeover.age_s(self.looked_at_s)
+            routes = lengthened(self.followed.routes(), since_s)
             last_good = replace(self.takeover.last_good, routes=routes)
             self.takeover, self.behind = replace(self.takeover, last_good=last_good), False
         return self.takeover
+
+    def left_of_last_good(self) -> HostView:
+        """`last_good` as it would be by now: what is to be put back."""
+        takeover = self.taken()
+        return aged(takeover.last_good, takeover.age_s(boottime_s()))
+
+    async def catch_up(self) -> None:
+        """What `taken` would do at once, beside the loop: of many routes it is a second's work."""
+        book = self.followed
+        if not self.behind or book is None or self.takeover is None:
+            return
+        since_s = self.takeover.age_s(self.looked_at_s)
+        routes = await in_thread(len(book), lambda: lengthened(book.routes(), since_s))
+        last_good = replace(self.takeover.last_good, routes=routes)
+        self.takeover, self.behind = replace(self.takeover, last_good=last_good), False
+
+    async def remember_all(self, takeover: Takeover) -> None:
+        """`remember`, beside the loop: of many routes it takes seconds. Raises JournalError."""
+        async with self.saving:
+            self.takeover = await in_thread(len(takeover.last_good.routes), self.journal.write, takeover)
+            self._forget_edits()
 
     def remember(self, takeover: Takeover) -> None:
         """Write the journal; only then is it so. Raises JournalError."""
         self.takeover = self.journal.write(takeover)
         self._forget_edits()
 
-    def note_edits(self, book: RouteBook, keys: Iterable[Key]) -> None:
+    def note_edits(self, book: RouteBook, keys: Iterable[Key | Place]) -> None:
         """These prefixes were followed: to be journalled in a moment, by whoever waits for `edited`."""
         self.edits |= dict.fromkeys(keys)
         if self.edits:
@@ -260,4 +330,22 @@ class Uplink:
 
     def _forget_edits(self) -> None:
         self.edits, self.unsaved, self.followed, self.behind = {}, False, None, False
-        self.unread.clear()
+        self.forget_unread()
+
+    def advanced(self) -> None:
+        """The running step has got on: said of work that has an end, and never of a try that is made again.
+
+        Where the machine's table says so (states/uplink.toml), the deadline runs anew from here.
+        """
+        self.progress_at = trio.current_time()
+
+    def note_unread(self, add: Iterable[VppRoute], delete: Iterable[VppRoute], packed: PackedRoutes) -> None:
+        """VPP was told these: to be read back."""
+        if not (self.unread or self.unread_places):
+            self.unread_since = trio.current_time()
+        self.unread.update((route.table_id, route.prefix) for route in (*add, *delete))
+        self.unread_places.update(packed.places())
+
+    def forget_unread(self) -> None:
+        """It is read back now, or all of VPP is, or no book says what it should have."""
+        self.unread, self.unread_places = set(), set()

@@ -11,16 +11,18 @@ to VPP together, and are read back when it pauses.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain, islice
 from typing import TypeVar
 
 import trio
 
+from hostlink.core.alike import PackedRoutes, Place, prefix_at
 from hostlink.core.describe import describe
 from hostlink.core.events import Mirrored
 from hostlink.core.model import Prefix, VppRoute
 from hostlink.core.operations import AddVppRoute, DeleteVppRoute
 from hostlink.core.plan import route_order
-from hostlink.core.route_book import Key, RouteBook, RouteChange
+from hostlink.core.route_book import Change, Key, RouteBook
 from hostlink.steps.context import Uplink
 from hostlink.steps.tables import end_followed, make_followed
 
@@ -33,9 +35,15 @@ SLICE = 500
 """Messages or prefixes handled in one go before other tasks get their turn: some 10 ms."""
 LOOKED_UP = 1000
 """Places read back one by one; of more the whole table is read."""
+PAUSE_S = 0.1
+"""Nothing came for so long: the storm pauses. `ip -batch` on a busy machine stops for less."""
+LATEST_S = 10.0
+"""What was changed is read back after so long at the latest, however the storm goes on."""
 DESCRIBED = 20
 
 _Place = tuple[int, Prefix]
+Some = tuple[str, ...]
+"""What was done, in words; of much the first few."""
 T = TypeVar("T")
 
 
@@ -51,8 +59,8 @@ async def follow(uplink: Uplink, step: int) -> Mirrored | None:
     if not await _fold(book, messages) or inbox.everything:
         inbox.look_at_everything()
         return None
-    tables, keys = book.tables(), book.touched()
-    done = await _carry_over(uplink, book, keys)
+    tables, keys, places = book.tables(), book.touched(), book.touched_places()
+    done = await _carry_over(uplink, book, keys, places)
     if done is None:
         inbox.look_at_everything()
         return None
@@ -60,20 +68,19 @@ async def follow(uplink: Uplink, step: int) -> Mirrored | None:
     uplink.book = book
     uplink.told["routes"] = book.problems
     uplink.mirrored |= {"routes_ipv4": book.counts[4], "routes_ipv6": book.counts[6]}
-    uplink.note_edits(book, keys)
-    return Mirrored(step, tuple(done))
+    uplink.note_edits(book, (*keys, *places))
+    return Mirrored(step, done)
 
 
-async def _fold(book: RouteBook, messages: list[RouteChange]) -> bool:
-    for at, message in enumerate(messages):
-        if at % SLICE == SLICE - 1:
-            await trio.lowlevel.checkpoint()
-        if not book.fold(message):
+async def _fold(book: RouteBook, messages: list[Change]) -> bool:
+    for part in _slices(messages):
+        if not book.fold_all(part):
             return False
+        await trio.lowlevel.checkpoint()
     return True
 
 
-async def _carry_over(uplink: Uplink, book: RouteBook, keys: list[Key]) -> list[str] | None:
+async def _carry_over(uplink: Uplink, book: RouteBook, keys: list[Key], places: list[Place]) -> Some | None:
     """Change VPP as the book has changed, and read it back. Returns what was done; None: VPP differs, or refuses."""
     add: list[VppRoute] = []
     delete: list[VppRoute] = []
@@ -84,22 +91,57 @@ async def _carry_over(uplink: Uplink, book: RouteBook, keys: list[Key]) -> list[
         await trio.lowlevel.checkpoint()
     add.sort(key=route_order)
     delete.sort(key=route_order, reverse=True)
-    if not await make_followed(uplink, book) or await uplink.node.dataplane().change_routes(add, delete):
-        book.unsettle(add)
+    if not await make_followed(uplink, book):
+        book.unsettle(add, delete, PackedRoutes())
         return None
-    uplink.unread.update((route.table_id, route.prefix) for route in (*add, *delete))
-    if len(uplink.inbox) <= BURST:
-        places, uplink.unread = list(uplink.unread), set()
-        if not await _as_wanted(uplink, book, places):
-            return None
-    return _described(add, delete)
+    packed = PackedRoutes()
+    for some in _slices(places):
+        packed.extend(*book.settle_places(some))
+        await trio.lowlevel.checkpoint()
+    if await uplink.node.dataplane().change_routes(add, delete, packed):
+        book.unsettle(add, delete, packed)
+        return None
+    uplink.note_unread(add, delete, packed)
+    if await _is_time_to_read_back(uplink) and not await _read_back(uplink, book):
+        return None
+    return _described(add, delete, packed)
 
 
-def _described(add: list[VppRoute], delete: list[VppRoute]) -> list[str]:
-    done = [describe(AddVppRoute(route)) for route in add[:DESCRIBED]]
-    done += [describe(DeleteVppRoute(route)) for route in delete[:DESCRIBED]]
-    more = len(add) + len(delete) - len(done)
-    return [*done, f"{more} more routes"] if more else done
+def _described(add: list[VppRoute], delete: list[VppRoute], packed: PackedRoutes) -> Some:
+    added = [*islice(chain(add, packed.added()), DESCRIBED)]
+    deleted = [*islice(chain(delete, packed.deleted()), DESCRIBED)]
+    done = [describe(AddVppRoute(route)) for route in added] + [describe(DeleteVppRoute(route)) for route in deleted]
+    more = len(add) + len(delete) + len(packed) - len(done)
+    return (*done, f"{more} more routes") if more else tuple(done)
+
+
+async def _is_time_to_read_back(uplink: Uplink) -> bool:
+    """When nothing more is to be done at once. The whole table is read when the storm pauses, and not in between."""
+    if len(uplink.inbox) > BURST:
+        return False
+    if len(uplink.unread) + len(uplink.unread_places) <= LOOKED_UP:
+        return True
+    if trio.current_time() - uplink.unread_since >= LATEST_S:
+        return True
+    with trio.move_on_after(PAUSE_S):
+        await uplink.inbox.wait_more()
+        return False
+    return True
+
+
+async def _read_back(uplink: Uplink, book: RouteBook) -> bool:
+    """Whether VPP has what it should where it was changed since this was asked last."""
+    unread, places = uplink.unread, uplink.unread_places
+    uplink.forget_unread()
+    dataplane = uplink.node.dataplane()
+    if len(unread) + len(places) <= LOOKED_UP:
+        unread |= {(0, prefix_at(place)) for place in places}
+        places = set()
+    if places and not await dataplane.has_paths(places, book.paths_at):
+        return False
+    if not unread:
+        return True
+    return await _as_wanted(uplink, book, list(unread))
 
 
 async def _as_wanted(uplink: Uplink, book: RouteBook, places: list[_Place]) -> bool:

@@ -16,27 +16,30 @@ import trio
 
 from hostlink.core.describe import describe
 from hostlink.core.events import GivenBack
+from hostlink.core.host_addresses import is_link_local6
 from hostlink.core.model import Link, Problem
-from hostlink.core.operations import HostOperation
+from hostlink.core.operations import DeleteHostAddress, HostOperation
 from hostlink.core.plan_host import plan_host
 from hostlink.journal import JournalError, Phase, Takeover
 from hostlink.kernel import link as kernel_link
 from hostlink.kernel.apply import HostFailure, apply_host
 from hostlink.kernel.errors import KernelError
 from hostlink.kernel.netlink import Netlink, open_netlink
-from hostlink.kernel.snapshot import find_link, read_links, read_view
+from hostlink.kernel.snapshot import find_link, read_addresses, read_links, read_view
 from hostlink.problems import problem
 from hostlink.steps.bypass import remove_bypass
 from hostlink.steps.context import StepError, Uplink, boot_id, fail
 from hostlink.steps.host_link import our_host_link, places
 from hostlink.steps.tables import kept_at_the_end
-from hostlink.steps.view import host_view, keep_last_good
+from hostlink.steps.view import keep_last_good, look
 from hostlink.steps.withdraw import withdraw
 from hostlink.vpp.errors import VppError, VppGone
 
 VPP_PATIENCE_S = 5.0
 """A healthy VPP takes its part down in milliseconds; one that does not answer is left behind."""
 ROUNDS = 6
+LINK_LOCAL_S, _LOOK_S = 1.0, 0.02
+"""The kernel looks at carriers once a second at most (net/core/link_watch.c)."""
 
 
 async def give_back(uplink: Uplink, step: int) -> GivenBack:
@@ -52,7 +55,9 @@ async def give_back(uplink: Uplink, step: int) -> GivenBack:
     await remove_bypass(uplink)
     link = await _bring_home(uplink, takeover)
     if takeover.boot_id == boot_id():
-        residue += await _refill(uplink.node.host, takeover, link)
+        await _drop_altnames(uplink.node.host, takeover, link)
+        residue += await _refill(uplink, link)
+        await _drop_late_link_local(uplink.node.host, takeover, link)
     async with uplink.saving:
         uplink.journal.discard()
         uplink.forget()
@@ -65,7 +70,7 @@ async def _keep_newest(uplink: Uplink) -> None:
     if uplink.taken().phase is Phase.CAPTURED or await our_host_link(uplink) is None:
         return
     with suppress(StepError, KernelError, JournalError):  # gone meanwhile, or a full disk: the last good one, then
-        keep_last_good(uplink, await host_view(uplink), newest=True)
+        await keep_last_good(uplink, await look(uplink), newest=True)
 
 
 async def _leave_vpp(uplink: Uplink) -> tuple[list[Problem], tuple[Problem, ...]]:
@@ -129,19 +134,45 @@ async def _at_home(host: Netlink, nic: Link) -> Link | None:
     return next((link for link in candidates if link.name in names or link.index == nic.index), None)
 
 
-async def _refill(host: Netlink, takeover: Takeover, link: Link) -> list[Problem]:
+async def _drop_altnames(host: Netlink, takeover: Takeover, link: Link) -> None:
+    """The NIC kept its altnames all the while; those that the host has taken off its link since go now."""
+    taken_off = set(takeover.capture.view.link.altnames) - set(takeover.last_good.link.altnames)
+    for name in sorted(taken_off & set(link.altnames)):
+        await kernel_link.delete_altname(host, link.index, name)
+
+
+async def _drop_late_link_local(host: Netlink, takeover: Takeover, link: Link) -> None:
+    """The kernel gives a link that comes up a link-local address as soon as it finds a carrier, which may be now.
+
+    Where the host had taken that off and has another one, it goes again. (One without any gets one: a link needs it.)
+    """
+    wanted = {one.interface.ip for one in takeover.last_good.addresses if is_link_local6(one)}
+    before = {one.interface.ip for one in takeover.capture.view.addresses if is_link_local6(one)}
+    if not wanted or before <= wanted or not takeover.last_good.link.up:
+        return
+    with trio.move_on_after(LINK_LOCAL_S):
+        while True:
+            there = await read_addresses(host, link.index)
+            late = [one for one in there if is_link_local6(one) and one.interface.ip not in wanted]
+            if late:
+                await apply_host(host, [DeleteHostAddress(link.index, one) for one in late])
+                return
+            await trio.sleep(_LOOK_S)
+
+
+async def _refill(uplink: Uplink, link: Link) -> list[Problem]:
     """Fill the NIC from last_good and read it back; what is missing then is named."""
+    host = uplink.node.host
     failures: Sequence[HostFailure] = ()
     plan: tuple[HostOperation, ...] = ()
     for _ in range(ROUNDS):
         view = await read_view(host, link.index)
         if view is None:
-            raise fail("HL-408", f"{takeover.capture.uplink} went away while it was being filled again")
-        plan = plan_host(takeover.last_good, view)
+            raise fail("HL-408", f"{uplink.name} went away while it was being filled again")
+        plan = plan_host(uplink.left_of_last_good(), view)
         if not plan:
             return []
         failures = await apply_host(host, plan)
     whys = [str(failure) for failure in failures]
     missing = [describe(operation) for operation in plan]
-    uplink = takeover.capture.uplink
-    return [problem("HL-406", f"{uplink}: not restored: {'; '.join(missing)} ({'; '.join(whys) or 'no error'})")]
+    return [problem("HL-406", f"{uplink.name}: not restored: {'; '.join(missing)} ({'; '.join(whys) or 'no error'})")]

@@ -5,39 +5,58 @@ name), the bypass's programs are on it, VPP attaches to it, and VPP's side of it
 kernel without vhost-net or a VPP that refuses ends the step here, with the network untouched.
 Then the NIC moves, VPP opens it, and the host link takes the name that has become free: that is the outage.
 
-Each part looks whether it is done already, so the step can be begun again.
+Each part looks whether it is done already, so the step can be begun again: also for a VPP that came back, which takes
+its part again while the host link, and the NIC in VPP's namespace, are where they were.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from hostlink.core.desired import PUNTED_L4
 from hostlink.core.events import HandedOver
-from hostlink.core.operations import AddAltname, SetMtu, SetSysctl
+from hostlink.core.model import Neighbour, VppShared
+from hostlink.core.operations import AddAltname, AddHostNeighbour, SetMtu, SetSysctl
 from hostlink.kernel import link as kernel_link
-from hostlink.kernel.snapshot import find_link
+from hostlink.kernel.snapshot import find_link, read_neighbours
 from hostlink.kernel.tap import make_tap
 from hostlink.steps.bypass import ensure_bypass
 from hostlink.steps.context import Uplink, fail
 from hostlink.steps.names import mark, temporary_name
 from hostlink.steps.parking import carry_out, parked, quiet_and_up
+from hostlink.steps.shared import settle_shared
 from hostlink.vpp.drivers import DRIVERS
 from hostlink.vpp.host_link import HostEnd, attach_tap, attach_veth, vpp_side_mac
-from hostlink.vpp.tags import host_tag, uplink_tag
+from hostlink.vpp.tags import Ports, host_tag, uplink_tag
 
 
 async def hand_over(uplink: Uplink, step: int) -> HandedOver:
     """Give the NIC to VPP and show the host link in its place. Raises StepError, KernelError, VppError."""
+    uplink.meet_vpp()
     dataplane = uplink.node.dataplane()
     await make_host_link(uplink)
     await ensure_bypass(uplink, uplink.taken().last_good.addresses)
-    if (await dataplane.find(uplink.name)).host is None:
+    ports = await dataplane.find(uplink.name)
+    if ports.host is None:
         await attach_host_link(uplink)
+    if ports == Ports():
+        await _punt_first(uplink)
     await _park(uplink)
     await ensure_bypass(uplink, uplink.taken().last_good.addresses)
     if (await dataplane.find(uplink.name)).uplink is None:
-        await _attach_nic(uplink)
+        await attach_nic(uplink)
     await show(uplink)
     uplink.ports = await dataplane.find(uplink.name)
     return HandedOver(step)
+
+
+async def _punt_first(uplink: Uplink) -> None:
+    """Before VPP has an address of the host's: it answers datagrams to ports that nobody listens at in VPP with ICMP's
+    port unreachable, which ends the peers' conversations, until such packets are punted."""
+    dataplane = uplink.node.dataplane()
+    dataplane.punted_l4_known = True  # nothing of an earlier life of ours is in this VPP
+    uplink.node.contributions.setdefault(uplink.name, VppShared(punted_l4=PUNTED_L4))
+    await settle_shared(uplink.node)
 
 
 async def make_host_link(uplink: Uplink) -> None:
@@ -61,6 +80,7 @@ async def make_host_link(uplink: Uplink) -> None:
         )
         async with parked(uplink) as there:
             await quiet_and_up(there, peer)
+    uplink.unfilled = True
     made = await find_link(host, name=name)
     if made is None:
         raise fail("HL-401", f"{name}, made for {uplink.name}, is gone again: somebody deletes interfaces here")
@@ -85,10 +105,21 @@ async def attach_host_link(uplink: Uplink) -> None:
         number=uplink.number,
     )
     attach = attach_tap if takeover.host_link == "tap" else attach_veth
+    kept = await read_neighbours(uplink.node.host, link.index)
     sw_if_index = await attach(dataplane.session, end)
     await dataplane.apply([SetMtu(sw_if_index, nic.mtu_bytes)])
+    await _keep_neighbours(uplink, link.index, kept)
     if not link.up:
         await _lower_host_link(uplink)
+
+
+async def _keep_neighbours(uplink: Uplink, link_index: int, kept: Sequence[Neighbour]) -> None:
+    """VPP sets a tap's MAC when it attaches, and though it is the same, the kernel forgets its neighbours, permanent
+    ones too (net/ipv4/arp.c, arp_netdev_event)."""
+    host = uplink.node.host
+    there = await read_neighbours(host, link_index)
+    lost = [AddHostNeighbour(link_index, one) for one in kept if one not in there]
+    await carry_out(host, lost, uplink.name)
 
 
 async def _lower_host_link(uplink: Uplink) -> None:
@@ -110,7 +141,8 @@ async def _park(uplink: Uplink) -> None:
         await quiet_and_up(there, takeover.parking.name)
 
 
-async def _attach_nic(uplink: Uplink) -> None:
+async def attach_nic(uplink: Uplink) -> None:
+    """VPP opens the NIC where it is parked. Its port is down, and has nothing but its MTU. Raises VppError."""
     takeover, dataplane = uplink.taken(), uplink.node.dataplane()
     nic = takeover.capture.view.link
     driver, tag = DRIVERS[takeover.driver], uplink_tag(uplink.name)

@@ -6,40 +6,52 @@ by then. So a storm fills no memory.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from hostlink.core.route_book import RouteChange
+import trio
+
+from hostlink.core.route_book import Change
 
 MOST = 200_000
-"""Messages: some 60 MB. A routing daemon's full table comes faster than it is carried over."""
+"""Messages: some 20 MB. A routing daemon's full table comes faster than it is carried over."""
 
 
 @dataclass(slots=True)
 class Inbox:
     everything: bool = True
     """More was said than route messages tell, or nothing is known yet."""
-    _messages: list[RouteChange] = field(default_factory=list)
+    _messages: list[Change] = field(default_factory=list)
+    _filled: trio.Event = field(default_factory=trio.Event)
 
-    def route(self, message: RouteChange) -> None:
-        """A route message to be followed, unless everything is looked at anyway."""
+    def routes(self, messages: Sequence[Change]) -> None:
+        """Route messages to be followed, unless everything is looked at anyway."""
         if self.everything:
             return
-        if len(self._messages) >= MOST:
+        if len(self._messages) + len(messages) > MOST:
             self.look_at_everything()
             return
-        self._messages.append(message)
+        self._messages += messages
+        self._filled.set()
+
+    async def wait_more(self) -> None:
+        """Until there are messages, or everything is to be looked at."""
+        while not (self._messages or self.everything):
+            self._filled = trio.Event()
+            await self._filled.wait()
 
     def look_at_everything(self) -> None:
         """What is known is out of date in a way that no route message tells."""
         self.everything = True
         self._messages.clear()
+        self._filled.set()
 
     def begin_look(self) -> None:
         """Everything is being read now: what was said before is in it. What is said from here on is kept."""
         self.everything = False
         self._messages.clear()
 
-    def take(self, most: int = MOST) -> list[RouteChange]:
+    def take(self, most: int = MOST) -> list[Change]:
         """The first `most` messages, in their order; they are taken out."""
         taken, self._messages = self._messages[:most], self._messages[most:]
         return taken

@@ -18,14 +18,13 @@ from hostlink.problems import problem
 from hostlink.steps.bypass import why_impossible
 from hostlink.steps.capture import deafened
 from hostlink.steps.claims import claimed
-from hostlink.steps.context import Node, Uplink
+from hostlink.steps.context import LOSSES_WITHIN_S, Node, Uplink
 from hostlink.steps.mirror import remarks
 from hostlink.steps.names import inner_name, is_mark, mark, name_before, pair_name
 from hostlink.vpp.tags import OURS
 
 VPP_KNOWN_WITHIN_S = 8.0
 """Longer than a session takes to open, or to fail to (vpp/session.py: 5 s), and within the deadline of a look."""
-LOSSES_WITHIN_S = 600.0
 FIRST_WAIT_S, LONGEST_WAIT_S = 5.0, 300.0
 _REFUSED_KINDS = {"bridge": "a bridge", "bond": "a bond", "tun": "a tap or tun device"}
 
@@ -50,22 +49,25 @@ async def inspect(uplink: Uplink, step: int) -> Inspected:
 
 
 async def _earlier(uplink: Uplink, takeover: Takeover) -> Facts:
-    """There is a journal: alive when it, the tags in VPP and the host link agree; else left over."""
-    alive = takeover.phase is not Phase.CAPTURED and await _agrees(uplink)
+    """There is a journal: alive when it, the tags in VPP and the host link agree; else left over.
+
+    The host link by its mark: its name and MAC may have been changed by somebody, and are put right.
+    """
+    there = await find_link(uplink.node.host, name=mark(uplink.name)) is not None
+    alive = there and takeover.phase is not Phase.CAPTURED and await _agrees(uplink)
     dataplane = uplink.node.vpp.dataplane
     return Facts(
         uplink_found=True,
         vpp_reachable=dataplane is not None,
         takeover_alive=alive,
+        host_link_alive=there and takeover.phase is Phase.PROVED,
         leftovers=not alive,
         obstacles=uplink.node.vpp.obstacles,
     )
 
 
 async def _agrees(uplink: Uplink) -> bool:
-    """By the host link's mark: its name and MAC may have been changed by somebody, and are put right."""
-    if await find_link(uplink.node.host, name=mark(uplink.name)) is None:
-        return False
+    """Whether VPP has its part of it."""
     dataplane = uplink.node.vpp.dataplane
     if dataplane is None or uplink.node.vpp.obstacles:
         return False
@@ -96,13 +98,11 @@ async def _fresh(uplink: Uplink, link: Link | None) -> Facts:
 def _unsettled(node: Node) -> list[Problem]:
     """A VPP that was lost under a takeover again and again is waited for longer each time."""
     now = trio.current_time()
-    recent = [at for at in node.losses if now - at < LOSSES_WITHIN_S]
-    wait_s = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** (len(recent) - 2)) if len(recent) > 1 else 0.0
+    recent = node.losses_lately()
+    wait_s = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** (recent - 2)) if recent > 1 else 0.0
     if now - node.vpp.since >= wait_s:
         return []
-    text = (
-        f"VPP was lost {len(recent)} times in {LOSSES_WITHIN_S / 60:g} minutes; it must answer for {wait_s:g} s first"
-    )
+    text = f"VPP was lost {recent} times in {LOSSES_WITHIN_S / 60:g} minutes; it must answer for {wait_s:g} s first"
     return [problem("HL-208", text)]
 
 

@@ -24,18 +24,15 @@ from hostlink.kernel.errors import KernelError, KernelRefused
 from hostlink.kernel.snapshot import find_link
 from hostlink.problems import problem
 from hostlink.steps.bypass import ensure_bypass
-from hostlink.steps.context import StepError, Uplink, fail
+from hostlink.steps.context import CannotPutBack, Uplink, fail
 from hostlink.steps.handover import attach_host_link, make_host_link
 from hostlink.steps.host_link import our_host_link
+from hostlink.steps.keep_ports import count_deletion, port_is_gone
 from hostlink.steps.names import mark
 from hostlink.steps.parking import carry_out
 from hostlink.steps.withdraw import drop_redirects, let_go_of_host
 
 MAC, NAME, DELETED, DOWN = "MAC", "name", "deleted", "set down"
-
-
-class CannotPutBack(StepError):
-    """The host link is gone and stays gone: trying again in this round is of no use."""
 
 
 async def keep_host_link(uplink: Uplink) -> list[str]:
@@ -50,6 +47,8 @@ async def keep_host_link(uplink: Uplink) -> list[str]:
     if mark(uplink.name) not in link.altnames:
         await carry_out(uplink.node.host, [AddAltname(link.index, mark(uplink.name))], uplink.name)
         done.append(f"host: gave {link.name} the altname {mark(uplink.name)} again")
+    if not done and await port_is_gone(uplink):
+        count_deletion(uplink)
     done += await _attached(uplink)
     return done + await _keep_name(uplink, link)
 

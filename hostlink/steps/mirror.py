@@ -11,10 +11,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from ipaddress import ip_network
 
 import trio
 
 from hostlink.core.advertised import superseded
+from hostlink.core.attached import Leaning, leaning_on
 from hostlink.core.cluster import cluster_gaps, desired_cluster, plan_cluster
 from hostlink.core.describe import describe
 from hostlink.core.desired import networks_by_route, vpp_desired
@@ -28,32 +30,34 @@ from hostlink.core.plan_host import plan_host
 from hostlink.core.route_book import RouteBook
 from hostlink.fights import WITHIN_S
 from hostlink.journal import Phase
+from hostlink.kernel.alike import Alikes
 from hostlink.kernel.apply import HostFailure, apply_host
 from hostlink.kernel.errors import KernelError
 from hostlink.kernel.tap import adopt_tap
 from hostlink.problems import problem
 from hostlink.steps.bypass import ensure_bypass
 from hostlink.steps.changes import carry_out_in_vpp
-from hostlink.steps.context import StepError, Uplink, fail
+from hostlink.steps.context import CannotPutBack, StepError, Uplink, fail
 from hostlink.steps.drift import drifted, told
+from hostlink.steps.elsewhere import tell_elsewhere
 from hostlink.steps.follow import follow
 from hostlink.steps.hidden import note_hidden, past_hidden
 from hostlink.steps.host_link import our_host_link
 from hostlink.steps.keep_link import (
     DELETED,
     DOWN,
-    CannotPutBack,
     keep_host_link,
     keep_mac,
     mac_is_kept,
     renew_host_port,
 )
+from hostlink.steps.keep_ports import keep_nic_port, port_is_gone
 from hostlink.steps.keep_tags import keep_tags
 from hostlink.steps.mtu import grow, shrink
 from hostlink.steps.offload import in_thread
 from hostlink.steps.parked_nic import drop_carrier, look_at_nic, nic_is_parked, vpp_may_send
 from hostlink.steps.tables import Uses, look_at_rules, look_at_tables, without_kept
-from hostlink.steps.view import host_view, is_lost_source, without
+from hostlink.steps.view import host_view, is_lost_source, look, without
 from hostlink.vpp.errors import VppRefused
 
 ROUNDS = 6
@@ -71,29 +75,39 @@ async def mirror(uplink: Uplink, step: int) -> Mirrored:
         except CannotPutBack:
             raise
         except (StepError, KernelError, VppRefused):
-            # Deleted in the middle of it? Then that is why, and it is put back: as often as fights.py allows.
-            if await our_host_link(uplink) is not None or not await nic_is_parked(uplink):
+            if not await _was_deleted(uplink):
                 raise
+
+
+async def _was_deleted(uplink: Uplink) -> bool:
+    """In the middle of a round: then that is why it failed, and it is put back, as often as fights.py allows."""
+    if not await nic_is_parked(uplink):
+        return False
+    return await our_host_link(uplink) is None or await port_is_gone(uplink)
 
 
 async def _round(uplink: Uplink) -> list[str]:
     uplink.book, uplink.unproved = None, True
     uplink.inbox.begin_look()
-    uplink.unread.clear()  # with all else it is read back now
+    uplink.forget_unread()  # with all else it is read back now
+    await uplink.catch_up()
     changes = await look_at_nic(uplink)
     changes += await keep_tags(uplink)
+    changes += await keep_nic_port(uplink)
     changes += await keep_host_link(uplink)
     if uplink.taken().host_link == "tap" and uplink.keeper is None:
         # Adopted from an earlier life: without a queue of ours the tap would lose its carrier with VPP.
         uplink.keeper = adopt_tap((await host_view(uplink)).link.name, faults=uplink.node.faults)
-    view = await host_view(uplink)
+    view = await look(uplink)
     for settle in (fill_host, _drop_superseded, _cluster_routes):
         settled = await settle(uplink, view)
         if settled:  # else the view is as good as new, and with 100,000 routes another one takes a second
             changes += settled
-            view = await host_view(uplink)
+            view = await look(uplink)
+    uplink.advanced()
     uplink.link_index = uplink.host_link_index = view.link.index
     uplink.told["link"] = (*remarks(view), *_disturbed(uplink))
+    await tell_elsewhere(uplink)
     if is_lost_source(uplink, view):
         # Set down again since it was filled: VPP keeps what it has, and the notification of it brings us back here.
         return changes
@@ -142,18 +156,18 @@ async def fill_host(uplink: Uplink, view: HostView) -> list[str]:
 
 async def _fill(uplink: Uplink, view: HostView) -> list[str]:
     takeover = uplink.taken()
-    # All but the MAC, which comes last of all (keep_link.py).
-    wanted = replace(takeover.last_good, link=replace(takeover.last_good.link, mac=view.link.mac))
     done: list[str] = []
     failures: Sequence[HostFailure] = ()
     for _ in range(ROUNDS):
-        plan = plan_host(wanted, view)
+        wanted = uplink.left_of_last_good()
+        # All but the MAC, which comes last of all (keep_link.py).
+        plan = plan_host(replace(wanted, link=replace(wanted.link, mac=view.link.mac)), view)
         if not plan:
             break
         failures = await apply_host(uplink.node.host, plan)
         uplink.copies |= put_back(plan)
         done += [describe(operation) for operation in plan]
-        view = await host_view(uplink)
+        view = await look(uplink)
     else:
         # Where the kernel took all of it and it differs again, somebody is changing it: the host's own edits, from now.
         if failures and takeover.phase is not Phase.CAPTURED:
@@ -206,6 +220,7 @@ async def _vpp(uplink: Uplink, view: HostView) -> list[str]:
     done: list[str] = []
     for number in range(ROUNDS):
         found = await difference(uplink, view)
+        uplink.advanced()
         desired, uplink.told["routes"] = found.desired, found.problems
         look_at_tables(uplink, view, found.taken, found.kept)
         left = drifted(uplink, found.plan, found.actual)
@@ -213,14 +228,15 @@ async def _vpp(uplink: Uplink, view: HostView) -> list[str]:
         plan = [operation for operation in found.plan if operation not in left] if left else found.plan
         if not plan:
             await shrink(uplink, view.link.mtu_bytes)
-            uplink.mirrored = _counts(desired)
-            book = await in_thread(len(view.routes), _book, view, found, uplink.taken().owned)
+            uplink.mirrored = await in_thread(len(desired.routes), _counts, desired)
+            uplink.advanced()
+            book = await in_thread(len(view.routes), _book, view, found, uplink.taken().owned, uplink.node.alikes)
             uplink.book, uplink.truth, uplink.wished, uplink.tables = book, book, desired, desired.tables
             return done
-        await carry_out_in_vpp(uplink, view, plan, desired.uplink.addresses)
+        carried_out = await carry_out_in_vpp(uplink, view, plan, desired.uplink.addresses)
         if number or uplink.hidden:
             await note_hidden(uplink, plan)
-        done += [describe(operation) for operation in plan]
+        done += [describe(operation) for operation in carried_out]
     words = "; ".join(describe(operation) for operation in plan)
     raise fail("HL-410", f"{uplink.name}: VPP still differs after {ROUNDS} rounds: {words}")
 
@@ -247,6 +263,7 @@ async def difference(uplink: Uplink, view: HostView) -> Difference:
         raise fail("HL-411", f"{uplink.name}: VPP has no interface with hostlink's tag any more for {lost}")
     found = await uplink.node.dataplane().read_uplink(ports.uplink, ports.host)
     taken = await uplink.node.dataplane().taken_tables()
+    uplink.advanced()
     wish = partial(
         vpp_desired,
         view,
@@ -257,19 +274,24 @@ async def difference(uplink: Uplink, view: HostView) -> Difference:
         taken=taken.keys(),
     )
     desired, problems = await in_thread(len(view.routes), wish)
+    uplink.advanced()
     actual, uses = await without_kept(uplink, desired, found)
     plan = await in_thread(len(desired.routes) + len(actual.routes), plan_uplink, desired, actual)
     plan = await past_hidden(uplink, desired, plan)
     return Difference(plan, desired, actual, problems, taken, uses)
 
 
-def _book(view: HostView, found: Difference, owned: tuple[Route, ...]) -> RouteBook:
+def _book(view: HostView, found: Difference, owned: tuple[Route, ...], alikes: Alikes) -> RouteBook:
     """By which single changes are followed from here on."""
     desired, told = found.desired, found.problems
     translator = translator_for(view, desired.uplink.addresses, desired.uplink.sw_if_index, owned, found.taken.keys())
     own = without(view.routes, owned)
     prefixes = {route.prefix for route in owned} | networks_by_route(view.addresses)
-    return RouteBook(own, desired.routes, translator, prefixes, told)
+    interfaces, uplink_sw = desired.uplink.addresses, desired.uplink.sw_if_index
+    gateways = leaning_on(desired.routes, interfaces, uplink_sw)
+    prefixes |= {ip_network(gateway) for gateway in gateways}
+    leaning = Leaning(view.link.index, frozenset(interface.network for interface in interfaces), gateways)
+    return RouteBook(own, desired.routes, translator, prefixes, told, alikes.of, leaning)
 
 
 def _counts(desired: VppUplink) -> dict[str, int]:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from hostlink.core.describe import describe
 from hostlink.core.desired import PUNTED_L4, shared_desired
 from hostlink.core.events import PathProved
 from hostlink.core.model import HostView, VppShared
-from hostlink.core.route_book import flat
 from hostlink.journal import Phase
 from hostlink.steps.claims import claimed
 from hostlink.steps.context import Uplink, fail
 from hostlink.steps.drift import told
 from hostlink.steps.prove import prove
 from hostlink.steps.shared import settle_shared
-from hostlink.steps.view import host_view, is_lost_source, keep_last_good
+from hostlink.steps.view import is_lost_source, keep_last_good, look
 
 
 async def punt(uplink: Uplink, step: int) -> PathProved:
@@ -25,19 +25,20 @@ async def punt(uplink: Uplink, step: int) -> PathProved:
     if not uplink.unproved:
         return PathProved(step)
     # The view that is true in VPP; what the host has changed since is another round's.
-    view = _mirrored(uplink) or await host_view(uplink)
+    view = _mirrored(uplink) or await look(uplink)
     if not is_lost_source(uplink, view):
         uplink.node.contributions[uplink.name] = contribution(uplink, view)
     dataplane = uplink.node.dataplane()
     if not dataplane.punted_l4_known and uplink.taken().phase is Phase.PROVED:
         dataplane.punted_l4 |= PUNTED_L4  # adopted: an earlier life of ours switched it on
     dataplane.punted_l4_known = True
-    uplink.told["punt path"] = told(uplink.name, await settle_shared(uplink.node))
+    shared = await settle_shared(uplink.node)
+    uplink.told["punt path"] = told(uplink.name, shared.left)
     uplink.told["claims"] = await claimed(uplink.node)
     uplink.told["path"] = await prove(uplink, view)
-    keep_last_good(uplink, view, proved=not uplink.told["path"])
+    await keep_last_good(uplink, view, proved=not uplink.told["path"])
     uplink.unproved = False
-    return PathProved(step)
+    return PathProved(step, tuple(describe(operation) for operation in shared.done))
 
 
 def _mirrored(uplink: Uplink) -> HostView | None:
@@ -45,7 +46,7 @@ def _mirrored(uplink: Uplink) -> HostView | None:
     view, book = uplink.mirrored_view, uplink.book
     if view is None or book is None or uplink.followed is not book:
         return view
-    return replace(view, routes=tuple(flat(book.host_routes())))
+    return replace(view, routes=tuple(book.routes()))
 
 
 def contribution(uplink: Uplink, view: HostView) -> VppShared:

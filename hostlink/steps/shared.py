@@ -10,7 +10,7 @@ waiting to be adopted, and their redirects, and the range and switches that they
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from hostlink.core.model import VppShared
 from hostlink.core.operations import VppOperation
@@ -23,24 +23,33 @@ from hostlink.vpp.tags import host_tag
 ROUNDS = 3
 
 
-async def settle_shared(node: Node, leaving: str | None = None) -> tuple[VppOperation, ...]:
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """done: what was carried out. left: what was only to be told (steps/drift.py), and was left."""
+
+    done: tuple[VppOperation, ...] = ()
+    left: tuple[VppOperation, ...] = ()
+
+
+async def settle_shared(node: Node, leaving: str | None = None) -> Settled:
     """Bring it to what the contributions say. Raises StepError, VppError.
 
-    leaving: an uplink that is being given back. Returns what was only to be told (steps/drift.py) and was left.
+    leaving: an uplink that is being given back.
     """
     async with node.shared_lock:
-        dataplane = node.dataplane()
+        dataplane, done = node.dataplane(), Settled()
         desired = union(node.contributions.values())
         for _ in range(ROUNDS):
             actual = await dataplane.read_shared()
             owned, kept = await _owned(node, actual, leaving)
             plan = plan_shared(beside_others(union((desired, kept)), actual), actual, owned)
             if plan and leaving is None and desired == dataplane.settled and is_only_told(node):
-                return plan
+                return replace(done, left=plan)
             if not plan:
                 dataplane.settled = desired
-                return ()
+                return done
             await dataplane.apply(plan)
+            done = replace(done, done=(*done.done, *plan))
         raise fail("HL-410", f"the node's punt path in VPP still differs after {ROUNDS} rounds: {plan}")
 
 

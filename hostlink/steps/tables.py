@@ -13,7 +13,7 @@ from hostlink.core.desired_routes import taken_tables
 from hostlink.core.model import HostView, Problem, VppTable, VppUplink
 from hostlink.core.operations import DeleteVppRoute, DeleteVppTable, VppOperation
 from hostlink.core.policy_rules import not_followed
-from hostlink.core.route_book import Key, RouteBook, flat
+from hostlink.core.route_book import Key, RouteBook
 from hostlink.core.vpp_tables import RT_TABLE_MAIN, host_table_of, leads_out, left_to, tables_of, vpp_table_id
 from hostlink.kernel.snapshot import read_policy
 from hostlink.problems import problem
@@ -87,9 +87,9 @@ async def end_followed(uplink: Uplink, book: RouteBook, before: Collection[VppTa
         await _drop_empty(uplink, book)
     elif not _of_taken(uplink, keys):
         return
-    index = uplink.link_index or 0
-    uplink.told["rules"] = not_followed(uplink.name, uplink.rules, flat(book.host_routes()), index)
-    uplink.told["taken"] = taken_tables(uplink.name, uplink.taken_tables, flat(book.host_routes()), index)
+    routes, index = list(book.routes_elsewhere()), uplink.link_index or 0
+    uplink.told["rules"] = not_followed(uplink.name, uplink.rules, routes, index)
+    uplink.told["taken"] = taken_tables(uplink.name, uplink.taken_tables, routes, index)
 
 
 def _of_taken(uplink: Uplink, keys: Iterable[Key]) -> bool:

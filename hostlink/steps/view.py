@@ -12,21 +12,23 @@ from itertools import islice
 
 import trio
 
+from hostlink.core.alike import AlikeEdit
 from hostlink.core.desired_routes import route_key
-from hostlink.core.lifetimes import lifetimes, refreshed
+from hostlink.core.lifetimes import aged, lengthened, lifetimes, refreshed
 from hostlink.core.model import HostView, Route
-from hostlink.core.route_book import by_key
-from hostlink.journal import JournalError
+from hostlink.core.route_book import RouteEdit, by_key
+from hostlink.journal import JournalError, Takeover
 from hostlink.kernel.errors import ReadUnsteady
 from hostlink.kernel.snapshot import read_view
-from hostlink.steps.context import Uplink, fail
+from hostlink.steps.context import Uplink, boottime_s, fail
 from hostlink.steps.names import is_mark, mark
+from hostlink.steps.offload import in_thread
 
 PAUSE_S = 0.05
 LATEST_S = 10.0
 """So long the journal waits for a storm to end: in a shorter one the network is not kept waiting for a disk."""
 EDITS_AT_ONCE = 1000
-"""Written in one line: some 30 ms of a thread, of which the loop loses the half."""
+"""Written in one line: some 30 ms of a thread, of which the loop loses the half, where each is of its own kind."""
 
 
 async def host_view(uplink: Uplink) -> HostView:
@@ -36,6 +38,14 @@ async def host_view(uplink: Uplink) -> HostView:
         raise fail("HL-405", f"{uplink.name} is gone from the host: its host link was deleted")
     altnames = tuple(name for name in view.link.altnames if not is_mark(name))
     return replace(view, link=replace(view.link, altnames=altnames))
+
+
+async def look(uplink: Uplink) -> HostView:
+    """`host_view` of a step: what is journalled of it was so at `looked_at_s`."""
+    at_s = boottime_s()
+    view = await host_view(uplink)
+    uplink.looked_at_s = at_s
+    return view
 
 
 async def _steady_view(uplink: Uplink) -> HostView | None:
@@ -55,29 +65,40 @@ def is_lost_source(uplink: Uplink, view: HostView) -> bool:
     return uplink.unfilled or (uplink.taken().last_good.link.up and not view.link.up)
 
 
-def keep_last_good(uplink: Uplink, view: HostView, *, proved: bool = False, newest: bool = False) -> None:
-    """Journal a view that is true in VPP too: what give-back restores from now on. Raises JournalError.
+async def keep_last_good(uplink: Uplink, view: HostView, *, proved: bool = False, newest: bool = False) -> None:
+    """Journal the last view, true in VPP too: what give-back restores from now on. Raises JournalError.
 
     Lifetimes alone are journalled when they were refreshed, which the audit finds; with `newest` always.
     """
+    await uplink.catch_up()
     takeover = uplink.taken()
     if is_lost_source(uplink, view):
         return
     phase = takeover.phase.after_proof() if proved else takeover.phase
     nic = takeover.last_good
-    routes = without(view.routes, takeover.owned)
+    at_s = uplink.looked_at_s
+    routes, same_routes, same_ends = await in_thread(len(view.routes), _compared, view, takeover, at_s, newest)
     # Its name and MAC are the NIC's, whatever somebody has made of them for the moment.
     link = replace(view.link, name=nic.link.name, mac=nic.link.mac)
     view = replace(view, link=link, routes=routes, driver=nic.driver, pci_address=nic.pci_address)
-    lasts_otherwise = lifetimes(view) != lifetimes(nic) if newest else refreshed(view, nic)
-    differs = phase is not takeover.phase or lasts_otherwise or _lasting(view) != _lasting(nic)
-    if differs or uplink.unsaved or by_key(view.routes) != by_key(nic.routes):
-        uplink.remember(replace(takeover, last_good=view, phase=phase))
+    differs = phase is not takeover.phase or not same_ends or _lasting(view) != _lasting(nic)
+    if differs or uplink.unsaved or not same_routes:
+        await uplink.remember_all(replace(takeover, last_good=view, read_at_s=at_s, phase=phase))
+
+
+def _compared(view: HostView, takeover: Takeover, at_s: float, newest: bool) -> tuple[tuple[Route, ...], bool, bool]:
+    """The host's own routes of that view, whether the journal has these, and whether it knows how long all lasts."""
+    routes = without(view.routes, takeover.owned)
+    seen, left = replace(view, routes=routes), aged(takeover.last_good, takeover.age_s(at_s))
+    lasts_otherwise = lifetimes(seen) != lifetimes(left) if newest else refreshed(seen, left)
+    return routes, by_key(routes) == by_key(takeover.last_good.routes), not lasts_otherwise
 
 
 def without(routes: Collection[Route], owned: Collection[Route]) -> tuple[Route, ...]:
     """The host's own routes: all but those that hostlink added."""
     ours = {route_key(route) for route in owned}
+    if not ours:
+        return tuple(routes)
     return tuple(route for route in routes if route_key(route) not in ours)
 
 
@@ -105,7 +126,7 @@ async def save_edits(uplink: Uplink) -> None:
         uplink.edited = trio.Event()
         while uplink.edits and uplink.followed is not None and uplink.takeover is not None:
             with trio.move_on_after(LATEST_S):
-                while len(uplink.inbox) or uplink.unread:  # noqa: ASYNC110 — first the network, then the disk
+                while len(uplink.inbox) or uplink.unread or uplink.unread_places:  # noqa: ASYNC110 — first the network, then the disk
                     await trio.sleep(PAUSE_S)
             async with uplink.saving:
                 await _save(uplink)
@@ -118,10 +139,16 @@ async def _save(uplink: Uplink) -> None:
     keys = list(islice(uplink.edits, EDITS_AT_ONCE))
     for key in keys:
         del uplink.edits[key]
-    edits = [uplink.followed.edit(key) for key in keys]
+    since_s = uplink.takeover.age_s(boottime_s())  # expiries are said of when the whole was read
+    edits = [_said_before(edit, since_s) for edit in uplink.followed.edits(keys)]
     try:
         await trio.to_thread.run_sync(uplink.journal.append, uplink.takeover.generation, edits)
         uplink.told.pop("journal", None)
     except JournalError as error:
         uplink.unsaved = True
         uplink.told["journal"] = (error.problem,)
+
+
+def _said_before(edit: RouteEdit | AlikeEdit, by_s: int) -> RouteEdit | AlikeEdit:
+    """Those that are alike have no lifetime."""
+    return edit if isinstance(edit, AlikeEdit) else replace(edit, routes=lengthened(edit.routes, by_s))

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from hostlink.core.desired import PUNTED_L4
 from hostlink.core.model import VppInterface
-from hostlink.core.operations import DeleteRedirect
+from hostlink.core.operations import DeleteRedirect, DeleteVppRoute
 from hostlink.core.plan import plan_uplink
 from hostlink.journal import Phase
 from hostlink.steps.context import Uplink
@@ -37,6 +37,8 @@ async def withdraw(uplink: Uplink) -> list[VppRefused]:
     if ports.uplink is not None and ports.host is not None:
         refusals += await _empty(uplink, ports.uplink, ports.host)
     else:
+        if ports.uplink is None:
+            refusals += await let_go_of_nic(uplink, uplink.ports.uplink.sw_if_index if uplink.ports.uplink else None)
         refusals += await clear_tables(uplink)
     refusals += await _detach(uplink, ports)
     return refusals
@@ -99,6 +101,19 @@ async def let_go_of_host(uplink: Uplink, port: VppInterface) -> None:
         await dataplane.session.request("af_packet_delete", host_if_name=names[port.sw_if_index])
     else:
         await detach_tap(dataplane.session, port.sw_if_index)
+
+
+async def let_go_of_nic(uplink: Uplink, number: int | None) -> list[VppRefused]:
+    """Take out what still points to the NIC's port, which somebody deleted in VPP. Raises VppError otherwise.
+
+    number: the sw_if_index that it had, where that is known.
+    """
+    dataplane = uplink.node.dataplane()
+    port, refusals = (await dataplane.find(uplink.name)).host, list[VppRefused]()
+    if port is not None:
+        refusals += await _ask(dataplane, _off(port.sw_if_index, (await dataplane.port(port)).unnumbered_to, False))
+    dead = await dataplane.dead_routes(number)
+    return refusals + await dataplane.try_all([DeleteVppRoute(route) for route in dead])
 
 
 async def drop_redirects(uplink: Uplink, sw_if_index: int, alive: int) -> None:

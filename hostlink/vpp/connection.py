@@ -19,7 +19,7 @@ import trio
 from hostlink.vpp.codec import Message
 from hostlink.vpp.dictionary import NO_DEFINITION, Dictionary
 from hostlink.vpp.errors import VppError, VppGone, VppProtocolError, VppTimeout, VppUnreachable
-from hostlink.vpp.frames import MESSAGE_ID, FrameSplitter
+from hostlink.vpp.frames import HEADER, MESSAGE_ID, FrameSplitter
 from hostlink.vpp.waiters import Waiter
 
 WINDOW = 4096
@@ -27,6 +27,8 @@ WINDOW = 4096
 
 _CHUNK = 512
 _RECEIVE_BYTES = 256 << 10
+_WORTH_A_RUN_BYTES = 1000
+"""More than any header and what comes before a message's context."""
 _EVENTS_KEPT = 256
 _CONTEXTS = 1 << 32
 _CONTEXT = struct.Struct(">I")
@@ -175,7 +177,10 @@ class Connection:
     def _deliver(self, data: bytes) -> None:
         """Hand on every message that is complete now."""
         now = trio.current_time()
-        for message in self._splitter.feed(data):
+        whole = self._splitter.joined(data)
+        if whole is None:
+            return
+        for message in self._splitter.cut(self._after_run(whole, now)):
             (message_id,) = MESSAGE_ID.unpack_from(message)
             offset = self.dictionary.context_offset(message_id)
             if offset is None:
@@ -184,6 +189,24 @@ class Connection:
                 self.counters.undefined += 1
             else:
                 self._deliver_reply(message_id, offset, message, now)
+
+    def _after_run(self, data: bytes, now: float) -> bytes:
+        """What is left when whoever waits for the first frame has taken all that he can take at once."""
+        if len(data) < _WORTH_A_RUN_BYTES:
+            return data
+        message_id = MESSAGE_ID.unpack_from(data, HEADER.size)[0]
+        offset = self.dictionary.context_offset(message_id)
+        if offset is None or offset == NO_DEFINITION:
+            return data
+        waiter = self._pending.get(_CONTEXT.unpack_from(data, HEADER.size + offset)[0])
+        if waiter is None:
+            return data
+        run = waiter.take_run(data)
+        for context in run.done:
+            del self._pending[context]
+        if run.done:
+            waiter.note_answered(now, len(run.done))
+        return data[run.size :]
 
     def _deliver_reply(self, message_id: int, offset: int, message: bytes, now: float) -> None:
         if len(message) < offset + _CONTEXT.size:

@@ -14,14 +14,18 @@ from itertools import chain, groupby
 from typing import Any
 
 from hostlink.core import operations as op
+from hostlink.core.alike import PackedRoutes, Place, place_of, prefix_at
 from hostlink.core.model import (
+    NO_INDEX,
     Family,
     IPAddress,
     LocalReassembly,
+    PathType,
     Prefix,
     Reassembly,
     VppInterface,
     VppNeighbour,
+    VppPaths,
     VppPort,
     VppRoute,
     VppShared,
@@ -33,7 +37,7 @@ from hostlink.vpp import read
 from hostlink.vpp.errors import VppRefused
 from hostlink.vpp.messages import NEIGHBOUR_LEARNT, messages_for
 from hostlink.vpp.on_link import as_said, is_on_link, on_link_source, read_on_link
-from hostlink.vpp.route_packer import VppPaths
+from hostlink.vpp.packed_routes import apply_packed, has_paths
 from hostlink.vpp.routes import RouteFailure, apply_routes, own_source, paths_by_dump, read_routes, routes_at
 from hostlink.vpp.session import Session, raise_first
 from hostlink.vpp.tables import TableUse, drop_tables, read_tables, tables_in_use
@@ -41,6 +45,8 @@ from hostlink.vpp.tags import OURS, Ports, find_ports, is_host_tag
 
 EVERY_SOURCE = range(1, 256)
 """FIB sources are numbered in 8 bits (vnet/fib/fib.api)."""
+_PART = 10_000
+"""Operations of a plan that go out together: a second's work of a slow VPP."""
 _ROUTES = (op.AddVppRoute, op.DeleteVppRoute)
 _NO_SUCH_FIB = -3
 
@@ -62,6 +68,8 @@ class Dataplane:
     """Whether that is settled: after the first look at Punting. VPP tells what is on, and not who switched it."""
     settled: VppShared | None = None
     """What the uplinks needed together when that was brought about last."""
+    lost: set[int] = field(default_factory=set)
+    """sw_if_index of NIC ports that somebody has deleted, in this life of hostlink: not to be used again."""
     raised: dict[Reassembly, Reassembly] = field(default_factory=dict)
     """What hostlink made of the node's reassembly in this life → what it had found there."""
     switched: dict[LocalReassembly, LocalReassembly] = field(default_factory=dict)
@@ -119,6 +127,24 @@ class Dataplane:
                 found += await read_on_link(self.session, self.on_link_id, table_id, Family(version))
         return found
 
+    async def dead_routes(self, number: int | None) -> list[VppRoute]:
+        """hostlink's routes, in all tables, by an interface that is not there any more; `number`: of which it is known.
+
+        (Somebody else's interface may have that number now.) On-link ones go by the known number alone, while it is
+        nobody's: of another's they might be an operator's (vpp/on_link.py).
+        """
+        there = await self.interfaces()
+        taken = {one.sw_if_index for one in there}
+        living = {one.sw_if_index for one in there if one.sw_if_index != number or one.tag.startswith(OURS)}
+        routes = []
+        for table in (*(VppTable(0, family) for family in Family), *sorted(await self.own_tables())):
+            own = await read_routes(self.session, self.source_id, table.table_id, table.family)
+            routes += [route for route in own if _leaves_by(route) - living - {NO_INDEX}]
+            if number is not None and number not in taken:
+                on_link = await read_on_link(self.session, self.on_link_id, table.table_id, table.family)
+                routes += [route for route in on_link if number in _leaves_by(route)]
+        return routes
+
     async def paths_by_dump(self, places: Sequence[tuple[int, Prefix]]) -> list[VppPaths | None]:
         """The paths of hostlink's routes at these (table, prefix), all different: as `routes_at`, for many."""
         found = await paths_by_dump(self.session, self.source_id, places)
@@ -129,6 +155,10 @@ class Dataplane:
                     if (number := at.get((route.table_id, route.prefix))) is not None:
                         found[number] = route.paths
         return found
+
+    async def has_paths(self, places: set[Place], wanted: Callable[[Place], VppPaths | None]) -> bool:
+        """Whether hostlink's routes in table 0 at these places are as wanted (None: there is none). For many."""
+        return await has_paths(self.session, self.source_id, places, wanted)
 
     async def own_tables(self) -> frozenset[VppTable]:
         """The tables that hostlink made, for any uplink."""
@@ -170,16 +200,24 @@ class Dataplane:
         """Whether somebody on that interface has answered for `address`."""
         return await read.neighbour_known(self.session, sw_if_index, address)
 
-    async def apply(self, plan: Sequence[op.VppOperation]) -> None:
-        """Carry the plan out in its order. Raises the first refusal, after all answers have come."""
-        for refusal in await self.try_all(plan):
+    async def apply(self, plan: Sequence[op.VppOperation], advanced: Callable[[], None] = lambda: None) -> None:
+        """Carry the plan out in its order. Raises the first refusal, after all answers have come.
+
+        advanced: called whenever a part of it is done.
+        """
+        for refusal in await self.try_all(plan, advanced):
             raise refusal
 
-    async def try_all(self, plan: Sequence[op.VppOperation]) -> list[VppRefused]:
+    async def try_all(
+        self, plan: Sequence[op.VppOperation], advanced: Callable[[], None] = lambda: None
+    ) -> list[VppRefused]:
         """Carry out all of it, whatever becomes of each. Returns the refusals. Raises any other VppError."""
         refusals: list[VppRefused] = []
-        for how, run in groupby(plan, key=self._way):
-            refusals += await how(list(run))
+        for carry_out, run in groupby(plan, key=self._way):
+            whole = list(run)
+            for start in range(0, len(whole), _PART):
+                refusals += await carry_out(whole[start : start + _PART])
+                advanced()
         return refusals
 
     def _way(self, operation: op.VppOperation) -> Callable[[list[Any]], Awaitable[list[VppRefused]]]:
@@ -218,11 +256,19 @@ class Dataplane:
         # Somebody deleted their table meanwhile: whoever reads it back sees it, and that is no reason to stop.
         return [one for one in refusals if one.retval != _NO_SUCH_FIB]
 
-    async def change_routes(self, add: Sequence[VppRoute], delete: Sequence[VppRoute]) -> list[VppRefused]:
-        """Add or replace, then delete. Returns the refusals. Raises any other VppError.
+    async def change_routes(
+        self, add: Sequence[VppRoute], delete: Sequence[VppRoute], packed: PackedRoutes | None = None
+    ) -> list[VppRefused]:
+        """Add or replace, then delete; the packed ones are others. Returns the refusals. Raises any other VppError.
 
         A route that gets another source is never away: what is to be there is added before the other one goes.
         """
+        if packed:  # attached routes come before those by gateways, and go after them
+            refused = await self.change_routes(add, ())
+            refused += await apply_packed(self.session, self.source_id, packed)
+            return refused + await self.change_routes(self._hidden_among(packed), delete)
+        if not (add or delete):
+            return []
         direct, others = _parted(add)
         direct_gone, gone = _parted(delete)
         hidden = [one for one in others if (one.table_id, one.prefix) in self.on_link] if self.on_link else []
@@ -236,6 +282,17 @@ class Dataplane:
             failures += await apply_routes(self.session, self.on_link_id, add=(), delete=(*hidden, *direct_gone))
             self.on_link -= {(route.table_id, route.prefix) for route in (*hidden, *direct_gone)}
         return [failure.error for failure in failures]
+
+    def _hidden_among(self, packed: PackedRoutes) -> list[VppRoute]:
+        """Those in whose place an on-link route was made, which waits behind another's or goes by another source."""
+        at = {place_of(prefix) for table_id, prefix in self.on_link if table_id == 0}
+        if not at:
+            return []
+        return [VppRoute(0, prefix_at(one), paths) for paths, ones in packed.add for one in ones if one in at]
+
+
+def _leaves_by(route: VppRoute) -> set[int]:
+    return {path.sw_if_index for path in route.paths if path.type is PathType.NORMAL}
 
 
 def _parted(routes: Iterable[VppRoute]) -> tuple[list[VppRoute], list[VppRoute]]:

@@ -40,12 +40,22 @@ class FrameSplitter:
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Yield each message completed by `data`, header removed. VppProtocolError: the stream is not VPP's framing."""
-        if self._held:
-            self._held += data
-            if len(self._held) < self._needed_bytes:
-                return
-            data = bytes(self._held)
-            self._held.clear()
+        whole = self.joined(data)
+        return iter(()) if whole is None else self.cut(whole)
+
+    def joined(self, data: bytes) -> bytes | None:
+        """`data` behind what is held, which is given out: cut it, or what is left of it. None: no frame is complete."""
+        if not self._held:
+            return data
+        self._held += data
+        if len(self._held) < self._needed_bytes:
+            return None
+        data = bytes(self._held)
+        self._held.clear()
+        return data
+
+    def cut(self, data: bytes) -> Iterator[bytes]:
+        """Yield each message that is complete, and hold the rest."""
         at, end = 0, len(data)
         self._needed_bytes = HEADER.size
         while end - at >= HEADER.size:

@@ -14,6 +14,8 @@ from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface
 from typing import Any
 
+import trio
+
 from hostlink.core.model import (
     NO_INDEX,
     Family,
@@ -44,6 +46,8 @@ from hostlink.vpp.tables import read_tables
 ARP_PROXY_FEATURE = "arp-proxy"
 ND_PROXY_FEATURE = "ip6-unicast-nd-proxy"
 _ADMIN_UP, _LINK_UP = 1, 2
+_SLICE = 2000
+"""Routes looked at in one go before other tasks get their turn: some 5 ms."""
 FAMILIES = (Family.IPV4, Family.IPV6)
 PROTOCOLS = {"tcp": 6, "udp": 17}
 
@@ -82,9 +86,18 @@ async def read_uplink(
         uplink=await read_port(session, uplink),
         host=await read_port(session, host),
         neighbours=await _static_neighbours(session, host.sw_if_index),
-        routes=frozenset(route for route in routes if _concerns(route, mine)),
+        routes=await _concerning(routes, mine),
         tables=tables,
     )
+
+
+async def _concerning(routes: list[VppRoute], ports: set[int]) -> frozenset[VppRoute]:
+    """Those of this uplink."""
+    found: set[VppRoute] = set()
+    for start in range(0, len(routes), _SLICE):
+        found.update(route for route in routes[start : start + _SLICE] if _concerns(route, ports))
+        await trio.lowlevel.checkpoint()
+    return frozenset(found)
 
 
 def _concerns(route: VppRoute, ports: set[int]) -> bool:

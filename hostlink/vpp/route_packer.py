@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
-from hostlink.core.model import Family, PathType, Prefix, VppPath, VppRoute, path_order
+from hostlink.core.model import Family, PathType, Prefix, VppPath, VppPaths, VppRoute, path_order
 from hostlink.vpp.codec import Codec
 from hostlink.vpp.errors import VppProtocolError
 from hostlink.vpp.frames import HEADER, frame
@@ -29,7 +29,6 @@ _IP6 = 1
 """vl_api_address_family_t of IPv6, and fib_path_nh_proto too; 0 is IPv4."""
 _PATH_TYPES = {kind.value: kind for kind in PathType}
 
-VppPaths = tuple[VppPath, ...]
 PlaceBytes = tuple[int, int, bytes, int]
 """(table, address family, address, prefix length), as on the wire; an IPv4 address has 4 bytes."""
 
@@ -117,9 +116,9 @@ class RouteReader:
 
     def read(self, details: bytes) -> VppRoute:
         """One route, its paths in `path_order`. VppProtocolError: the message does not fit its definition."""
-        table_id, family, address, length = self._place(details)
+        table_id, family, address, length = self.place(details)
         prefix = _prefix(family, address, length)
-        return VppRoute(table_id, prefix, self._paths_of(details))
+        return VppRoute(table_id, prefix, self.paths(details))
 
     def read_at(self, dump: Iterable[bytes], wanted: dict[PlaceBytes, int], found: list[VppPaths | None]) -> None:
         """Put the paths of the routes at those places into `found`, at the position that `wanted` names.
@@ -127,21 +126,22 @@ class RouteReader:
         All others are passed over. Makes no value for a route: a third of what `read` costs. VppProtocolError, as it.
         """
         for details in dump:
-            table_id, family, address, length = self._place(details)
+            table_id, family, address, length = self.place(details)
             at = wanted.get((table_id, family, address if family == _IP6 else address[:4], length))
             if at is None:  # another's, or one with host bits, or what is no prefix at all
                 at = wanted.get(place_bytes((table_id, _prefix(family, address, length))))
             if at is not None:
-                found[at] = self._paths_of(details)
+                found[at] = self.paths(details)
 
-    def _place(self, details: bytes) -> tuple[int, int, bytes, int]:
-        """(table, address family, address of 16 bytes, prefix length)"""
+    def place(self, details: bytes) -> tuple[int, int, bytes, int]:
+        """(table, address family, address of 16 bytes, prefix length). VppProtocolError: too short."""
         if len(details) < self._head.size:
             self._codec.unpack(DETAILS, details)  # says what is wrong
         table_id, family, address, length, _source = self._head.unpack_from(details)
         return table_id, family, address, length
 
-    def _paths_of(self, details: bytes) -> VppPaths:
+    def paths(self, details: bytes) -> VppPaths:
+        """Its paths, in `path_order`."""
         packed_paths = details[self._head.size :]
         paths = self._paths.get(packed_paths)
         if paths is None:

@@ -133,6 +133,11 @@ class Session:
             raise failure
         return waiter.details
 
+    async def dump_to(self, waiter: Waiter, request: Request) -> None:
+        """One dump to whoever takes its details as they come. The waiter has one context. Raises any VppError."""
+        (context,) = waiter.contexts
+        await self.exchange(waiter, [self._pack(request, context) + self._pack(Request("control_ping"), context)])
+
     def take_contexts(self, count: int) -> range:
         """Contexts for messages packed elsewhere, one each."""
         return self._connection.take_contexts(count)

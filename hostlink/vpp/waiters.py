@@ -7,12 +7,23 @@ the task that waits, so that the reader stays fast and one reply that does not f
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import trio
 
 from hostlink.vpp.errors import VppError, VppProtocolError, VppTimeout
 
 MOST_HELD_BYTES = 256 << 20
 """What one exchange may collect. 100,000 routes of one path are 23 MB; a dump above this is a peer that never stops."""
+
+
+class Run(NamedTuple):
+    """What `Waiter.take_run` took."""
+
+    size: int
+    """Bytes."""
+    done: range = range(0)
+    """Contexts that are done with."""
 
 
 class Waiter:
@@ -42,16 +53,21 @@ class Waiter:
         """One frame for one of the contexts. True: that context is done with. VppProtocolError ends the session."""
         raise NotImplementedError
 
+    def take_run(self, data: bytes) -> Run:  # noqa: ARG002 — for those that can
+        """Take the first frames of `data`, which has whole and torn ones, as far as they are this exchange's and can be
+        taken at once. By default none: then they are taken one by one."""
+        return Run(0)
+
     def note_sent(self, count: int) -> None:
         """`count` more requests are on their way."""
         if not self.in_flight:
             self.progress_at = trio.current_time()
         self.sent += count
 
-    def note_answered(self, now: float) -> None:
-        """One context is done with."""
+    def note_answered(self, now: float, count: int = 1) -> None:
+        """So many contexts are done with."""
         self.progress_at = now
-        self.answered += 1
+        self.answered += count
         if self.in_flight <= self._wake_at:
             self._wake.set()
 

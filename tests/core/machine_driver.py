@@ -57,6 +57,7 @@ class Driver:
     """What runs; None: nothing."""
     timer: int = 0
     armed_s: float | None = None
+    by_progress: bool = False
     stopped: bool = False
     finished: bool = False
     clean: bool | None = None
@@ -91,10 +92,10 @@ class Driver:
                     assert self.kind is not None
                     assert step == self.step
                     self.kind = None
-                case ArmTimer(timer, after_s):
+                case ArmTimer(timer, after_s, by_progress):
                     assert self.armed_s is None
                     assert timer > self.timer
-                    self.timer, self.armed_s = timer, after_s
+                    self.timer, self.armed_s, self.by_progress = timer, after_s, by_progress
                 case DisarmTimer(timer):
                     assert self.armed_s is not None
                     assert timer == self.timer

@@ -284,8 +284,38 @@ def test_ipv4_by_an_ipv6_neighbour_and_onlink_gateways() -> None:
     assert made == {
         VppRoute(0, ip_network("10.9.0.0/16"), (via("fe80::ff"),)),
         VppRoute(0, ip_network("10.8.0.0/16"), (via("203.0.113.1"),)),
+        VppRoute(0, ip_network("203.0.113.1/32"), (via("203.0.113.1"),)),
         VppRoute(0, ip_network("10.7.0.0/16"), (VppPath(UPLINK),)),
     }
+
+
+def test_a_gateway_that_nothing_attaches_gets_a_host_route_to_the_link() -> None:
+    """Once, and not where an address or an on-link route of the host attaches it."""
+    stray, stray6 = (NextHop(7, ip_address(text), onlink=True) for text in ("203.0.113.1", "2001:db8:9::1"))
+    near = NextHop(7, ip_address("198.51.100.9"))
+    made = wanted_routes(
+        route("0.0.0.0/0", stray),
+        route("10.8.0.0/16", stray),
+        route("::/0", stray6),
+        route("10.7.0.0/16", near),
+        route("198.51.100.0/24", NextHop(7)),
+        route("10.6.0.0/16", GATEWAY, metric=5),
+    )
+    assert {one for one in made if one.prefix.prefixlen in (32, 128)} == {
+        VppRoute(0, ip_network("203.0.113.1/32"), (via("203.0.113.1"),)),
+        VppRoute(0, ip_network("2001:db8:9::1/128"), (via("2001:db8:9::1"),)),
+    }
+
+
+def test_a_gateway_that_is_routed_another_way_is_told() -> None:
+    routes = (
+        route("10.8.0.0/16", NextHop(7, ip_address("203.0.113.1"), onlink=True)),
+        route("203.0.113.1/32"),
+    )
+    desired, problems = vpp_desired(HostView(LINK, OWN, routes), uplink_sw=UPLINK, host_sw=HOST)
+    assert [one.code for one in problems] == ["HL-301"]
+    assert "203.0.113.1" in problems[0].detail
+    assert VppRoute(0, ip_network("203.0.113.1/32"), (via("10.0.0.254"),)) in desired.routes
 
 
 @pytest.mark.parametrize(

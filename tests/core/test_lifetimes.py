@@ -6,7 +6,7 @@ from ipaddress import ip_address, ip_network
 import pytest
 from fake_host import six
 
-from hostlink.core.lifetimes import lifetimes, refreshed
+from hostlink.core.lifetimes import aged, lengthened, lifetimes, refreshed
 from hostlink.core.model import HostView, Link, NextHop, Route
 
 NIC = Link("eth1", 7, "52:54:00:00:00:01", 1500, up=True)
@@ -43,3 +43,22 @@ def test_what_is_new_or_for_ever_has_nothing_to_be_compared_with() -> None:
 def test_lifetimes_are_of_what_ends() -> None:
     assert sorted(lifetimes(view()).values()) == [(600, 300), (900, 900)]
     assert lifetimes(view(None, None, None)) == {}
+
+
+def test_what_is_left_later_is_less_and_what_has_run_out_is_not_there() -> None:
+    left = aged(view(), 300)
+    assert sorted(lifetimes(left).values()) == [(300, 0), (600, 600)]
+    assert [str(one.interface) for one in aged(view(), 600).addresses] == ["fd00::1/64"]
+    assert [route.expires_s for route in aged(view(), 899).routes] == [1]
+    assert aged(view(), 900).routes == ()
+
+
+@pytest.mark.parametrize("by_s", [0, -5, 1_000_000])
+def test_what_lasts_for_ever_is_as_old_as_it_was(by_s: int) -> None:
+    assert aged(view(None, None, None), by_s) == view(None, None, None)
+
+
+def test_an_expiry_said_of_an_earlier_moment_is_later() -> None:
+    routes = (DEFAULT, replace(DEFAULT, expires_s=100))
+    assert [route.expires_s for route in lengthened(routes, 7)] == [None, 107]
+    assert [route.expires_s for route in aged(HostView(NIC, (), lengthened(routes, 7)), 7).routes] == [None, 100]

@@ -8,6 +8,7 @@ from hostlink.core.machine import UplinkMachine
 from hostlink.core.table import State, Step, Trigger
 
 # Each state as it is right after it was entered, its step running. D C H M P S R: that state is entered (anew).
+# V: Recovering without a step, VPP is waited for
 # w: the step ended, the state waits · d: stays, dirty · h: stays, the hold changes · -: ignored · x: refused
 CELLS = """
                     detecting capturing handover mirroring punting steady recovering
@@ -21,7 +22,7 @@ step_failed             w         R        R         R        R       x       w
 deadline_passed         D         R        R         R        R       M       R
 host_changed            d         C        -         d        d       M       -
 vpp_changed             d         -        -         d        d       M       -
-vpp_lost                d         R        R         R        R       R       -
+vpp_lost                d         R        R         R        R       V       -
 vpp_found               d         -        -         -        -       -       -
 uplink_lost             d         R        -         R        R       R       -
 stop_requested          R         R        R         R        R       R       h
@@ -54,6 +55,7 @@ DEADLINES_S = {
     State.STEADY: 60,
     State.RECOVERING: 60,
 }
+GRACE_S = 10
 REFUSALS = {
     State.DETECTING: "In Detecting only a look at the node runs: this result belongs to no step of it.",
     State.CAPTURING: "In Capturing only the snapshot runs: this result belongs to no step of it.",
@@ -94,6 +96,10 @@ def test_cell(state: State, trigger: Trigger) -> None:
         assert (CancelStep(step) in effects) is (running is not None and not own_result)
         assert (published(effects) is not None) or driver.state is state
         return
+    if word == "V":
+        assert (driver.state, driver.kind, driver.armed_s) == (State.RECOVERING, None, GRACE_S)
+        assert published(effects) is not None
+        return
     assert driver.state is state
     assert started(effects) is None
     if word == "w":
@@ -120,6 +126,12 @@ def test_what_is_waited_for_is_said(state: State) -> None:
     assert machine.next
     assert machine.why
     assert machine.deadline_s == DEADLINES_S[state]
+
+
+@pytest.mark.parametrize("state", State, ids=lambda state: state.value)
+def test_only_the_deadline_of_mirroring_runs_anew_as_the_step_gets_on(state: State) -> None:
+    """How long it takes hangs on how many routes the host has; a wait is never for a step."""
+    assert Driver().to(state).by_progress is (state is State.MIRRORING)
 
 
 @pytest.mark.parametrize("state", [state for state in State if STEPS[state]], ids=lambda state: state.value)

@@ -7,7 +7,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from machine_driver import BOOM, Driver, plain_event
 
-from hostlink.core.events import DeadlinePassed, Event, GivenBack, Inspected, Mirrored, StepFailed, StopRequested
+from hostlink.core.events import (
+    DeadlinePassed,
+    Event,
+    GivenBack,
+    Inspected,
+    Mirrored,
+    PathProved,
+    StepFailed,
+    StopRequested,
+)
 from hostlink.core.model import Facts, Problem
 from hostlink.core.table import STATES, State, Trigger
 
@@ -36,8 +45,9 @@ def event_of(driver: Driver, happening: tuple[Trigger, int, Facts, tuple[Problem
         return Inspected(step, facts)
     if trigger is Trigger.GIVEN_BACK:
         return GivenBack(step, problems)
-    if trigger is Trigger.MIRRORED:
-        return Mirrored(step, tuple(problem.detail for problem in problems))
+    if trigger in (Trigger.MIRRORED, Trigger.PATH_PROVED):
+        kind = Mirrored if trigger is Trigger.MIRRORED else PathProved
+        return kind(step, tuple(problem.detail for problem in problems))
     if trigger is Trigger.STEP_FAILED:
         return StepFailed(step, problems[0] if problems else BOOM)
     return plain_event(trigger, step, driver.timer + off)

@@ -11,6 +11,7 @@ from hostlink.core.events import (
     DeadlinePassed,
     Event,
     GivenBack,
+    HandedOver,
     HostChanged,
     Inspected,
     Mirrored,
@@ -167,24 +168,96 @@ def test_a_failed_takeover_is_not_tried_again_until_an_operator_resumes(state: S
 def test_a_deadline_is_a_failure_that_says_how_long() -> None:
     driver = Driver().to(State.MIRRORING)
     driver.overdue()
-    assert driver.machine.why == "eth1: Mirroring took longer than 30 s"
+    assert driver.machine.why == "eth1: Mirroring got no further for 30 s"
     assert driver.machine.hold is not None
     assert driver.machine.hold.problem == Problem("HL-403", driver.machine.why)
 
 
-def test_a_lost_vpp_is_taken_again_when_it_is_back() -> None:
+def test_a_lost_vpp_is_waited_for_and_takes_its_part_again() -> None:
+    driver = Driver().to(State.STEADY)
+    assert started(driver.send(VppLost("the socket closed"))) is None
+    assert driver.machine.why == "VPP was lost and is waited for: the socket closed"
+    assert driver.machine.next == "VPP to come back; the host's interface stays as it is meanwhile"
+    assert [problem.code for problem in driver.machine.problems] == ["HL-404"]
+    assert driver.machine.awaits_vpp
+    assert driver.send(VppFound(fit=False)) == ()
+    assert started(driver.send(VppFound())) is Step.HAND_OVER
+    assert driver.machine.problems == ()
+    assert not driver.machine.awaits_vpp
+    # Lost once more before it has its part again: still the same takeover.
+    driver.send(VppLost("the socket closed", losses=2))
+    assert driver.machine.awaits_vpp
+    driver.send(VppFound())
+    driver.send(HandedOver(driver.step))
+    assert driver.kind is Step.MIRROR
+
+
+def test_a_lost_vpp_that_stays_away_costs_it_the_nic_and_is_taken_again_when_it_is_back() -> None:
     driver = Driver().to(State.STEADY)
     driver.send(VppLost("the socket closed"))
-    assert driver.machine.why == "VPP was lost: the socket closed"
+    assert driver.armed_s == 10
+    assert started(driver.overdue()) is Step.GIVE_BACK
     given_back(driver)
     driver.look(NO_VPP)
     assert driver.machine.hold is not None
     assert driver.machine.hold.kind is HoldKind.VPP_LOST
-    assert driver.machine.why == "VPP was lost: the socket closed"
+    assert driver.machine.why == "VPP has not come back in time: the NIC is given back"
     driver.send(VppFound())
     driver.look()
     assert driver.state is State.CAPTURING
     assert driver.machine.hold is None
+
+
+@pytest.mark.parametrize("state", [State.HANDOVER, State.MIRRORING, State.PUNTING])
+def test_a_first_takeover_that_loses_vpp_is_given_back_at_once(state: State) -> None:
+    driver = Driver().to(state)
+    assert started(driver.send(VppLost("the socket closed"))) is Step.GIVE_BACK
+
+
+def test_a_takeover_after_a_give_back_is_a_first_one_again() -> None:
+    driver = Driver().to(State.STEADY)
+    driver.send(VppLost("gone"))
+    driver.overdue()
+    given_back(driver)
+    driver.look()
+    driver.send(Captured(driver.step))
+    assert started(driver.send(VppLost("gone"))) is Step.GIVE_BACK
+
+
+def test_a_vpp_that_is_lost_again_and_again_is_not_waited_for() -> None:
+    driver = Driver().to(State.STEADY)
+    assert started(driver.send(VppLost("the socket closed", losses=4))) is Step.GIVE_BACK
+
+
+@pytest.mark.parametrize("event", [StopRequested("SIGTERM"), ReleaseRequested()])
+def test_whoever_wants_the_nic_back_does_not_wait_for_vpp(event: Event) -> None:
+    driver = Driver().to(State.STEADY)
+    driver.send(VppLost("the socket closed"))
+    assert started(driver.send(event)) is Step.GIVE_BACK
+    assert driver.send(VppFound()) == ()
+
+
+def test_a_host_interface_that_outlived_daemon_and_vpp_is_kept() -> None:
+    driver = Driver()
+    outlived = replace(LEFTOVERS, host_link_alive=True)
+    assert started(driver.look(replace(outlived, vpp_reachable=False))) is None
+    assert driver.machine.awaits_vpp
+    assert started(driver.send(VppFound())) is Step.HAND_OVER
+    driver = Driver()
+    assert started(driver.look(outlived)) is Step.HAND_OVER
+    driver.send(VppLost("gone"))
+    assert driver.machine.awaits_vpp
+
+
+def test_what_outlived_is_given_back_where_an_operator_wants_it_or_vpp_is_unfit() -> None:
+    driver = Driver()
+    driver.send(ReleaseRequested())
+    given_back(driver)
+    outlived = replace(LEFTOVERS, host_link_alive=True)
+    assert started(driver.look(outlived)) is Step.GIVE_BACK
+    driver = Driver()
+    unfit = replace(outlived, obstacles=(Problem("HL-204", "VPP lacks af_packet_create_v3"),))
+    assert started(driver.look(unfit)) is Step.GIVE_BACK
 
 
 def test_a_lost_uplink_is_taken_again_when_it_is_back() -> None:
@@ -290,7 +363,32 @@ def test_an_audit_that_finds_something_tells_what() -> None:
     move = published(driver.send(PathProved(driver.step)))
     assert move is not None
     assert not move.quiet
-    assert move.why == "the path is proved"
+    assert move.why == "the path is proved: the probes passed"
+
+
+def test_an_audit_that_finds_something_in_the_punt_path_tells_what() -> None:
+    driver = Driver().to(State.STEADY)
+    driver.overdue()
+    driver.send(Mirrored(driver.step))
+    move = published(driver.send(PathProved(driver.step, ("VPP: punt IPv4 UDP to unclaimed ports",))))
+    assert move is not None
+    assert not move.quiet
+    assert move.why == "the path is proved: VPP: punt IPv4 UDP to unclaimed ports"
+    assert driver.state is State.STEADY
+
+
+def test_an_audit_that_found_something_before_it_went_round_again_is_not_quiet() -> None:
+    driver = Driver().to(State.STEADY)
+    driver.overdue()
+    driver.send(Mirrored(driver.step))
+    driver.send(HostChanged("a route"))
+    driver.send(PathProved(driver.step, ("VPP: punt IPv4 UDP to unclaimed ports",)))
+    assert driver.state is State.MIRRORING
+    driver.send(Mirrored(driver.step))
+    move = published(driver.send(PathProved(driver.step)))
+    assert move is not None
+    assert not move.quiet
+    assert move.why == "the path is proved: the probes passed"
 
 
 def test_what_follows_an_audit_is_no_audit() -> None:

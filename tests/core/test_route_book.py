@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hostlink.core.alike import PackedRoutes
+from hostlink.core.attached import Leaning
 from hostlink.core.desired_routes import translator_for, vpp_routes
 from hostlink.core.model import Address, Family, HostView, Link, NextHop, PathType, Route, VppTable
-from hostlink.core.route_book import RouteBook, RouteChange, RouteEdit, by_key, edited, flat
+from hostlink.core.route_book import RouteBook, RouteChange, RouteEdit, by_key, edited
 from hostlink.core.vpp_tables import tables_of
 
 T100 = 0x686C0000 ^ 100
@@ -55,6 +57,36 @@ def test_one_that_came_and_went_before_anybody_looked_changes_nothing():
     assert followed.fold(RouteChange(route()))
     assert followed.fold(RouteChange(route(), gone=True))
     assert settled(followed) == ([], [])
+
+
+STRAY, LEANING_ON = ip_address("10.55.0.1"), ip_address("10.55.0.2")
+
+
+def leaning(*gateways):
+    return Leaning(OURS, frozenset({ADDRESS.interface.network}), frozenset(gateways))
+
+
+def test_a_route_by_a_gateway_that_is_not_attached_is_not_followed():
+    followed = book(leaning=leaning(LEANING_ON))
+    assert not followed.fold(RouteChange(route(via=STRAY)))
+    assert followed.fold(RouteChange(route(via=LEANING_ON)))  # which has its host route already
+    assert followed.fold(RouteChange(route(via=ip_address("fe80::1"), prefix="203.0.113.0/24")))
+    assert followed.fold(RouteChange(route(via=STRAY, link=OTHER, prefix="203.0.112.0/24")))
+
+
+def test_the_end_of_a_route_by_a_gateway_that_leans_on_another_is_not_followed():
+    there = route(via=LEANING_ON)
+    assert not book([there], leaning=leaning(LEANING_ON)).fold(RouteChange(there, gone=True))
+    assert not book([there], leaning=leaning(LEANING_ON)).fold(RouteChange(route(), replaces=True))
+    near = route(prefix="203.0.113.0/24")
+    assert book([near], leaning=leaning(LEANING_ON)).fold(RouteChange(near, gone=True))
+
+
+def test_on_link_routes_are_followed_unless_a_gateway_may_lean_on_them():
+    on_link = route(prefix="203.0.113.0/24", via=None)
+    assert book(leaning=leaning()).fold(RouteChange(on_link))
+    assert not book(leaning=leaning(LEANING_ON)).fold(RouteChange(on_link))
+    assert not book([on_link], leaning=leaning(LEANING_ON)).fold(RouteChange(on_link, gone=True))
 
 
 def test_what_the_look_has_seen_already_changes_nothing():
@@ -179,10 +211,11 @@ def test_one_that_leads_nowhere_right_behind_the_first_that_leads_out_is_not_mis
 
 
 def test_what_vpp_has_refused_was_never_true():
+    """And what it was told to delete is there still."""
     followed = book([replace(route(), table=100)])
     assert followed.fold(RouteChange(replace(route("203.0.113.0/24"), table=100)))
-    added, _ = settled(followed)
-    followed.unsettle(added)
+    assert followed.fold(RouteChange(replace(route(), table=100), gone=True))
+    followed.unsettle(*settled(followed), PackedRoutes())
     assert [one.prefix for one in followed.mirrored()] == [route().prefix]
 
 
@@ -220,9 +253,9 @@ def test_it_ends_where_a_whole_look_would(messages):
             del vpp[one.table_id, one.prefix]
         vpp |= {(one.table_id, one.prefix): one for one in add}
     assert followed.tables() == tables_of(vpp.values())
-    wanted, _ = vpp_routes(view(flat(followed.host_routes())), [ADDRESS.interface], SW, ())
+    wanted, _ = vpp_routes(view(followed.routes()), [ADDRESS.interface], SW, ())
     assert frozenset(vpp.values()) == wanted
-    assert all(one.uses(OURS) or one.leads_nowhere for one in flat(followed.host_routes()))
+    assert all(one.uses(OURS) or one.leads_nowhere for one in followed.routes())
 
 
 def test_edits_of_a_snapshot_are_those_of_the_book():
@@ -232,4 +265,4 @@ def test_edits_of_a_snapshot_are_those_of_the_book():
     followed.fold(RouteChange(route("192.88.99.0/24")))
     edits = [followed.edit(key) for key in followed.touched()]
     assert RouteEdit(254, ip_network("198.51.100.0/24")) in edits
-    assert by_key(edited(before, edits)) == followed.host_routes()
+    assert by_key(edited(before, edits)) == by_key(followed.routes())

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import struct
+from collections import Counter
 from ipaddress import ip_address, ip_interface, ip_network
 
 import pytest
@@ -9,10 +12,13 @@ import trio
 
 from hostlink.core import operations as op
 from hostlink.core.model import Address, NextHop, Route
+from hostlink.kernel import uapi
 from hostlink.kernel.apply import apply_host
 from hostlink.kernel.errors import ReadUnsteady
-from hostlink.kernel.netlink import open_netlink
+from hostlink.kernel.namespace import open_file
+from hostlink.kernel.netlink import Netlink, open_netlink
 from hostlink.kernel.snapshot import find_link, read_link, read_policy, read_view
+from hostlink.kernel.sockets import open_socket
 
 
 @pytest.fixture
@@ -144,6 +150,54 @@ async def test_view_is_never_half_of_a_change(wired):
                         seen.add(has_address)
             nursery.cancel_scope.cancel()
     assert seen == {True, False}, "both were met, so the views are not of one moment for ever"
+
+
+class TearingSocket:
+    """The real one, but the first answer to each kind of dump is torn: some parts are missing, and it says so."""
+
+    def __init__(self, sock):
+        self.sock = sock
+        self.asked = Counter()
+        self.tearing = False
+
+    def fileno(self):
+        return self.sock.fileno()
+
+    async def send(self, data):
+        _size, kind, flags = struct.unpack_from("=IHH", data)
+        dump = flags & uapi.NLM_F_DUMP == uapi.NLM_F_DUMP
+        if dump:
+            self.asked[kind, data[16:]] += 1
+        self.tearing = dump and self.asked[kind, data[16:]] == 1
+        return await self.sock.send(data)
+
+    async def recvmsg(self, size):
+        data, *rest = await self.sock.recvmsg(size)
+        if not self.tearing:
+            return data, *rest
+        kept, offset = b"", 0
+        while offset < len(data):
+            length, kind, flags, *ids = struct.unpack_from("=IHHII", data, offset)
+            if kind == uapi.NLMSG_DONE:
+                head = struct.pack("=IHHII", length, kind, flags | uapi.NLM_F_DUMP_INTR, *ids)
+                kept += head + data[offset + 16 : offset + length]
+            offset += (length + 3) & ~3
+        return kept, *rest
+
+
+async def test_a_look_with_interrupted_dumps_is_the_look_without(busy_host):
+    """NLM_F_DUMP_INTR on each dump of it: all are read again, and nothing of what was torn is in the view."""
+    with open_socket(busy_host) as sock:
+        namespace_fd = open_file(busy_host)
+        try:
+            torn = TearingSocket(sock)
+            view = await read_view(Netlink(torn, busy_host, namespace_fd), "eth1")
+        finally:
+            os.close(namespace_fd)
+    async with open_netlink(busy_host) as nl:
+        assert view == await read_view(nl, "eth1")
+    assert len({kind for kind, _ in torn.asked}) >= 4
+    assert set(torn.asked.values()) == {2}
 
 
 async def test_what_never_holds_still_is_a_typed_error(wired):

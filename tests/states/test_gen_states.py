@@ -49,7 +49,11 @@ def test_exactly_the_seven_states() -> None:
 
 
 GRID_OF_NAMES: list[tuple[str, str, str]] = [
-    ('to = "handover"', 'to = "handoever"', "capturing x captured: unknown state `handoever`"),
+    (
+        'on = "captured"\nto = "handover"',
+        'on = "captured"\nto = "handoever"',
+        "capturing x captured: unknown state `handoever`",
+    ),
     ('guard = "adoptable"', 'guard = "adoptible"', "detecting x inspected: unknown guard `adoptible`"),
     (
         'does = ["begin_audit"]\nwhy = "audit"',
@@ -81,8 +85,8 @@ CELLS: list[tuple[str, str, str, list[str]]] = [
     ),
     (
         "undecided where no guard holds",
-        'to = "steady"\nwhy = "the path is proved"',
-        'to = "steady"\nguard = "stopping"\nwhy = "the path is proved"',
+        'does = ["keep_changes", "mark_proved"]\nwhy = "the path',
+        'does = ["keep_changes", "mark_proved"]\nguard = "stopping"\nwhy = "the path',
         [f"punting x path_proved is undecided (where no guard holds): {END}"],
     ),
     (
@@ -117,7 +121,7 @@ CELLS: list[tuple[str, str, str, list[str]]] = [
         'guard = "adoptable"\n',
         "",
         [
-            "detecting x inspected: a row without a guard hides the 6 after it",
+            "detecting x inspected: a row without a guard hides the 8 after it",
             "guard `adoptable` is used nowhere",
         ],
     ),
@@ -131,7 +135,8 @@ def test_cells(old: str, new: str, expected: list[str]) -> None:
 
 def test_an_unreachable_state() -> None:
     text = edited('guard = "audit_found_nothing"\nto = "steady"', 'guard = "audit_found_nothing"\nto = "mirroring"')
-    text = edited('to = "steady"\nwhy = "the path is proved"', 'to = "mirroring"\nwhy = "the path is proved"', text)
+    last = 'to = "{}"\ndoes = ["keep_changes", "mark_proved"]'
+    text = edited(last.format("steady"), last.format("mirroring"), text)
     assert refused(text) == ["state `steady` is unreachable: no row leads to it from `detecting`"]
 
 
@@ -139,6 +144,7 @@ def test_a_state_without_an_exit() -> None:
     text = SOURCE
     for row in ('guard = "stopping"\nto = "detecting"', 'on = "given_back"\nto = "detecting"'):
         text = edited(row, row.replace("detecting", "recovering"), text)
+    text = edited('guard = "vpp_is_back"\nto = "handover"', 'guard = "vpp_is_back"\nto = "recovering"', text)
     text = text.replace('guard = "last_try_of_stop"\nto = "detecting"', 'guard = "last_try_of_stop"\nto = "recovering"')
     assert refused(text) == ["state `recovering` has no exit: no row leads from it to another state"]
 
@@ -146,15 +152,25 @@ def test_a_state_without_an_exit() -> None:
 DEADLINES = [
     ("wait_s = 60.0\n", "", "state `steady` waits without a deadline: give it wait_s"),
     (
-        "deadline_s = 60.0\nwait_s = 2.0\nlooks = true",
-        "deadline_s = 60.0\nlooks = true",
+        "deadline_s = 60.0\nwait_s = 2.0\ngrace_s = 10.0\n",
+        "deadline_s = 60.0\ngrace_s = 10.0\n",
         "state `recovering` waits without a deadline: give it wait_s",
+    ),
+    (
+        "grace_s = 10.0\n",
+        "",
+        "state `recovering` is entered by `await_vpp` and waits without a deadline: give it grace_s",
     ),
     ("deadline_s = 20.0\n", "", "state `handover` waits for its step without a deadline: give it deadline_s"),
     (
         "wait_s = 60.0\n",
         "wait_s = 60.0\ndeadline_s = 3.0\n",
         "state `steady` has a deadline_s and no step: give it wait_s instead",
+    ),
+    (
+        "wait_s = 60.0\n",
+        "wait_s = 60.0\nprogress = true\n",
+        "state `steady` has a step's progress and no step: take progress away",
     ),
     (
         'to = "mirroring"\ndoes = ["begin_audit"]\nwhy = "audit"',
@@ -173,6 +189,11 @@ OTHERS = [
     ('why = "VPP was lost: {detail}"', 'why = "VPP was lost: {reason}"', "{reason} (known: {detail})"),
     ('doing = "the journal to be safely on disk"\n', "", "state `capturing` has a step: say in `doing`"),
     ('waiting = "the next try to give the NIC back"\n', "", "state `recovering` waits: say in `waiting` what for"),
+    (
+        'awaiting = "VPP to come back; the host\'s interface stays as it is meanwhile"\n',
+        "",
+        "has a grace_s: say in `awaiting`",
+    ),
     ("[guards]\n", '[guards]\nlucky = "x"\n', "guard `lucky` is used nowhere"),
     ("[actions]\n", '[actions]\ndance = "x"\n', "action `dance` is used nowhere"),
     ("[steps]\n", '[steps]\nsleep = "x"\n', "step `sleep` is used nowhere"),
@@ -189,7 +210,7 @@ SHAPES = [
     ('title = "Steady"', 'title = ""', "states.steady: `title` must be a text that says something"),
     ('title = "Steady"', 'titel = "Steady"', "states.steady: unknown key `titel`"),
     ("deadline_s = 20.0", "deadline_s = -1", "states.handover: `deadline_s` must be a number of seconds above 0"),
-    ('to = "handover"\n', "", "`to` is missing"),
+    ('on = "captured"\nto = "handover"\n', 'on = "captured"\n', "`to` is missing"),
     ('on = "captured"\n', "on = []\n", "`on` must be a name or a list of names"),
     ("[triggers]", "[[triggers]]", "`triggers` must be a table"),
     ('reason = "VPP was not lost"', 'message = "VPP was not lost"', "unknown key `message` (known: state, on, reason)"),

@@ -19,8 +19,9 @@ from hostlink.journal import journal_for
 from hostlink.kernel.namespace import inside
 from hostlink.lab.factor import deadline_factor
 from hostlink.lab.flows import FlowError, echo_server
-from hostlink.lab.layout import NIC, NIC_MAC
+from hostlink.lab.layout import BEYOND4, BEYOND6, NIC, NIC_MAC
 from hostlink.lab.stage import Stage
+from hostlink.steps.context import boottime_s
 from hostlink.vpp.dataplane import open_dataplane
 from hostlink.vpp.session import open_session
 from tests.system.rounds import NOTHING_CAME_S, POLL_S
@@ -30,6 +31,8 @@ FOREVER = 0xFFFFFFFF
 _IFA_F_PERMANENT = 0x80
 _OLDER_S = 10
 """By how much the journal's word on a lifetime may be older than the host's."""
+_ROUNDED_S = 1
+"""The kernel says whole seconds."""
 _PORT = 7778
 _WITHIN_S = 10.0
 
@@ -121,28 +124,29 @@ def _default(vpp: VppUplink, version: int) -> set[IPAddress]:
 
 
 def _journaled(stage: Stage, there: list[dict[str, Any]]) -> list[str]:
-    """The journal has the same addresses, each as dynamic as on the host, and not ending before its time (F13)."""
+    """The journal has the same addresses, each as dynamic as on the host, and ending neither early (F13) nor late."""
     takeover = journal_for(stage.directory / "journal", NIC).read()
     assert takeover is not None
     said = {str(one.interface): one for one in takeover.last_good.addresses if not one.interface.is_link_local}
     differs = _unequal("addresses (journal)", set(said), {f"{entry['local']}/{entry['prefixlen']}" for entry in there})
     for entry in there if not differs else ():
-        differs += _as_dynamic(said[f"{entry['local']}/{entry['prefixlen']}"], entry)
+        differs += _as_dynamic(said[f"{entry['local']}/{entry['prefixlen']}"], entry, takeover.read_at_s)
     return differs
 
 
-def _as_dynamic(journal: Address, host: dict[str, Any]) -> list[str]:
+def _as_dynamic(journal: Address, host: dict[str, Any], read_at_s: float) -> list[str]:
     dynamic, valid_s = bool(host.get("dynamic")), host["valid_life_time"]
     if bool(journal.flags & _IFA_F_PERMANENT) == dynamic or (journal.valid_lifetime_s is None) == dynamic:
         return [f"journal: {journal}; host: {host}"]
-    if dynamic and abs((journal.valid_lifetime_s or 0) - valid_s) > _OLDER_S * deadline_factor():
-        return [f"journal: {journal.valid_lifetime_s} s valid; host: {valid_s} s"]
+    said_s, age_s = journal.valid_lifetime_s or 0, int(boottime_s() - read_at_s)
+    if dynamic and (said_s - age_s > valid_s + _ROUNDED_S or said_s < valid_s - _OLDER_S * deadline_factor()):
+        return [f"journal: {said_s} s valid, {age_s} s ago; host: {valid_s} s"]
     return []
 
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """One TCP connection from the wire to an echo server on the host, which stays open."""
+    """One TCP connection with the host's address, to an echo server at its other end, which stays open."""
 
     stream: trio.SocketStream
     address: IPAddress
@@ -167,14 +171,22 @@ class Conversation:
 
 
 @asynccontextmanager
-async def conversation(stage: Stage, address: IPAddress) -> AsyncIterator[Conversation]:
-    """An echo server of its own and a connection to it, for the length of the block."""
-    with inside(stage.lab.wire):
+async def conversation(stage: Stage, address: IPAddress, *, outgoing: bool = False) -> AsyncIterator[Conversation]:
+    """An echo server of its own and a connection to it, for the length of the block.
+
+    From the wire to the host's address; outgoing: from there to beyond the router.
+    """
+    here, there = (stage.lab.host, stage.lab.wire) if outgoing else (stage.lab.wire, stage.lab.host)
+    beyond = BEYOND4 if address.version == 4 else BEYOND6
+    to, port = (beyond, _PORT + 1) if outgoing else (address, _PORT)
+    with inside(here):
         sock = trio.socket.socket(trio.socket.AF_INET if address.version == 4 else trio.socket.AF_INET6)
-    async with echo_server(stage.lab.host, [address], port=_PORT):
+    async with echo_server(there, [to], port=port):
         with sock:
             with trio.fail_after(_WITHIN_S * deadline_factor()):
-                await sock.connect((str(address), _PORT))
+                if outgoing:
+                    await sock.bind((str(address), 0))
+                await sock.connect((str(to), port))
             talk = Conversation(trio.SocketStream(sock), address)
             await talk.goes_on()
             yield talk

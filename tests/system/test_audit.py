@@ -31,7 +31,23 @@ async def test_what_an_audit_finds_is_put_right_and_told(dataplane: Dataplane) -
         text = (await stage.hostlink("state")).stdout.decode()
         assert "an audit that an operator asked for" in text
         assert "converged in" in stage.log
+        await _in_the_punt_path_alone(stage)
         await _many_at_once(stage)
+
+
+async def _in_the_punt_path_alone(stage: Stage) -> None:
+    """What Punting puts right is told like what Mirroring does."""
+    await stage.vppctl("ip punt redirect del rx all")
+    uplink = await _audit(stage, exits=0)
+    found = uplink["last_audit"]
+    assert found["change_count"] == 1
+    assert "add punt redirect IPv4" in found["changes"][0]
+    assert uplink["last_reconvergence"] == found
+    assert "add punt redirect IPv4" in uplink["why"]
+    assert "add punt redirect IPv4" in stage.log
+    after = await _audit(stage, exits=0)
+    assert (after["last_audit"]["change_count"], after["why"]) == (0, "audit: nothing differed")
+    assert after["last_reconvergence"] == found
 
 
 async def _many_at_once(stage: Stage) -> None:

@@ -23,6 +23,7 @@ from ipaddress import ip_network
 from typing import Any
 
 from hostlink.core.model import VppPath, VppRoute
+from hostlink.core.proxy_ranges import PROXIED
 from hostlink.lab.flows import FlowError, tcp_roundtrip
 from hostlink.lab.layout import HOST4, HOST6, NIC, NIC_MAC, NODE2_4, ROUTER4, ROUTER6
 from hostlink.lab.proofs import servers
@@ -133,16 +134,27 @@ ROUNDS = (
         },
         ("send no router advertisements", "answer ARP for others", "answer neighbour solicitations for others"),
     ),
-    Round(  # which Punting puts back, and says nothing of
+    Round(  # which Punting puts back
         {
             "redirect deleted": command("ip punt redirect del rx all"),
             "IPv6 redirect deleted": command("ip6 punt redirect del rx all"),
-            **{
-                f"IPv{version} {protocol} not punted": command(f"set punt ipv{version} {protocol} del all")
-                for version in (4, 6)
-                for protocol in ("udp", "tcp")
-            },
+            "proxy ARP range deleted": command(f"set arp proxy del start {PROXIED.low} end {PROXIED.high}"),
         },
+        (
+            f"add punt redirect IPv4 from any interface via {HOST4.ip}",
+            f"add punt redirect IPv6 from any interface via {HOST6.ip}",
+            f"add proxy ARP range {PROXIED.low} - {PROXIED.high}",
+        ),
+    ),
+    *(
+        Round(
+            {
+                f"IPv{version} {protocol} not punted": command(f"set punt ipv{version} {protocol.lower()} del all")
+                for protocol in ("UDP", "TCP")
+            },
+            tuple(f"VPP: punt IPv{version} {protocol} to unclaimed ports" for protocol in ("UDP", "TCP")),
+        )
+        for version in (4, 6)
     ),
 )
 

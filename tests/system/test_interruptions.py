@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -32,6 +33,8 @@ MOMENTS = 10
 Tap and veth take turns: every second moment is the one's, those between them are the other's."""
 QUICK = "[timing]\ndeadline_factor = 0.2\n"
 """A hang is a hang sooner: no step of these scenarios needs its whole deadline."""
+NO_GRACE = "grace_s = 0"
+"""A VPP that is lost is not waited for: what comes after the wait is what these scenarios are about."""
 
 
 def begun(stage: Stage) -> bool:
@@ -211,7 +214,7 @@ def homed(uplink: dict[str, Any]) -> bool:
 
 async def test_a_vpp_that_dies_gives_the_nic_back_and_a_new_one_gets_it(dataplane: Dataplane) -> None:
     """F51: all of it is done again: events, filter, redirects, routes."""
-    async with open_stage(dataplane) as stage:
+    async with open_stage(dataplane, vpp_settings=NO_GRACE) as stage:
         before = await picture(stage)
         stage.start_daemon()
         await stage.wait_state("Steady")
@@ -226,11 +229,49 @@ async def test_a_vpp_that_dies_gives_the_nic_back_and_a_new_one_gets_it(dataplan
             assert await unlike(stage, before) is None
 
 
+async def test_a_vpp_that_stays_away_costs_it_the_nic_with_what_the_host_has_by_then(standin: Dataplane) -> None:
+    """F44: what changed while VPP was waited for goes with the NIC too."""
+    async with open_stage(standin, vpp_settings="grace_s = 3") as stage:
+        before = await picture(stage)
+        stage.start_daemon()
+        await stage.wait_state("Steady")
+        stage.kill_vpp()
+        await until(stage, lambda uplink: uplink["state"] == "Recovering")
+        await stage.on_host("ip", "address", "add", "192.168.0.50/24", "dev", NIC)
+        await stage.on_host("ip", "route", "add", "203.0.113.0/24", "via", str(ROUTER4.ip))
+        uplink = await until(stage, homed)
+        assert any("has not come back in time" in move["why"] for move in uplink["history"])
+        after = await picture(stage)
+        assert after["link"] == before["link"]
+        assert {one["local"] for one in after["addresses"]} - {one["local"] for one in before["addresses"]} == {
+            "192.168.0.50"
+        }
+        assert [line for line in after["routes"] if "203.0.113.0/24" in line]
+        assert await ping(stage.lab.wire, HOST4.ip, count=2) >= 1
+
+
+async def test_a_vpp_that_dies_again_and_again_is_not_waited_for_in_the_end(standin: Dataplane) -> None:
+    """F51 too often: the host is not cut off for each of its deaths; it must answer for a while first (HL-208)."""
+    async with open_stage(standin, vpp_settings="grace_s = 60") as stage, AsyncExitStack() as lives:
+        stage.start_daemon()
+        await stage.wait_state("Steady")
+        for _ in range(3):
+            stage.kill_vpp()
+            await until(stage, lambda uplink: uplink["state"] == "Recovering")
+            await lives.enter_async_context(running(stage, {}))
+            await stage.wait_state("Steady")
+        stage.kill_vpp()
+        await until(stage, homed)
+        async with running(stage, {}):
+            uplink = await until(stage, lambda uplink: "HL-208" in codes(uplink))
+            assert "4 times" in detail(uplink, "HL-208")
+
+
 async def test_a_vpp_that_hangs_loses_the_nic_until_it_answers() -> None:
     """F57: it accepts and never answers. What it still has of us when it wakes is taken out before a new takeover."""
 
     async def scenario(dataplane: Dataplane) -> None:
-        async with open_stage(dataplane, settings=QUICK) as stage:
+        async with open_stage(dataplane, settings=QUICK, vpp_settings=NO_GRACE) as stage:
             before = await picture(stage)
             stage.start_daemon()
             await stage.wait_state("Steady")
@@ -255,7 +296,7 @@ async def test_a_vpp_that_is_killed_while_it_hangs_is_lost_like_any_other() -> N
     """F57, then F51: it dies while a ping to it is under way."""
 
     async def scenario(standin: Dataplane) -> None:
-        async with open_stage(standin) as stage:
+        async with open_stage(standin, vpp_settings=NO_GRACE) as stage:
             before = await picture(stage)
             stage.start_daemon()
             await stage.wait_state("Steady")
@@ -292,7 +333,7 @@ async def test_vpp_killed_at_any_moment_of_a_takeover() -> None:
     """F37, F38, F51: also while the path is being proved, where several questions to VPP are under way at once."""
 
     async def scenario(standin: Dataplane, after_s: float) -> str | None:
-        async with open_stage(standin) as stage:
+        async with open_stage(standin, vpp_settings=NO_GRACE) as stage:
             before = await picture(stage)
             stage.start_daemon()
             await wait_begun(stage)
@@ -353,7 +394,7 @@ async def test_a_namespace_that_loses_its_name_still_gives_the_nic_back(standin:
 
 async def test_a_nic_that_dies_with_its_namespace_is_said_to_be_gone(standin: Dataplane) -> None:
     """F34: a veth, VLAN or bond in a dying namespace is deleted. hostlink says so, waits, and takes its successor."""
-    async with open_stage(standin) as stage:
+    async with open_stage(standin, vpp_settings=NO_GRACE) as stage:
         stage.start_daemon()
         await stage.wait_state("Steady")
         await trio.run_process(["ip", "netns", "del", stage.lab.vpp])
@@ -427,7 +468,7 @@ async def test_a_host_interface_deleted_while_the_path_is_proved(standin: Datapl
 async def test_vpp_dies_while_the_path_is_proved(standin: Dataplane) -> None:
     """F51: several probes ask VPP at the same time, and all of them fail at once."""
     forgetful = {"HOSTLINK_STANDIN_NEIGHBOUR_AGE_S": "0.3"}
-    async with open_stage(standin, vpp_environment=forgetful) as stage:
+    async with open_stage(standin, vpp_environment=forgetful, vpp_settings=NO_GRACE) as stage:
         before = await picture(stage)
         stage.start_daemon()
         await stage.wait_state("Steady")

@@ -9,15 +9,27 @@ import trio
 
 from hostlink.kernel.namespace import inside
 from hostlink.lab.flows import FlowError, ping, tcp_roundtrip
-from hostlink.lab.layout import BEYOND4, HOST4, HOST6, LAN, NIC, NODE2_4, ROUTER4, ROUTER6
+from hostlink.lab.layout import (
+    BEYOND4,
+    BEYOND6,
+    HOST4,
+    HOST6,
+    LAN,
+    NIC,
+    NODE2_4,
+    ROUTER4,
+    ROUTER6,
+    ROUTER_LINK_LOCAL,
+)
 from hostlink.lab.proofs import servers
 from hostlink.lab.stage import Dataplane, Stage, open_stage
 from hostlink.vpp.dataplane import open_dataplane
 from hostlink.vpp.session import open_session
+from tests.system.addressing import shown
 from tests.system.links import in_vpp, link_of, settled
 from tests.system.neighbouring import scoped
 from tests.system.picture import picture
-from tests.system.rounds import before_and_after, eventually
+from tests.system.rounds import before_and_after, eventually, in_turn
 
 PORT = "to-host"
 """The router's end of the NIC's cable."""
@@ -138,14 +150,37 @@ async def _device_up(stage: Stage, name: str) -> bool:
 
 
 async def test_what_needs_nothing_in_vpp_works_and_is_kept(dataplane: Dataplane) -> None:
-    """F08: promiscuous, alias, queue length, altname, a further link-local address: as on the NIC, and given back."""
-    await before_and_after(dataplane, edits)
+    """F08: promiscuous, alias, queue length, altnames, link-local addresses: as on the NIC, and given back."""
+    await before_and_after(dataplane, in_turn(another_link_local, edits))
+
+
+async def another_link_local(stage: Stage, digit: str) -> None:
+    """The host's own goes and another one is in its place: that one is spoken with, and it speaks with the router."""
+    (own,) = [info for info in await shown(stage) if info["scope"] == "link" and info["family"] == "inet6"]
+    other, old = f"fe80::88{digit}", f"{own['local']}/64"
+    await stage.on_host("ip", "address", "del", old, "dev", NIC)
+    await stage.on_host("ip", "address", "add", f"{other}/64", "dev", NIC, "nodad")
+    there, gone = [await scoped(stage.lab, stage.lab.wire, LAN, one) for one in (other, own["local"])]
+
+    async def answers() -> bool:
+        return await ping(stage.lab.wire, there, reply_s=0.3) == 1
+
+    await eventually("the other link-local answers", answers)
+    await eventually("the old one does not", lambda: _silent(stage, gone))
+    for namespace, address in ((stage.lab.wire, HOST6.ip), (stage.lab.host, ROUTER6.ip), (stage.lab.host, BEYOND6)):
+        assert await ping(namespace, address, count=3) >= 2, (namespace, address)
+    router = await scoped(stage.lab, stage.lab.host, NIC, str(ROUTER_LINK_LOCAL))
+    assert await ping(stage.lab.host, router, count=3) >= 2
+    if digit == "a":
+        await stage.on_host("ip", "address", "add", old, "dev", NIC, "nodad")
+        await stage.on_host("ip", "address", "del", f"{other}/64", "dev", NIC)
 
 
 async def edits(stage: Stage, digit: str) -> None:
     taken_over = digit != "a"
     before = await picture(stage)
     link_local = f"fe80::77{digit}"
+    await stage.on_host("ip", "link", "property", "del" if taken_over else "add", "dev", NIC, "altname", "passing")
     for edit in (f"promisc on alias edit-{digit} txqueuelen 77", "promisc off"):
         await stage.on_host("ip", "link", "set", NIC, *edit.split())
     await stage.on_host("ip", "link", "property", "add", "dev", NIC, "altname", f"edit{digit}")
@@ -164,10 +199,11 @@ async def edits(stage: Stage, digit: str) -> None:
     await stage.on_host("ip", "link", "set", NIC, "promisc", "on")
     await settled(stage)
     assert await stage.stop_daemon() == 0, stage.log
-    shown = json.loads(await stage.on_host("ip", "-json", "-details", "link", "show", "dev", NIC))[0]
-    assert (shown["ifalias"], shown["txqlen"]) == ("edit-b", 77)
-    assert "PROMISC" in shown["flags"]
-    assert {"edita", "editb"} <= set(shown["altnames"])
+    link = json.loads(await stage.on_host("ip", "-json", "-details", "link", "show", "dev", NIC))[0]
+    assert (link["ifalias"], link["txqlen"]) == ("edit-b", 77)
+    assert "PROMISC" in link["flags"]
+    assert {"edita", "editb"} <= set(link["altnames"])
+    assert "passing" not in link["altnames"]
     assert (await picture(stage))["addresses"] == before["addresses"]
 
 

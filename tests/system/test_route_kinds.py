@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hostlink.lab.flows import ping
-from hostlink.lab.layout import BEYOND4, BEYOND6, NIC, NODE2_4, NODE2_6, ROUTER4, ROUTER6
+from hostlink.lab.layout import BEYOND4, BEYOND6, LAN, NIC, NODE2_4, NODE2_6, ROUTER4, ROUTER6
 from hostlink.lab.pod import attach_pod
 from hostlink.lab.stage import Dataplane, Stage, open_stage
 from tests.system.links import settled
@@ -79,6 +79,7 @@ async def test_kinds_of_routes(dataplane: Dataplane) -> None:
         await changes(stage)
         await what_vpp_cannot_have(stage)
         await packets_of_a_pod(stage)
+        await packets_by_onlink_gateways(stage)
         await nothing_to_do(stage)
         await batch(stage, _lines("del", late))
         await has_paths(stage, "deleted", {prefix: KINDS[prefix][1] if prefix in early else None for prefix in KINDS})
@@ -165,6 +166,26 @@ async def packets_of_a_pod(stage: Stage) -> None:
     assert await ping(stage.lab.pod, BEYOND4, count=3) >= 2
     await batch(stage, [f"route del {beyond4}", "route del blackhole 198.51.100.0/31"])
     await has_paths(stage, "and away", {beyond4: None, "198.51.100.0/31": None})
+
+
+async def packets_by_onlink_gateways(stage: Stage) -> None:
+    """A gateway in no network of the link's: Linux asks for it, and VPP must take its answer (a default route too)."""
+    gateways = {"10.56.0.1": (BEYOND4, "0.0.0.0/0"), "fd00:56::1": (BEYOND6, "::/0")}
+    for gateway, (beyond, default) in gateways.items():
+        bits = beyond.max_prefixlen
+        host_route, one = f"{gateway}/{bits}", f"{beyond}/{bits}"
+        add = ["ip", "address", "add", host_route, "dev", LAN, *(["nodad"] if bits == 128 else [])]
+        await stage.lab.exec(stage.lab.wire, add)
+        for prefix in (one, default):
+            lines = [f"route add {prefix} via {gateway} dev {NIC} onlink metric 5"]
+            await batch(stage, lines)
+            await has_paths(stage, lines[0], {host_route: {via(gateway)}})
+            for namespace in (stage.lab.host, stage.lab.pod):
+                assert await ping(namespace, beyond, count=3) >= 2, (lines, namespace)
+            await batch(stage, [f"route del {prefix} via {gateway} dev {NIC} metric 5"])
+            await settled(stage)
+            assert host_route not in await mirrored(stage)  # VPP itself may still have what it has learnt
+            assert await ping(stage.lab.host, beyond, count=3) >= 2
 
 
 async def nothing_to_do(stage: Stage) -> None:

@@ -21,11 +21,16 @@ from hostlink.lab.layout import NIC, ROUTER4
 from hostlink.lab.stage import Dataplane, Stage, open_stage
 from hostlink.vpp.routes import own_source, read_routes
 from hostlink.vpp.session import Session, open_session
+from tests.system.addressing import mirror_of
+from tests.system.picture import picture
 from tests.system.rounds import eventually
+from tests.system.routing import OTHER, batch, with_other_link
 
 FIRST = int(IPv4Address("20.0.0.0"))
 SETTLES_S = 60.0
 ANSWERS_S = 5.0
+VIPS, ROUTES = 100, 300
+_CHURN_S = 0.05
 
 
 def count_for(dataplane: Dataplane) -> int:
@@ -91,6 +96,42 @@ async def test_a_flapping_link_comes_to_rest(dataplane: Dataplane) -> None:
             await stage.wait_state("steady")
             await stage.on_host("ping", "-c", "1", "-W", "5", str(ROUTER4.ip))
             assert "Recovering" not in {move["to"] for move in (await stage.state())["history"]}
+
+
+async def test_looks_that_are_interrupted_are_looked_again(dataplane: Dataplane) -> None:
+    """F27: every third dump of the kernel is torn (NLM_F_DUMP_INTR, and half of it missing), from the takeover to its
+    end, while addresses and routes pour in: VPP has what the host has, and the NIC gets all of it back."""
+    async with open_stage(dataplane) as stage:
+        await with_other_link(stage)
+        stage.start_daemon(HOSTLINK_LAB_TORN_DUMPS="3")
+        await stage.wait_state("steady")
+        vips = [f"10.20.0.{number}/32" for number in range(1, VIPS + 1)]
+        async with mirror_of(stage) as mirror, _looking(stage) as vpp:
+            before = await _prefixes(vpp)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_churn, stage)
+                await batch(stage, [f"address add {vip} dev {NIC}" for vip in vips])
+                await _batch(stage, "add", ROUTES)
+                await batch(stage, [f"address del {vip} dev {NIC}" for vip in vips[::2]])
+                await mirror.settled("while others come and go", within_s=SETTLES_S)
+                nursery.cancel_scope.cancel()
+            await _settled(vpp, before | set(_routes(ROUTES)))
+        assert "Recovering" not in {move["to"] for move in (await stage.state())["history"]}
+        node = await picture(stage)
+        assert await stage.stop_daemon() == 0, stage.log
+        home = await picture(stage)
+        assert (home["addresses"], home["routes"]) == (node["addresses"], node["routes"])
+
+
+async def _churn(stage: Stage) -> None:
+    """Addresses and routes of another link: nothing to VPP, and much to whoever reads the kernel's tables.
+
+    Not as fast as the kernel takes them: on a busy machine no look would get its turn (the kernel's lock).
+    """
+    lines = [f"address {verb} 10.98.0.{number}/32 dev {OTHER}" for number in range(1, 20) for verb in ("add", "del")]
+    while True:
+        await batch(stage, lines)
+        await trio.sleep(_CHURN_S)
 
 
 # ------------------------------------------------------------------------------------------------------------ the parts

@@ -14,6 +14,8 @@ from tools.gen_states.spec import STAY, Rest, Row, Spec
 SEVEN = ("detecting", "capturing", "handover", "mirroring", "punting", "steady", "recovering")
 WAIT = "wait"
 """The action after which no step runs, so that only a deadline gets the machine out."""
+AWAIT = "await_vpp"
+"""The action after which an entered state's step does not start before its grace is over."""
 DEADLINE = "deadline_passed"
 PLACEHOLDERS = {"detail"}
 
@@ -125,8 +127,12 @@ def _deadlines(spec: Spec) -> Iterator[str]:
             yield f"state `{state.name}` waits for its step without a deadline: give it deadline_s"
         if state.step is None and state.deadline_s is not None:
             yield f"state `{state.name}` has a deadline_s and no step: give it wait_s instead"
+        if state.progress and state.step is None:
+            yield f"state `{state.name}` has a step's progress and no step: take progress away"
         if (state.step is None or state.name in waiting) and state.wait_s is None:
             yield f"state `{state.name}` waits without a deadline: give it wait_s"
+        if state.grace_s is None and any(row.to == state.name and AWAIT in row.does for row in spec.rows):
+            yield f"state `{state.name}` is entered by `{AWAIT}` and waits without a deadline: give it grace_s"
     decided = {(rest.state, rest.trigger) for rest in (*spec.ignored, *spec.refused)}
     for state in spec.states:
         idle = any(
@@ -150,6 +156,8 @@ def _texts(spec: Spec) -> Iterator[str]:
             yield f"state `{state.name}` has a step: say in `doing` what is waited for while it runs"
         if state.wait_s is not None and not state.waiting:
             yield f"state `{state.name}` waits: say in `waiting` what for"
+        if state.grace_s is not None and not state.awaiting:
+            yield f"state `{state.name}` has a grace_s: say in `awaiting` what is waited for"
 
 
 def _unused(spec: Spec) -> Iterator[str]:

@@ -66,10 +66,13 @@ def _states(states: Iterable[State]) -> Iterator[str]:
             yield f"    {key}={quoted(getattr(state, key))},"
         yield f"    step={_member('Step', state.step)},"
         yield f"    deadline_s={state.deadline_s},"
+        yield f"    progress={state.progress},"
         yield f"    wait_s={state.wait_s},"
+        yield f"    grace_s={state.grace_s},"
         yield f"    looks={state.looks},"
         yield f"    doing={quoted(state.doing)},"
         yield f"    waiting={quoted(state.waiting)},"
+        yield f"    awaiting={quoted(state.awaiting)},"
         yield "),"
 
 

@@ -58,9 +58,12 @@ def _runbook(state: State, steps: Mapping[str, str]) -> Iterator[str]:
     yield f"- **Know:** {state.know}"
     yield f"- **Do:** {state.do}"
     if state.step is not None:
-        yield f"- **Runs:** `{state.step}`: {steps[state.step]}; at most {state.deadline_s:g} s."
+        limit = f"{state.deadline_s:g} s without progress" if state.progress else f"{state.deadline_s:g} s"
+        yield f"- **Runs:** `{state.step}`: {steps[state.step]}; at most {limit}."
     if state.wait_s is not None:
         yield f"- **Waits:** for {state.waiting}; {state.wait_s:g} s at a time."
+    if state.grace_s is not None:
+        yield f"- **Waits first:** for {state.awaiting}; at most {state.grace_s:g} s."
     yield ""
 
 

@@ -15,7 +15,18 @@ STAY = "stay"
 
 TABLES = ("initial", "states", "steps", "triggers", "guards", "actions", "holds", "row", "ignored", "refused")
 STATE_TEXTS = ("title", "what", "know", "do")
-STATE_KEYS = (*STATE_TEXTS, "step", "deadline_s", "wait_s", "looks", "doing", "waiting")
+STATE_KEYS = (
+    *STATE_TEXTS,
+    "step",
+    "deadline_s",
+    "progress",
+    "wait_s",
+    "grace_s",
+    "looks",
+    "doing",
+    "waiting",
+    "awaiting",
+)
 
 
 class ShapeError(Exception):
@@ -31,10 +42,13 @@ class State:
     do: str
     step: str | None
     deadline_s: float | None
+    progress: bool
     wait_s: float | None
+    grace_s: float | None
     looks: bool
     doing: str
     waiting: str
+    awaiting: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +121,13 @@ def _state(name: str, table: Mapping[str, Any]) -> State:
         do=do,
         step=_optional_text(table, "step", where),
         deadline_s=_seconds(table, "deadline_s", where),
+        progress=bool(table.get("progress", False)),
         wait_s=_seconds(table, "wait_s", where),
+        grace_s=_seconds(table, "grace_s", where),
         looks=bool(table.get("looks", False)),
         doing=_optional_text(table, "doing", where) or "",
         waiting=_optional_text(table, "waiting", where) or "",
+        awaiting=_optional_text(table, "awaiting", where) or "",
     )
 
 

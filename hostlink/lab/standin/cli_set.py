@@ -10,6 +10,7 @@ import ipaddress
 import re
 from collections import defaultdict
 from collections.abc import Callable
+from ipaddress import ip_address
 
 from hostlink.lab.standin.api_punt import PUNT_L4
 from hostlink.lab.standin.codec import Values
@@ -83,6 +84,11 @@ def _proxy_arp(vpp: Vpp, found: re.Match[str]) -> None:
     _do(vpp, "proxy_arp_intfc_enable_disable", sw_if_index=_port(vpp, found), enable=found["to"] == "enable")
 
 
+def _no_proxy_range(vpp: Vpp, found: re.Match[str]) -> None:
+    proxy = {"table_id": 0, "low": ip_address(found["low"]).packed, "hi": ip_address(found["high"]).packed}
+    _do(vpp, "proxy_arp_add_del", is_add=False, proxy=proxy)
+
+
 def _nd_proxy(vpp: Vpp, found: re.Match[str]) -> None:
     _do(vpp, "ip6nd_proxy_enable_disable", sw_if_index=_port(vpp, found), is_enable=found["to"] == "enable")
 
@@ -126,6 +132,7 @@ COMMANDS: dict[str, _Run] = {
     rf"set interface unnumbered del {_ON}": _not_unnumbered,
     rf"set ip neighbor del {_ON} (?P<address>\S+) (?P<mac>\S+)": _neighbour,
     rf"set interface proxy-arp {_ON} (?P<to>enable|disable)": _proxy_arp,
+    r"set arp proxy del start (?P<low>\S+) end (?P<high>\S+)": _no_proxy_range,
     rf"set interface ip6-nd proxy {_ON} (?P<to>enable|disable)": _nd_proxy,
     rf"ip6 nd {_ON} no ra-suppress": _advertise,
     rf"disable ip6 interface {_ON}": _no_ip6,

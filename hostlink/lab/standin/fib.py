@@ -51,6 +51,10 @@ SOURCES: dict[int, tuple[int, str]] = {
 ping prints (VPP 26.06, run)."""
 
 
+_UNSHARED = (SPECIAL, INTERFACE, ADJACENCY, RECURSIVE)
+"""Whose paths are an entry's alone; all others' are shared (VPP: fib_entry_src_api.c, FIB_PATH_LIST_FLAG_SHARED)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Path:
     """One way of a route. `next_hop` is packed, all zero for none; its family may differ from the route's."""
@@ -164,6 +168,10 @@ class Fib:
         last one's first (VPP 26.06, run; an IPv6 table is clean)."""
         self._recursing: Counter[tuple[int, int, bytes]] = Counter()
         """How many paths recurse through an address, by version, table and address."""
+        self._killed: Counter[frozenset[Path]] = Counter()
+        """How many sources say these paths, of which some died with their interface; as they were said."""
+        self._dead: dict[frozenset[Path], frozenset[Path]] = {}
+        """Which of them died."""
         self.priorities = {source: priority for source, (priority, _) in SOURCES.items()}
         self.names = {source: name for source, (_, name) in SOURCES.items()}
         for version in (4, 6):
@@ -223,10 +231,30 @@ class Fib:
         """Every change of what a source says comes through here, so that what is recursed through exists."""
         old = entry.sources.pop(source, None)
         if what is not None:
-            entry.sources[source] = what
+            entry.sources[source] = what = self._shared(source, what)
+        if self._killed and old is not None and source not in _UNSHARED and any(path.dead for path in old.paths):
+            self._killed[_said(old)] -= 1
+            if not self._killed[_said(old)]:
+                del self._killed[_said(old)], self._dead[_said(old)]
         if source != RECURSIVE:
             self._recurse(what, +1)
             self._recurse(old, -1)
+
+    def _shared(self, source: int, what: Source) -> Source:
+        """Routes of the same paths have one list of them in VPP, and it stays dead as long as one of them is there."""
+        if not self._killed or source in _UNSHARED or not self._killed[_said(what)]:
+            return what
+        self._killed[_said(what)] += 1
+        dead = self._dead[_said(what)]
+        return replace(what, paths=tuple(replace(path, dead=path in dead) for path in what.paths))
+
+    def _kill(self, source: int, what: Source, sw_if_index: int) -> Source:
+        if source not in _UNSHARED:
+            if not any(path.dead for path in what.paths):
+                self._killed[_said(what)] += 1
+            dying = frozenset(path for path in _said(what) if path.sw_if_index == sw_if_index)
+            self._dead[_said(what)] = self._dead.get(_said(what), frozenset()) | dying
+        return replace(what, paths=without(what.paths, sw_if_index))
 
     def _recurse(self, what: Source | None, change: int) -> None:
         for path in what.paths if what else ():
@@ -276,7 +304,7 @@ class Fib:
             for entry in table.entries():
                 for source, what in entry.sources.items():
                     if any(path.sw_if_index == sw_if_index for path in what.paths):
-                        entry.sources[source] = replace(what, paths=without(what.paths, sw_if_index))
+                        entry.sources[source] = self._kill(source, what, sw_if_index)
 
     def _drop_source(self, table: Table, entry: Entry, source: int) -> None:
         self._set(entry, source, None)
@@ -328,6 +356,11 @@ class Fib:
 def without(paths: tuple[Path, ...], sw_if_index: int) -> tuple[Path, ...]:
     """The same paths, those by that interface dead."""
     return tuple(replace(p, dead=True) if p.sw_if_index == sw_if_index else p for p in paths)
+
+
+def _said(what: Source) -> frozenset[Path]:
+    """Its paths without what became of them."""
+    return frozenset(replace(path, dead=False) for path in what.paths)
 
 
 def _same_path(one: Path, other: Path) -> bool:

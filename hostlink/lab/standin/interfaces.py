@@ -136,11 +136,9 @@ class Interfaces:
         return interface
 
     def remove(self, interface: Interface) -> None:
+        """Who borrows its addresses goes on to, by its number (VPP: ip4_sw_interface_add_del sees to its own only)."""
         del self._by_index[interface.sw_if_index]
         self._free.append(interface.sw_if_index)
-        for other in self._by_index.values():
-            if other.unnumbered == interface.sw_if_index:
-                other.unnumbered = None
 
     def find(self, sw_if_index: int) -> Interface | None:
         return self._by_index.get(sw_if_index)

@@ -127,6 +127,37 @@ def test_routes_and_redirects_by_a_deleted_interface_stay_dead_when_its_index_is
     assert node.ports(arrives) == ["tap"]
 
 
+def test_a_new_route_of_the_paths_of_one_that_died_is_dead_too_until_the_last_of_them_goes() -> None:
+    """VPP keeps one list of paths for all of them (read: vnet/fib/fib_path_list.c, 26.06)."""
+    node = taken_over()
+    old, new = ((prefix, steps.path(POD, "10.0.0.6")) for prefix in ("10.8.0.0/16", "10.9.0.0/16"))
+    node.ask(steps.route(True, *old))
+    node.ask(ask("af_packet_delete", host_if_name="pod0"))
+    node.ask(ask(CREATE, mode=1, flags=2, host_if_name="pod0", hw_addr=MAC["pod"]))
+    node.ask(ask("sw_interface_set_unnumbered", is_add=True, sw_if_index=UP, unnumbered_sw_if_index=POD))
+    node.ask(ask("sw_interface_set_flags", sw_if_index=POD, flags=1))
+    node.ask(steps.neighbour(True, POD, "10.0.0.6", POD_MAC, 1))
+    leaves = []
+    for change in (
+        steps.route(True, *new),
+        steps.route(False, *old),
+        steps.route(False, *new),
+        steps.route(True, *new),
+    ):
+        node.ask(change)
+        leaves.append(node.ports(steps.udp4("up", FAR, "10.9.0.1", ROUTER_MAC)))
+    assert leaves == [[], [], ["up"], ["pod"]]
+
+
+def test_who_borrows_the_addresses_of_a_deleted_interface_goes_on_to() -> None:
+    node = taken_over()
+    node.ask(ask("af_packet_delete", host_if_name="up0"))
+    borrowed = {
+        item["sw_if_index"]: item["ip_sw_if_index"] for item in node.dump(ask("ip_unnumbered_dump", sw_if_index=NONE))
+    }
+    assert borrowed[TAP] == UP
+
+
 def test_ipv6_enabled_twice_needs_to_be_disabled_twice() -> None:
     node = taken_over()
     enabled = [ask("sw_interface_ip6_enable_disable", sw_if_index=POD, enable=enable) for enable in (True, False)]

@@ -2,6 +2,9 @@
 
     client_script.py EVENTS [udhcpc's word]
 
+With NEW_FIRST in the environment it does as other clients do: an address that is lost is left until there is another,
+which is added beside it; only then the old one is deleted.
+
 EVENTS: a file, one JSON object a line. udhcpc gives its event as a word, dhclient as `reason`; all else comes by the
 environment (udhcpc: the usage text of its default.script; dhclient: dhclient-script(8)). An address that answers an
 ARP probe (RFC 5227) makes dhclient decline it, by an exit status that is not 0; udhcpc probes by itself (`-a`).
@@ -47,7 +50,7 @@ def main(events: str, word: str) -> int:
         event |= _ipv4(link, kind)
     elif word in ("PREINIT", "deconfig"):
         _ip("link", "set", link, "up")
-        _ip("-4", "address", "flush", "dev", link)
+        _flush(link)
     with open(events, "a") as log:
         log.write(json.dumps(event) + "\n")
     return int(event["kind"] == "conflict")
@@ -57,7 +60,7 @@ def _ipv4(link: str, kind: str) -> dict[str, object]:
     values = os.environ
     address = values.get("ip") or values.get("new_ip_address") or ""
     if kind == "nothing":
-        _ip("-4", "address", "flush", "dev", link)
+        _flush(link)
         return {"address": address}
     if kind == "bound" and "reason" in values and _is_taken(link, address):
         return {"kind": "conflict", "address": address}
@@ -67,6 +70,8 @@ def _ipv4(link: str, kind: str) -> dict[str, object]:
     server = values.get("serverid") or values["new_dhcp_server_identifier"]
     prefix = f"{address}/{IPv4Network(f'0.0.0.0/{mask}').prefixlen}"
     _ip("address", "replace", prefix, "broadcast", "+", "dev", link, "valid_lft", lease_s, "preferred_lft", lease_s)
+    if "NEW_FIRST" in values:
+        _delete_others(link, address)
     _ip("route", "replace", "default", "via", router, "dev", link, "proto", "dhcp", "src", address, "metric", "100")
     return {"address": address, "router": router, "server": server, "lease_s": int(lease_s)}
 
@@ -82,6 +87,20 @@ def _ipv6(link: str, kind: str) -> dict[str, object]:
     lifetimes = ("valid_lft", valid_s, "preferred_lft", preferred_s)
     _ip("-6", "address", "replace", prefix, "dev", link, *lifetimes)
     return {"address": address, "lease_s": int(valid_s), "iaid": values.get("new_iaid", "")}
+
+
+def _flush(link: str) -> None:
+    if "NEW_FIRST" not in os.environ:
+        _ip("-4", "address", "flush", "dev", link)
+
+
+def _delete_others(link: str, address: str) -> None:
+    shown = subprocess.run(
+        ("ip", "-json", "-4", "address", "show", "dev", link), check=True, capture_output=True
+    ).stdout
+    for entry in json.loads(shown)[0]["addr_info"]:
+        if entry.get("dynamic") and entry["local"] != address:
+            _ip("address", "del", f"{entry['local']}/{entry['prefixlen']}", "dev", link)
 
 
 def _ip(*argv: str) -> None:

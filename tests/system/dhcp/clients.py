@@ -43,7 +43,7 @@ request subnet-mask, routers;
 class Client:
     """One DHCP client. Make it by `client`."""
 
-    def __init__(self, stage: Stage, program: str, version: int) -> None:
+    def __init__(self, stage: Stage, program: str, version: int, *, new_first: bool) -> None:
         self._stage, self._program, self._version = stage, program, version
         self._stack = ExitStack()
         self._pid = 0
@@ -51,7 +51,8 @@ class Client:
         self._directory.mkdir()
         self._script = self._directory / "script"
         self._script.write_text(
-            f'#!/bin/sh\nunset LD_LIBRARY_PATH\nexec {sys.executable} -SE {_SCRIPT} {self._directory / "events"} "$@"\n'
+            f"#!/bin/sh\nunset LD_LIBRARY_PATH\n{'export NEW_FIRST=1' if new_first else ''}\n"
+            f'exec {sys.executable} -SE {_SCRIPT} {self._directory / "events"} "$@"\n'
         )
         self._script.chmod(0o755)
         (self._directory / "conf").write_text(_DHCLIENT_CONF)
@@ -118,9 +119,12 @@ class Client:
 
 
 @contextmanager
-def client(stage: Stage, program: str, version: int = 4) -> Iterator[Client]:
-    """A client that is not started yet; it is killed with the block. program: one of CLIENTS; version: of IP."""
-    made = Client(stage, program, version)
+def client(stage: Stage, program: str, version: int = 4, *, new_first: bool = False) -> Iterator[Client]:
+    """A client that is not started yet; it is killed with the block. program: one of CLIENTS; version: of IP.
+
+    new_first: by its script, which keeps an address until it has set the next (client_script.py).
+    """
+    made = Client(stage, program, version, new_first=new_first)
     try:
         yield made
     finally:

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from hostlink.lab.children import in_namespace
-from hostlink.lab.layout import HOST6, NIC, NIC_MAC, ROUTER_LINK_LOCAL
+from hostlink.lab.layout import HOST4, HOST6, NIC, NIC_MAC, ROUTER_LINK_LOCAL
 from hostlink.lab.stage import Stage
 from tests.system.dhcp.programs import command, running
 
@@ -30,28 +30,43 @@ duid ll
 option routers
 noarp
 nodelay
-noipv6
 noipv4ll
 nodev
+reboot 1
 """
+_DHCPCD_FAMILY = {4: "noipv6\n", 6: "noipv6rs\nslaac hwaddr\nnodhcp\nia_na\n"}
 """For all interfaces, as Debian starts it: for a single one its socket is bound to the address, and hears no DHCPNAK,
-which is broadcast. noarp: its search for duplicates takes five seconds (RFC 5227). nodev: no udev."""
+which is broadcast. noarp: its search for duplicates takes five seconds (RFC 5227). nodev: no udev. reboot: seconds
+until it asks for any address where nobody answers for the one that it had."""
 _NETWORK = f"""\
 [Match]
 Name={NIC}
 MACAddress={NIC_MAC}
 
-[Network]
-DHCP=ipv4
-IPv6AcceptRA=no
-Address={HOST6}
-
 [Route]
 Gateway={ROUTER_LINK_LOCAL}
 
+[Network]
+IPv6AcceptRA=no
+"""
+_NETWORK_FAMILY = {
+    4: f"""\
+DHCP=ipv4
+Address={HOST6}
+
 [DHCPv4]
 DUIDRawData=00:00:ab:11:01:02:03:04:05:06:07:08
-"""
+""",
+    6: f"""\
+DHCP=ipv6
+Address={HOST4}
+
+[DHCPv6]
+WithoutRA=solicit
+DUIDType=link-layer
+""",
+}
+"""By the IP version that is leased. The other's addresses are the NIC's own."""
 _PASSWD = """\
 root:x:0:0:root:/root:/bin/sh
 systemd-network:x:998:998::/:/usr/sbin/nologin
@@ -61,14 +76,14 @@ systemd-network:x:998:998::/:/usr/sbin/nologin
 class Manager:
     """One of them. Make it by `manager`."""
 
-    def __init__(self, stage: Stage, program: str) -> None:
-        self._stage, self._stack = stage, ExitStack()
+    def __init__(self, stage: Stage, program: str, version: int) -> None:
+        self._stage, self._stack, self._version = stage, ExitStack(), version
         self._directory = stage.directory / program
         for name in ("run/systemd/network", "lib/dhcpcd"):
             (self._directory / name).mkdir(parents=True)
         (self._directory / "passwd").write_text(_PASSWD)
-        (self._directory / "dhcpcd.conf").write_text(_DHCPCD_CONF)
-        (self._directory / "run/systemd/network/10-uplink.network").write_text(_NETWORK)
+        (self._directory / "dhcpcd.conf").write_text(_DHCPCD_CONF + _DHCPCD_FAMILY[version])
+        (self._directory / "run/systemd/network/10-uplink.network").write_text(_NETWORK + _NETWORK_FAMILY[version])
         self._is_dhcpcd, self._pid = program == "dhcpcd", 0
 
     def start(self) -> None:
@@ -99,7 +114,16 @@ class Manager:
             os.kill(self._pid, signal.SIGUSR1)
         else:
             self.stop()
-            flush = ["ip", "-4", "address", "flush", "dev", NIC]  # what it did not set itself it leaves to run out
+            flush = [
+                "ip",
+                f"-{self._version}",
+                "address",
+                "flush",
+                "dev",
+                NIC,
+                "scope",
+                "global",
+            ]  # what it did not set itself it leaves to run out
             subprocess.run(in_namespace(self._stage.lab.host, flush), check=True)
             self.start()
 
@@ -110,7 +134,7 @@ class Manager:
 
     def _dhcpcd(self) -> list[str]:
         conf = str(self._directory / "dhcpcd.conf")
-        return command("dhcpcd", "-d", "-B", "-4", "-f", conf, "-c", "/bin/true")
+        return command("dhcpcd", "-d", "-B", f"-{self._version}", "-f", conf, "-c", "/bin/true")
 
     def _networkd(self) -> list[str]:
         variables = ["SYSTEMD_LOG_LEVEL=debug", "SYSTEMD_LOG_TARGET=console"]
@@ -118,9 +142,9 @@ class Manager:
 
 
 @contextmanager
-def manager(stage: Stage, program: str) -> Iterator[Manager]:
-    """One that is not started yet; it is killed with the block. program: one of MANAGERS."""
-    made = Manager(stage, program)
+def manager(stage: Stage, program: str, version: int = 4) -> Iterator[Manager]:
+    """One that is not started yet; it is killed with the block. program: one of MANAGERS; version: of IP, leased."""
+    made = Manager(stage, program, version)
     try:
         yield made
     finally:

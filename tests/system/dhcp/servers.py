@@ -36,11 +36,14 @@ class Offer:
     lease_s: int = LEASE_S
     t1_s: int = T1_S
     t2_s: int = T2_S
+    refused: bool = False
+    """Kea: all is kept for others, and who has an address is told so (RFC 2131, DHCPNAK; RFC 8415, lifetimes of 0)."""
 
 
 OFFERS = {4: Offer(FIRST4, LAST4, ROUTER4), 6: Offer(FIRST6, LAST6, ROUTER6)}
 """By IP version, for scenarios to which it is all the same."""
 PROGRAMS = ("dnsmasq", "kea")
+_ANOTHER_MAC = "02:00:00:00:00:99"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +137,11 @@ def _kea(version: int, directory: Path, leases: Path, offer: Offer) -> _Program:
 
 
 def _kea_settings(version: int, leases: Path, offer: Offer) -> dict[str, object]:
-    pools = [{"pool": f"{offer.first} - {offer.last}"}]
+    pools = [{"pool": f"{offer.first} - {offer.first if offer.refused else offer.last}"}]
     of_subnet: dict[str, object] = {"subnet": str(offer.router.network), "pools": pools, "interface": LAN}
+    if offer.refused:
+        reserved = {"ip-address": str(offer.first)} if version == 4 else {"ip-addresses": [str(offer.first)]}
+        of_subnet["reservations"] = [{"hw-address": _ANOTHER_MAC} | reserved]
     settings: dict[str, object] = {
         "interfaces-config": {"interfaces": [f"{LAN}/{offer.router.ip}" if version == 4 else LAN]},
         "lease-database": {"type": "memfile", "persist": True, "name": str(leases), "lfc-interval": 0},

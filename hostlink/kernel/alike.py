@@ -1,0 +1,97 @@
+"""Route messages read at the rate of a storm: what they say alike is read once (core/alike.py).
+
+The kernel says the table first and the destination next (fib_dump_info in net/ipv4/fib_semantics.c, rt6_fill_node in
+net/ipv6/route.c). A message is cut around its destination, and the rest looked up among the rests that were read
+before: then nothing of it is read but the destination. A message that is not built so goes to the readers of routes.py
+each time, and so does the first one of each kind.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterable
+
+from hostlink.core.alike import Alike, AlikeChange, Cut, Place, place_of
+from hostlink.core.model import Route
+from hostlink.core.route_book import Change, RouteChange
+from hostlink.kernel import uapi
+from hostlink.kernel.routes import HopCache, by_hand, by_pyroute2
+from hostlink.kernel.sockets import HEADER
+
+_ATTRIBUTE = struct.Struct("=HH")
+_TABLE = _ATTRIBUTE.pack(8, uapi.RTA_TABLE)
+_TABLE_AT, _DESTINATION_AT, _ADDRESS_AT = 12, 20, 24
+"""In the body, after struct rtmsg; the address comes after its attribute's header."""
+_ADDRESS_BYTES = {2: 4, 10: 16}
+"""By address family."""
+_MOST = 10_000
+"""Kinds that are remembered."""
+
+_Layout = Callable[[bytes], tuple[bytes, ...]]
+
+
+class Alikes:
+    """What was read so far; one for all that read routes, because an `Alike` is compared by identity."""
+
+    def __init__(self) -> None:
+        self._hops: HopCache = {}
+        self._by_cut: dict[Cut, Alike] = {}
+        self._known: dict[tuple[bytes, ...], AlikeChange] = {}
+        self._layouts: dict[tuple[int, int], _Layout] = {}
+
+    def of(self, route: Route) -> Alike | None:
+        """What a route that was read has in common with others, by its body; None where that is not so simple."""
+        return self._alike(route.body, route) if route.body else None
+
+    def read(self, messages: Iterable[bytes]) -> list[Change]:
+        """Whole RTM_NEWROUTE and RTM_DELROUTE messages, in their order, without cache entries, which are no routes."""
+        found: list[Change] = []
+        known, layouts = self._known, self._layouts
+        for message in messages:
+            layout = layouts.get((message[16], len(message)))
+            if layout is not None:
+                said, family, length, middle, address, tail = layout(message)
+                change = known.get((said, family, middle, tail))
+                if change is not None:
+                    found.append((change, length + address))
+                    continue
+            self._read_one(message, found)
+        return found
+
+    def _read_one(self, message: bytes, found: list[Change]) -> None:
+        body = message[HEADER.size :]
+        _, kind, flags, _, _ = HEADER.unpack_from(message)
+        if struct.unpack_from("=I", body, 8)[0] & uapi.RTM_F_CLONED:
+            return
+        self._forget_many()
+        route = by_hand(body, self._hops) or by_pyroute2(body)
+        gone, replaces = kind == uapi.RTM_DELROUTE, bool(flags & uapi.NLM_F_REPLACE)
+        alike = self._alike(body, route)
+        if alike is None:
+            found.append((RouteChange(route, gone, replaces), None))
+            return
+        size = _ADDRESS_BYTES[body[0]]
+        layout = struct.Struct(f"=4x4s8x1s1s22s{size}s{len(body) - _ADDRESS_AT - size}s").unpack
+        self._layouts[body[0], len(message)] = layout
+        said, family, length, middle, address, tail = layout(message)
+        change = self._known[said, family, middle, tail] = AlikeChange(alike, gone, replaces)
+        found.append((change, length + address))
+
+    def _alike(self, body: bytes, route: Route) -> Alike | None:
+        size = _ADDRESS_BYTES.get(body[0], 0)
+        usual = (_TABLE, _ATTRIBUTE.pack(4 + size, uapi.RTA_DST))
+        if not size or (body[_TABLE_AT : _TABLE_AT + 4], body[_DESTINATION_AT:_ADDRESS_AT]) != usual:
+            return None
+        place: Place = body[1:2] + body[_ADDRESS_AT : _ADDRESS_AT + size]
+        if route.expires_s is not None or place_of(route.prefix) != place:
+            return None
+        cut = (body[:1], body[2:_ADDRESS_AT], body[_ADDRESS_AT + size :])
+        alike = self._by_cut.get(cut)
+        if alike is None:
+            alike = self._by_cut.setdefault(cut, Alike.of(route, cut))  # another thread may have been quicker
+        return alike
+
+    def _forget_many(self) -> None:
+        for cache in (self._hops, self._by_cut, self._known, self._layouts):
+            if len(cache) > _MOST:
+                cache.clear()

@@ -1,0 +1,191 @@
+"""Routes that are alike, to VPP and read back, without a value for any of them (core/alike.py).
+
+Out: of a request that the codec has packed only context, prefix length and address are written, by one `struct` for
+all with the same paths. Back: the answers are counted, each retval looked at (vpp/routes.py); and what VPP shows is
+compared as it comes and never kept, so that the read-back of a full table takes no memory.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator
+
+import trio
+
+from hostlink.core.alike import PLACE4_BYTES, PackedRoutes, Place, prefix_at
+from hostlink.core.model import VppPaths, VppRoute
+from hostlink.vpp.errors import VppRefused
+from hostlink.vpp.frames import HEADER, MESSAGE_ID
+from hostlink.vpp.route_layout import route_layout
+from hostlink.vpp.route_packer import ADD_DEL, DETAILS, RoutePacker, RouteReader, Template
+from hostlink.vpp.routes import Counted, refusal
+from hostlink.vpp.session import Request, Session
+from hostlink.vpp.waiters import Run, Waiter
+
+_CONTEXT = struct.Struct(">I")
+_ADDRESS_BYTES = 16
+_LENGTH_BYTES = [bytes((length,)) for length in range(256)]
+_HEAD = ">6x"
+"""How the head of details begins where message id and context come first, as they do in every release."""
+_DUMP = "ip_route_v2_dump"
+_BREATH = 5000
+
+
+async def apply_packed(session: Session, source_id: int, packed: PackedRoutes) -> list[VppRefused]:
+    """Add (or replace) and then delete, all in flight. Returns what VPP refused. Raises any other VppError."""
+    packer = RoutePacker(session.codec, session.id_of(ADD_DEL), session.client_index, source_id)
+    work = [(_filler(packer, places[0], paths), places) for paths, places in packed.add]
+    for size in sorted({len(place) for place in packed.delete}):
+        gone = [place for place in packed.delete if len(place) == size]
+        work.append((_filler(packer, gone[0], None), gone))
+    waiter = Counted(session, len(packed))
+    await session.exchange(waiter, _filled(waiter.contexts, work))
+    return [_refused(packed, at, source_id, retval) for at, retval in sorted(waiter.refused)]
+
+
+_Filler = Callable[[int, Place], bytes]
+"""(context, place) → the framed message."""
+
+
+def _filler(packer: RoutePacker, place: Place, paths: VppPaths | None) -> _Filler:
+    """For all places of that IP version. None: deletes."""
+    one = VppRoute(0, prefix_at(place), paths or ())
+    (template,) = packer.templates([one], is_add=paths is not None)
+    return _by_struct(template)
+
+
+def _by_struct(template: Template) -> _Filler:
+    """The template, cut at what is filled in; an address of IPv4 is padded with zeros, as it is in the template."""
+    message = bytes(template.message)
+    after_context, after_address = template.context_at + _CONTEXT.size, template.address_at + _ADDRESS_BYTES
+    head, middle = message[: template.context_at], message[after_context : template.address_at]
+    gap, tail = message[after_address : template.length_at], message[template.length_at + 1 :]
+    pack = struct.Struct(f">{len(head)}sI{len(middle)}s{_ADDRESS_BYTES}s{len(gap)}sB{len(tail)}s").pack
+    return lambda context, place: pack(head, context, middle, place[1:], gap, place[0], tail)
+
+
+def _filled(contexts: range, work: list[tuple[_Filler, list[Place]]]) -> Iterator[bytes]:
+    context = contexts.start
+    for fill, places in work:
+        for place in places:
+            yield fill(context, place)
+            context += 1
+
+
+def _refused(packed: PackedRoutes, at: int, source_id: int, retval: int) -> VppRefused:
+    """In words, for the request at that position."""
+    for paths, places in packed.add:
+        if at < len(places):
+            return refusal(VppRoute(0, prefix_at(places[at]), paths), True, source_id, retval)
+        at -= len(places)
+    gone = sorted(packed.delete, key=len)  # stable, as they were sent
+    return refusal(VppRoute(0, prefix_at(gone[at]), ()), False, source_id, retval)
+
+
+# ------------------------------------------------------------------------------------------------------------ read back
+
+
+async def has_paths(
+    session: Session, source_id: int, places: set[Place], wanted: Callable[[Place], VppPaths | None]
+) -> bool:
+    """Whether the routes of that source in table 0 are as wanted at these places; None: there is none of it."""
+    left = set(places)
+    for is_ip6 in sorted({len(place) != PLACE4_BYTES for place in places}):
+        waiter = _Compared(session, left, wanted)
+        request = Request(_DUMP, {"src": source_id, "table": {"table_id": 0, "is_ip6": is_ip6}})
+        await session.dump_to(waiter, request)
+        if waiter.differs:
+            return False
+    missing = list(left)
+    for start in range(0, len(missing), _BREATH):
+        if any(wanted(place) is not None for place in missing[start : start + _BREATH]):
+            return False
+        await trio.lowlevel.checkpoint()
+    return True
+
+
+class _Compared(Waiter):
+    """Details of a dump, each compared as it comes. What was found is taken out of `left`."""
+
+    def __init__(self, session: Session, left: set[Place], wanted: Callable[[Place], VppPaths | None]) -> None:
+        super().__init__(_DUMP, session.take_contexts(1))
+        self.differs = False
+        self._left, self._wanted = left, wanted
+        self._details_id, self._ping_reply_id = session.id_of(DETAILS), session.id_of("control_ping_reply")
+        self._begin = MESSAGE_ID.pack(self._details_id) + _CONTEXT.pack(self.contexts.start)
+        self._head = route_layout(session.codec, DETAILS).head
+        self._reader = RouteReader(session.codec)
+        self._layouts: dict[int, struct.Struct] = {}
+        self._verdicts: dict[tuple[bytes, int], bool] = {}
+
+    def take(self, context: int, message_id: int, data: bytes) -> bool:  # noqa: ARG002 — there is one
+        if message_id == self._ping_reply_id:
+            return True
+        if message_id != self._details_id:
+            raise self.refuse_kind(message_id, self._details_id)
+        self.progress_at = trio.current_time()
+        self._compare(data)
+        return False
+
+    def take_run(self, data: bytes) -> Run:
+        """Details one after another that are as long as the first: nearly all have as many paths.
+
+        One longer function on purpose: it runs for each of 100,000 routes, and how soon a storm is over hangs on it.
+        """
+        length = HEADER.unpack_from(data)[0]
+        frames = self._frames(length)
+        if frames is None or not data.startswith(self._begin, HEADER.size):
+            return Run(0)
+        left, wanted_at, begin, at = self._left, self._wanted, self._begin, 0
+        before: tuple[bytes, VppPaths | None] = (b"", None)
+        for said, start, table_id, is_ip6, address, bits, _source, paths in frames.iter_unpack(
+            data[: len(data) // frames.size * frames.size]
+        ):
+            if said != length or start != begin:
+                break
+            at += frames.size
+            place = _LENGTH_BYTES[bits] + (address if is_ip6 else address[:4])
+            if table_id or place not in left:
+                self._compare(data[at - length : at])
+                continue
+            left.discard(place)
+            wanted = wanted_at(place)
+            if paths != before[0] or wanted is not before[1]:
+                before = paths, wanted
+                self.differs |= not self._fits(data[at - length : at], wanted)
+        self.progress_at = trio.current_time()
+        return Run(at)
+
+    def _frames(self, length: int) -> struct.Struct | None:
+        """Of details of that length, framed: length, message id and context, what the head has, paths. None: no run."""
+        frames = self._layouts.get(length)
+        if frames is None and self._head.format.startswith(_HEAD) and length >= self._head.size:
+            head, paths = self._head.format[len(_HEAD) :], length - self._head.size
+            frames = self._layouts[length] = struct.Struct(f"{HEADER.format}{len(self._begin)}s{head}{paths}s")
+        return frames
+
+    def _compare(self, details: bytes) -> None:
+        table_id, is_ip6, address, length = self._reader.place(details)
+        place = _LENGTH_BYTES[length] + (address if is_ip6 else address[:4])
+        if place not in self._left:
+            place = _without_host_bits(place)
+        if table_id or place not in self._left:
+            return
+        self._left.discard(place)
+        self.differs |= not self._fits(details, self._wanted(place))
+
+    def _fits(self, details: bytes, wanted: VppPaths | None) -> bool:
+        key = details[self._head.size :], id(wanted)
+        fits = self._verdicts.get(key)
+        if fits is None:
+            fits = self._verdicts[key] = wanted is not None and self._reader.paths(details) == wanted
+        return fits
+
+
+def _without_host_bits(place: Place) -> Place:
+    """As `RouteReader.read` has it: an interface's entry is shown with those of the address that made it."""
+    bits = (len(place) - 1) * 8 - place[0]
+    number = int.from_bytes(place[1:], "big")
+    if bits <= 0 or not number & ((1 << bits) - 1):
+        return place
+    return place[:1] + (number >> bits << bits).to_bytes(len(place) - 1, "big")

@@ -1,0 +1,258 @@
+"""Routes kept as packed destinations end where the same routes kept as values do, however both come together."""
+
+from dataclasses import replace
+from ipaddress import ip_address, ip_interface, ip_network
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hostlink.core.alike import Alike, AlikeChange, PackedRoutes, place_of, prefix_at
+from hostlink.core.attached import Leaning
+from hostlink.core.desired_routes import translator_for, vpp_routes
+from hostlink.core.model import Address, HostView, Link, NextHop, PathType, Route, VppRoute
+from hostlink.core.route_book import RouteBook, RouteChange, by_key, change_at, each_edit, edited
+
+OURS, OTHER, SW = 7, 8, 1
+LINK = Link("eth0", OURS, "02:00:00:00:00:01", 1500, up=True)
+ADDRESS = Address(ip_interface("192.0.2.1/24"))
+VIA4, OTHER4, VIA6 = ip_address("192.0.2.254"), ip_address("192.0.2.253"), ip_address("fe80::1")
+PREFIXES = [
+    ip_network(text)
+    for text in (
+        "198.51.100.0/24",
+        "203.0.113.0/24",
+        "203.0.113.7/32",
+        "2001:db8:1::/48",
+        "192.0.2.0/24",
+        "224.0.1.0/24",
+    )
+]
+
+
+def cut(route):
+    """A body that no kernel would say, and that says the destination where it is cut."""
+    head = f"{route.next_hops}{route.type}{route.table}{route.metric}{route.tos}".encode()
+    return head, b"/", b"."
+
+
+def with_body(route):
+    head, middle, tail = cut(route)
+    return replace(
+        route, body=head + bytes((route.prefix.prefixlen,)) + middle + route.prefix.network_address.packed + tail
+    )
+
+
+class Reader:
+    """As kernel/alike.py: one `Alike` for all that differ by their destination alone."""
+
+    def __init__(self):
+        self.kinds = {}
+
+    def of(self, route):
+        return self.kinds.setdefault((cut(route), route.prefix.version), Alike.of(with_body(route), cut(route)))
+
+    def change(self, change):
+        alike = self.of(change.route)
+        return AlikeChange(alike, change.gone, change.replaces), place_of(change.route.prefix)
+
+
+def route(prefix="198.51.100.0/24", via=VIA4, link=OURS, **fields):
+    return with_body(Route(ip_network(prefix), 254, (NextHop(link, via),), **fields))
+
+
+def view(routes=()):
+    return HostView(LINK, (ADDRESS,), tuple(routes))
+
+
+def book(routes=(), reader=None, **settings):
+    seen = view(routes)
+    interfaces = [ADDRESS.interface]
+    mirrored, problems = vpp_routes(seen, interfaces, SW, ())
+    translator = translator_for(seen, interfaces, SW, ())
+    packing = {} if reader is None else {"alike": reader.of}
+    return RouteBook(seen.routes, mirrored, translator, problems=problems, **settings, **packing)
+
+
+def settled(followed):
+    """(what VPP gets or has replaced, what it loses), of both kinds."""
+    add, delete = followed.settle(followed.touched())
+    packed = PackedRoutes()
+    packed.extend(*followed.settle_places(followed.touched_places()))
+    return [*add, *packed.added()], {one.prefix for one in (*delete, *packed.deleted())}
+
+
+def follow(followed, *changes):
+    return followed.fold_all(changes)
+
+
+@pytest.mark.parametrize("text", ["0.0.0.0/0", "20.0.0.0/24", "255.255.255.255/32", "::/0", "2001:db8::/32", "::1/128"])
+def test_a_packed_prefix_comes_back(text):
+    assert str(prefix_at(place_of(ip_network(text)))) == text
+
+
+def test_one_that_is_alike_has_its_own_destination_and_body():
+    reader = Reader()
+    one, other = route(), route("203.0.113.0/24")
+    found = reader.of(one).at(place_of(other.prefix))
+    assert (found, found.body) == (other, other.body)
+
+
+def test_one_by_a_gateway_that_is_not_attached_is_looked_at_as_a_whole():
+    leaning = Leaning(OURS, frozenset({ADDRESS.interface.network}))
+    reader = Reader()
+    followed = book(reader=reader, leaning=leaning)
+    assert not follow(followed, reader.change(RouteChange(route(via=ip_address("10.55.0.1")))))
+    assert follow(followed, reader.change(RouteChange(route())))
+
+
+def test_a_storm_is_added_replaced_and_deleted_without_a_value():
+    reader, followed = Reader(), book()
+    prefixes = [ip_network((0x14000000 + (number << 8), 24)) for number in range(50)]
+    for via, gone in ((VIA4, False), (OTHER4, False), (OTHER4, True)):
+        changes = [
+            reader.change(RouteChange(route(str(prefix), via), gone=gone, replaces=via is OTHER4))
+            for prefix in prefixes
+        ]
+        assert follow(followed, *changes)
+        assert followed.touched() == []
+        packed = PackedRoutes()
+        packed.extend(*followed.settle_places(followed.touched_places()))
+        assert len(packed) == 50
+        assert followed.counts[4] == (0 if gone else 50)
+        assert [len(places) for _, places in packed.add] == ([] if gone else [50])
+        assert {one.paths[0].next_hop for one in packed.added()} == (set() if gone else {via})
+
+
+@pytest.mark.parametrize(
+    "unusual",
+    [
+        route(tos=16),
+        replace(route(), table=100),
+        replace(route("203.0.113.7/32"), next_hops=(NextHop(OURS),)),
+        replace(route(), next_hops=(NextHop(OURS, VIA4), NextHop(OTHER, VIA4))),
+        route("224.0.1.0/24"),
+        route("192.0.2.0/24"),
+    ],
+)
+def test_what_needs_a_second_look_gets_it(unusual):
+    """Each is followed as a value, and ends as it does there."""
+    reader, packed, plain = Reader(), book(), book()
+    unusual = with_body(unusual)
+    usual = with_body(
+        replace(unusual, prefix=ip_network("198.18.0.0/24"))
+    )  # of the same kind, where nothing stands out
+    assert follow(packed, reader.change(RouteChange(usual)), reader.change(RouteChange(usual, gone=True)))
+    packed.touched_places()
+    settled(packed)
+    assert follow(packed, reader.change(RouteChange(unusual)))
+    assert plain.fold(RouteChange(unusual))
+    assert packed.touched_places() == []
+    assert (settled(packed), packed.problems) == (settled(plain), plain.problems)
+
+
+def test_several_hops_and_blackholes_are_alike_too():
+    reader, followed = Reader(), book()
+    several = with_body(replace(route(), next_hops=(NextHop(OURS, VIA4, 3), NextHop(OURS, OTHER4))))
+    nowhere = with_body(Route(ip_network("203.0.113.0/24"), 254, type=6))
+    assert follow(followed, reader.change(RouteChange(several)), reader.change(RouteChange(nowhere)))
+    assert followed.touched() == []
+    added, _ = settled(followed)
+    assert [(path.next_hop, path.weight) for path in added[0].paths] == [(OTHER4, 1), (VIA4, 3)]
+    assert [path.type for path in added[1].paths] == [PathType.DROP]
+
+
+def test_a_default_route_is_not_followed():
+    assert not follow(book(), Reader().change(RouteChange(with_body(replace(route(), prefix=ip_network("0.0.0.0/0"))))))
+
+
+def test_a_second_metric_sets_the_prefix_apart_until_both_are_gone():
+    reader, followed = Reader(), book()
+    place = place_of(route().prefix)
+    assert follow(followed, reader.change(RouteChange(route())))
+    settled(followed)
+    worse = RouteChange(route(via=OTHER4, metric=100))
+    assert follow(followed, reader.change(worse))
+    (added,), gone = settled(followed)
+    assert ([path.next_hop for path in added.paths], gone) == ([VIA4, OTHER4], set())
+    assert followed.paths_at(place) == added.paths
+    ends = [reader.change(replace(change, gone=True)) for change in (RouteChange(route()), worse)]
+    assert follow(followed, *ends)
+    assert settled(followed) == ([], {route().prefix})
+    assert follow(followed, reader.change(RouteChange(route())))
+    assert (followed.touched(), followed.touched_places()) == ([], [place])
+
+
+def test_a_look_packs_what_it_can_and_the_kernel_finds_it():
+    reader = Reader()
+    odd = with_body(replace(route("203.0.113.0/24"), metric=7))
+    followed = book([route(), odd, replace(odd, metric=8)], reader)
+    assert len(followed) == 2
+    assert by_key(followed.routes()) == by_key([route(), odd, replace(odd, metric=8)])
+    assert follow(followed, reader.change(RouteChange(route(), gone=True)))
+    assert followed.touched() == []
+    assert settled(followed) == ([], {route().prefix})
+
+
+# -------------------------------------------------------------------------------------------- both ways, whatever comes
+
+PAIRS = st.sampled_from(
+    [(prefix, via) for prefix in PREFIXES for via in (VIA4, OTHER4, VIA6) if prefix.version == via.version]
+)
+changes = st.builds(
+    lambda pair, link, metric, gone, replaces: RouteChange(
+        route(str(pair[0]), pair[1], link, metric=metric), gone, replaces
+    ),
+    PAIRS,
+    st.sampled_from([OURS, OURS, OTHER]),
+    st.sampled_from([10, 10, 20]),
+    st.booleans(),
+    st.booleans(),
+)
+
+
+@given(st.lists(st.tuples(changes, st.booleans(), st.booleans()), max_size=14), st.lists(changes, max_size=4))
+def test_it_ends_where_values_end(messages, before):
+    """Some come as values and some alike, VPP is settled now and then; the other book has nothing but values."""
+    reader = Reader()
+    seen = list({change.route.prefix: change.route for change in before if change.route.uses(OURS)}.values())
+    packed, plain = book(seen, reader), book(seen)
+    vpp = {one.prefix: one for one in packed.mirrored()}
+    for change, as_value, settle in messages:
+        follows = follow(packed, (change, None) if as_value else reader.change(change))
+        assert follows == plain.fold(change)
+        if not follows:
+            return
+        if settle:
+            vpp = settle_vpp(packed, vpp)
+            settled(plain)
+    keys, places = packed.touched(), packed.touched_places()
+    edits = packed.edits([*keys, *places])
+    packed._touched, packed._moved = dict.fromkeys(keys), dict.fromkeys(places)
+    vpp = settle_vpp(packed, vpp)
+    settled(plain)
+    assert by_key(packed.routes()) == by_key(plain.routes())
+    assert {one.prefix: one for one in plain.mirrored()} == {one.prefix: one for one in packed.mirrored()} == vpp
+    assert (+packed.counts, packed.problems) == (+plain.counts, plain.problems)
+    for prefix in PREFIXES:
+        assert packed.wanted((0, prefix)) == plain.wanted((0, prefix)) == vpp.get(prefix)
+        assert packed.paths_at(place_of(prefix)) == (vpp[prefix].paths if prefix in vpp else None)
+        assert packed.holds(route(str(prefix))) == plain.holds(route(str(prefix)))
+    single = [edit for edit in edits if not hasattr(edit, "places")]
+    told = [*single, *each_edit([edit for edit in edits if hasattr(edit, "places")])]
+    assert {(one.table, one.prefix) for one in told} >= {(254, prefix_at(place)) for place in places}
+    assert all(edited((), [one]) == packed.edit((one.table, one.prefix)).routes for one in told)
+
+
+def settle_vpp(followed, vpp):
+    """VPP after it was told; no delete of what is not there."""
+    add, delete = settled(followed)
+    assert delete <= set(vpp)
+    assert len({one.prefix for one in add} | delete) == len(add) + len(delete)
+    left = {prefix: one for prefix, one in vpp.items() if prefix not in delete}
+    return left | {one.prefix: VppRoute(0, one.prefix, one.paths) for one in add}
+
+
+def test_a_change_can_be_had_as_a_value():
+    change = RouteChange(route(), gone=True, replaces=True)
+    assert change_at(Reader().change(change)) == change_at((change, None)) == change

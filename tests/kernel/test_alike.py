@@ -1,0 +1,87 @@
+"""What is said alike is read once: the same values as by the complete reader, and one `Alike` for equal bytes."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import replace
+
+from hostlink.core.route_book import RouteChange, change_at
+from hostlink.kernel import uapi
+from hostlink.kernel.alike import Alikes
+from hostlink.kernel.netlink import open_watcher
+from hostlink.kernel.routes import by_pyroute2
+from hostlink.kernel.sockets import HEADER
+from tests.kernel.test_routes import CORPUS, dumped
+
+
+def message(body: bytes, kind: int = uapi.RTM_NEWROUTE, flags: int = 0) -> bytes:
+    return HEADER.pack(HEADER.size + len(body), kind, flags, 7, 99) + body
+
+
+def values(changes) -> list[RouteChange]:
+    return [change_at(change) for change in changes]
+
+
+async def test_every_route_of_the_kernels_reads_as_the_complete_reader_has_it(wired):
+    """Twice: what was unknown at first is known then. And each destination in the message of each other."""
+    wired.ip(CORPUS)
+    bodies = await dumped(wired)
+    usual = {4: [], 16: []}
+    for body in bodies:
+        size = {2: 4, 10: 16}[body[0]]
+        if body[20:24] == struct.pack("=HH", 4 + size, uapi.RTA_DST):
+            usual[size].append(body)
+    assert min(map(len, usual.values())) > 3
+    moved = [
+        bytes((one[0], size * 8)) + one[2:24] + other[24 : 24 + size] + one[24 + size :]
+        for size, alike in usual.items()
+        for one in alike
+        for other in alike
+    ]
+    read = Alikes()
+    for some in (bodies, bodies, moved, moved):
+        found = values(read.read([message(body) for body in some]))
+        complete = [by_pyroute2(body) for body in some]
+        assert [change.route for change in found] == complete
+        assert [change.route.body for change in found] == some
+        assert [change.route.expires_s for change in found] == [route.expires_s for route in complete]
+
+
+async def test_what_it_says_besides_the_route_is_told_apart(wired):
+    wired.ip("link set lo up\n route add 198.51.100.0/24 via 192.0.2.254 dev eth1 onlink\n")
+    (body,) = [body for body in await dumped(wired) if body[24:28] == bytes((198, 51, 100, 0))]
+    said = [(kind, flags) for kind in (uapi.RTM_NEWROUTE, uapi.RTM_DELROUTE) for flags in (0, uapi.NLM_F_REPLACE)]
+    read = Alikes()
+    for _ in range(2):
+        changes = read.read([message(body, kind, flags) for kind, flags in said])
+        assert [(one.gone, one.replaces) for one, _ in changes] == [
+            (kind == uapi.RTM_DELROUTE, flags != 0) for kind, flags in said
+        ]
+        assert len({one.alike for one, _ in changes}) == 1
+    route = by_pyroute2(body)
+    assert read.of(route) is changes[0][0].alike
+    assert read.of(replace(route, body=b"")) is None
+    assert read.of(replace(route, expires_s=5)) is None
+
+
+async def test_cache_entries_are_no_routes(wired):
+    wired.ip("link set lo up\n route add 198.51.100.0/24 via 192.0.2.254 dev eth1 onlink\n")
+    (body,) = [body for body in await dumped(wired) if body[24:28] == bytes((198, 51, 100, 0))]
+    cloned = body[:8] + struct.pack("=I", uapi.RTM_F_CLONED) + body[12:]
+    read = Alikes()
+    assert read.read([message(cloned), message(body), message(cloned)]) == read.read([message(body)])
+
+
+async def test_a_watcher_hands_on_what_came_one_after_another(wired):
+    """Each message whole and in its order, whatever else is said between."""
+    wired.ip("addr add 192.0.2.1/24 dev eth1")
+    async with open_watcher(wired, routes=True) as watcher:
+        routes = [f"198.51.{number}.0/24" for number in range(40)]
+        wired.ip("\n".join(f"route add {route} via 192.0.2.254" for route in routes[:20]))
+        wired.ip("link set eth1 mtu 1400")
+        wired.ip("\n".join(f"route add {route} via 192.0.2.254" for route in routes[20:]))
+        found, read = watcher.pending(), Alikes()
+    changes = values(read.read([one for changed in found for one in changed.routes]))
+    assert [str(change.route.prefix) for change in changes] == routes
+    kinds = [changed.kind for changed in found]
+    assert kinds.index("link") in range(kinds.index("route") + 1, len(kinds) - kinds[::-1].index("route") - 1)
