@@ -307,6 +307,17 @@ def test_a_gateway_that_nothing_attaches_gets_a_host_route_to_the_link() -> None
     }
 
 
+def test_a_gateway_of_another_table_is_attached_in_the_table_of_the_uplink() -> None:
+    """VPP judges an answer by the table of the interface that it comes in by, which is table 0."""
+    stray = NextHop(7, ip_address("203.0.113.1"), onlink=True)
+    made = wanted_routes(route("10.8.0.0/16", stray, table=100), route("203.0.113.0/24", NextHop(7), table=100))
+    assert made == {
+        VppRoute(T100, ip_network("10.8.0.0/16"), (via("203.0.113.1"),)),
+        VppRoute(T100, ip_network("203.0.113.0/24"), (VppPath(UPLINK),)),
+        VppRoute(0, ip_network("203.0.113.1/32"), (via("203.0.113.1"),)),
+    }
+
+
 def test_a_gateway_that_is_routed_another_way_is_told() -> None:
     routes = (
         route("10.8.0.0/16", NextHop(7, ip_address("203.0.113.1"), onlink=True)),
@@ -374,6 +385,11 @@ def test_a_table_that_another_client_has_is_left_out_and_told_as_a_whole() -> No
     assert problem.code == "HL-309"
     assert problem.detail == f"eth1: IPv4 table 100 of the host is not mirrored: VPP's table {T100} is called 'theirs'"
     assert taken_tables("eth1", taken, view.routes, 8) == ()
+
+
+def test_the_number_that_table_main_does_not_use_is_anybodys() -> None:
+    taken = {VppTable(0x686C0000 ^ 254, Family.IPV4): "theirs"}
+    assert taken_tables("eth1", taken, [route("10.9.0.0/16")], 7) == ()
 
 
 @pytest.mark.parametrize(

@@ -11,14 +11,25 @@ from scapy.layers.inet6 import IPv6
 from hostlink.core.model import Family, VppRoute
 from hostlink.lab.flows import ping
 from hostlink.lab.frames import Frame, capture
-from hostlink.lab.layout import BEYOND4, BEYOND6, NIC, NODE2_4, NODE2_6, NODE2_MAC, ROUTER4, ROUTER6
+from hostlink.lab.layout import BEYOND4, BEYOND6, LAN, NIC, NODE2_4, NODE2_6, NODE2_MAC, ROUTER4, ROUTER6
 from hostlink.lab.pod import attach_pod, detach_pod
-from hostlink.lab.stage import Dataplane, Stage, open_stage
+from hostlink.lab.stage import Dataplane, Stage, open_stage, running
 from hostlink.vpp.routes import own_source, read_routes
 from hostlink.vpp.session import Session
 from tests.system.links import settled
 from tests.system.rounds import eventually
-from tests.system.routing import OTHER, Wanted, batch, has_paths, host_routes, looking, problems, via, with_other_link
+from tests.system.routing import (
+    OTHER,
+    Wanted,
+    batch,
+    has_paths,
+    host_routes,
+    looking,
+    mirrored,
+    problems,
+    via,
+    with_other_link,
+)
 from tests.system.tabling import client, has_tables, made, number, set_table, tables
 
 R4, R6, N4, N6 = str(ROUTER4.ip), str(ROUTER6.ip), str(NODE2_4.ip), str(NODE2_6.ip)
@@ -165,6 +176,29 @@ async def test_a_pod_in_that_table_is_forwarded_by_it(dataplane: Dataplane) -> N
         await _has(stage, "one of two tables", ONE, {f"{BEYOND4}/32": {via(N4)}, f"{BEYOND6}/128": None})
         assert await _by_node2(stage) == {4}
         await _kept_for_the_pod(stage, other, pod)
+
+
+async def test_a_gateway_in_no_network_of_the_links_answers_in_that_table_too(dataplane: Dataplane) -> None:
+    """VPP takes its answer by the uplink's own table, where the gateway is attached as long as a route is by it."""
+    async with open_stage(dataplane) as stage, looking(stage):
+        stage.start_daemon()
+        await stage.wait_state("Steady")
+        await batch(stage, _policy_table(ONE))
+        await _has(stage, "the table", ONE, _wanted())
+        await attach_pod(stage.api_socket, number(ONE))
+        for gateway, beyond in (("10.56.0.1", BEYOND4), ("fd00:56::1", BEYOND6)):
+            bits = beyond.max_prefixlen
+            host_route, one = f"{gateway}/{bits}", f"{beyond}/{bits}"
+            add = ["ip", "address", "add", host_route, "dev", LAN, *(["nodad"] if bits == 128 else [])]
+            await stage.lab.exec(stage.lab.wire, add)
+            await batch(stage, [f"route add {one} via {gateway} dev {NIC} onlink table {ONE}"])
+            await _has(stage, "by that gateway", ONE, {one: {via(gateway)}})
+            await has_paths(stage, "it is attached", {host_route: {via(gateway)}, one: None})
+            assert await ping(stage.lab.pod, beyond, count=3) >= 2, gateway
+            await batch(stage, [f"route del {one} table {ONE}"])
+            await settled(stage)
+            assert host_route not in await mirrored(stage)
+        await nothing_to_do(stage)
 
 
 async def _by_node2(stage: Stage) -> set[int]:
@@ -338,6 +372,29 @@ async def test_another_clients_table_of_that_number_is_left_alone(dataplane: Dat
 
 async def _told(stage: Stage, code: str, count: int) -> bool:
     return len(await problems(stage, code)) == count
+
+
+async def test_a_vpp_that_returns_has_no_tables_of_its_last_life(dataplane: Dataplane) -> None:
+    """F51: hostlink's are made anew, also where another client's had been in the way, and that is told no more."""
+    async with open_stage(dataplane, vpp_settings="grace_s = 60") as stage:
+        async with client(stage) as other:
+            await set_table(other, number(ONE), is_add=True, name="theirs")
+        await batch(stage, [*_policy_table(ONE), f"route add {V4} via {R4} table {TWO}"])
+        stage.start_daemon()
+        await stage.wait_state("Steady")
+        assert len(await problems(stage, "HL-309")) == 1
+        stage.kill_vpp()
+        await stage.wait_state("Recovering")
+        await batch(stage, [f"route del {V4} table {TWO}", f"route add {V6} via {N6} table {TWO}"])
+        async with running(stage, {}), looking(stage), client(stage) as other:
+            await stage.wait_state("Steady")
+            await _has(stage, "made anew", ONE, _wanted())
+            assert await tables(other) == made((ONE, 4), (ONE, 6), (TWO, 6))
+            assert await problems(stage, "HL-309") == []
+            await batch(stage, [f"route add {V4} via {R4} table {TWO}"])
+            await _has(stage, "followed", TWO, {V4: {via(R4)}, V6: {via(N6)}})
+            await nothing_to_do(stage)
+            assert "Detecting" not in [move["to"] for move in (await stage.state())["history"]][1:]
 
 
 async def test_a_killed_daemon_adopts_its_tables(dataplane: Dataplane) -> None:
