@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Awaitable, Callable
 from ipaddress import ip_network
 
@@ -135,6 +137,27 @@ def _by(there: dict[str, object]) -> set[tuple[object, ...]]:
     """The routes without the number of the port that they leave by."""
     routes: frozenset[VppRoute] = there["routes"]  # type: ignore[assignment]
     return {(one.table_id, one.prefix, *((path.type, path.next_hop) for path in one.paths)) for one in routes}
+
+
+async def test_a_route_that_goes_with_the_port_is_gone_from_every_table(dataplane: Dataplane) -> None:
+    """The host takes it off while its port is away: nothing replaces what is dead in VPP, and its table is empty."""
+    async with open_stage(dataplane) as stage:
+        daemon = stage.start_daemon()
+        await stage.wait_state("Steady")
+        there = [f"{prefix} table {ONE}" for prefix in ROUTES[:3]]
+        for route in there:
+            await stage.on_host("ip", "route", "add", *route.split())
+        await settled(stage)
+        assert (await _own_tables(stage)).keys() == made((ONE, 4)).keys()
+        os.kill(daemon.pid, signal.SIGSTOP)
+        try:
+            await delete_nic_port(stage)
+            for route in there:
+                await stage.on_host("ip", "route", "del", *route.split())
+        finally:
+            os.kill(daemon.pid, signal.SIGCONT)
+        await _put_back(stage, f"took {NIC} again")
+        assert await _own_tables(stage) == {}
 
 
 async def test_one_that_deletes_it_again_and_again_has_its_way(dataplane: Dataplane) -> None:
