@@ -362,6 +362,35 @@ _MIRROR = (
         delay_s=5,
     ),
     Record(
+        "HL-308",
+        "policy rule that VPP does not follow",
+        _WARNING,
+        "a policy rule of the host looks up another table than main, and that table has routes by the uplink. VPP "
+        "forwards by table main alone, so packets of the host that the rule is about leave as main says: by another "
+        "next hop, or not at all. The table itself is in VPP, for whoever binds an interface to it.",
+        "put what the rule's table says into table main, or live with it; `ip rule` and `ip route show table N` show "
+        "both",
+        delay_s=5,
+    ),
+    Record(
+        "HL-309",
+        "another client has a table that hostlink needs",
+        _WARNING,
+        "each other table of the host has one of hostlink's own in VPP, under a number of its own. Another client has "
+        "made a table of that number, so the host's is not mirrored. hostlink touches nothing in it.",
+        "see `show ip table` or `show ip6 table` in VPP, and have that client use another number",
+        delay_s=5,
+    ),
+    Record(
+        "HL-310",
+        "an empty table of hostlink's is kept for another client",
+        _NOTE,
+        "the host has no route in that table any more, or the uplink was given back. But another client of VPP has an "
+        "interface or routes in hostlink's table, and would lose them with it. It goes when they are gone: at the next "
+        "audit, or with the next takeover.",
+        "nothing; or take the other client out of the table, which the detail names",
+    ),
+    Record(
         "HL-311",
         "an address of the host is not on the uplink",
         _WARNING,

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from hostlink.core.machine import UplinkMachine
 from hostlink.core.model import Problem
 from hostlink.core.table import HOLDS, STATES
+from hostlink.core.vpp_tables import host_table_of
 from hostlink.problems import explain
 from hostlink.rounds import Round
 from hostlink.runner import Recorded, Runner
@@ -48,6 +49,10 @@ def _uplink(runner: Runner) -> Json:
         "hold": _hold(machine),
         "problems": [_problem(problem) for problem in runner.problems],
         "mirrored": {key: uplink.mirrored.get(key, 0) for key in ("addresses", "routes_ipv4", "routes_ipv6")},
+        "tables": [
+            {"table": host_table_of(one.table_id), "family": int(one.family), "vpp_table_id": one.table_id}
+            for one in sorted(uplink.tables)
+        ],
         "indexes": {
             "uplink_sw_if_index": ports.uplink.sw_if_index if ports.uplink else None,
             "host_sw_if_index": ports.host.sw_if_index if ports.host else None,

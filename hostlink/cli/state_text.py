@@ -38,6 +38,7 @@ def _uplink(uplink: Uplink, now: datetime, colour: bool) -> Iterator[str]:
         yield from _line("until", hold.get("clears"))
     yield from _line("next", _next(uplink))
     yield from _line("mirrored", _mirrored(uplink.get("mirrored") or {}))
+    yield from _line("tables", _tables(uplink.get("tables") or ()))
     yield from _line("in VPP", _indexes(uplink.get("indexes") or {}))
     yield from _line("changed", _round(uplink.get("last_reconvergence") or {}))
     yield from _line("audited", _audit(uplink.get("last_audit") or {}))
@@ -67,6 +68,11 @@ def _mirrored(counts: Mapping[str, Any]) -> str:
     words = {"addresses": ("address", "addresses")}
     words |= {f"routes_ipv{family}": (f"IPv{family} route", f"IPv{family} routes") for family in (4, 6)}
     return ", ".join(f"{counts[key]} {word[counts[key] != 1]}" for key, word in words.items() if key in counts)
+
+
+def _tables(tables: Sequence[Mapping[str, Any]]) -> str:
+    """The host's other tables that VPP has, with VPP's numbers."""
+    return ", ".join(f"{one.get('table')} (IPv{one.get('family')}) as {one.get('vpp_table_id')}" for one in tables)
 
 
 def _indexes(indexes: Mapping[str, Any]) -> str:

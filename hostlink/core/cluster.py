@@ -13,10 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from hostlink.core.desired_routes import RT_TABLE_MAIN, RTN_UNICAST, metric, route_key, route_text
+from hostlink.core.desired_routes import RTN_UNICAST, metric, route_key, route_text
 from hostlink.core.host_addresses import usable
 from hostlink.core.model import Address, Family, HostView, IPAddress, NextHop, Prefix, Problem, Route
 from hostlink.core.operations import AddHostRoute, DeleteHostRoute, HostOperation
+from hostlink.core.vpp_tables import RT_TABLE_MAIN
 
 FOREIGN_ROUTE = "HL-302"
 NO_NEXT_HOP = "HL-303"

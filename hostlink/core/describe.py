@@ -12,6 +12,7 @@ from dataclasses import fields
 from hostlink.core import operations as op
 from hostlink.core.desired_routes import route_text
 from hostlink.core.model import NO_INDEX, Address, PathType, Redirect, VppPath, VppRoute
+from hostlink.core.vpp_tables import host_table_of
 
 Names = Mapping[int, str]
 
@@ -45,6 +46,9 @@ def _vpp(operation: op.VppOperation, names: Names) -> str:
             return f"{_port(neighbour.sw_if_index, names)}: go on with neighbour {neighbour.address} at {neighbour.mac}"
         case op.AddVppRoute(route) | op.DeleteVppRoute(route):
             return f"{_verb(operation)} route {_route(route, names)}"
+        case op.AddVppTable(table) | op.DeleteVppTable(table):
+            host_table = host_table_of(table.table_id)
+            return f"{_verb(operation)} IPv{int(table.family)} table {table.table_id} for the host's table {host_table}"
         case op.AddProxyRange(proxy) | op.DeleteProxyRange(proxy):
             return f"{_verb(operation)} proxy ARP range {proxy.low} - {proxy.high} of table {proxy.table_id}"
         case op.AddRedirect(redirect) | op.DeleteRedirect(redirect):

@@ -20,7 +20,7 @@ from dataclasses import replace
 from ipaddress import IPv6Address, ip_interface
 
 from hostlink.core.attached import attaching
-from hostlink.core.desired_routes import RT_TABLE_MAIN, RTN_UNICAST, vpp_routes
+from hostlink.core.desired_routes import RTN_UNICAST, vpp_routes
 from hostlink.core.host_addresses import IFA_F_NOPREFIXROUTE, usable
 from hostlink.core.model import (
     NO_INDEX,
@@ -39,9 +39,11 @@ from hostlink.core.model import (
     VppPath,
     VppPort,
     VppShared,
+    VppTable,
     VppUplink,
 )
 from hostlink.core.proxy_ranges import PROXIED
+from hostlink.core.vpp_tables import RT_TABLE_MAIN, tables_of
 
 TCP, UDP = 6, 17
 PUNTED_L4 = frozenset((family, protocol) for family in Family for protocol in (TCP, UDP))
@@ -57,12 +59,19 @@ of more than 65,495 bytes of payload not at all on its way to the host (a length
 
 
 def vpp_desired(
-    view: HostView, *, uplink_sw: int, host_sw: int, cluster: Collection[Route] = (), host_up: bool = True
+    view: HostView,
+    *,
+    uplink_sw: int,
+    host_sw: int,
+    cluster: Collection[Route] = (),
+    host_up: bool = True,
+    taken: Collection[VppTable] = (),
 ) -> tuple[VppUplink, tuple[Problem, ...]]:
     """What VPP should have for one uplink, and what of the host's wish it cannot have.
 
     uplink_sw, host_sw: sw_if_index of the NIC and of the interface towards the host. cluster: the routes that hostlink
-    itself added to the host, which are never mirrored. host_up: whether VPP may send to the host.
+    itself added to the host, which are never mirrored. host_up: whether VPP may send to the host. taken: VPP's
+    tables that are other clients'.
     """
     interfaces = vpp_interfaces(view.addresses, view.routes)
     uplink = VppPort(
@@ -88,9 +97,9 @@ def vpp_desired(
         address.interface.ip for address in view.addresses if usable(address) and not _link_local6(address.interface)
     }
     neighbours = frozenset(VppNeighbour(host_sw, address, view.link.mac) for address in own)
-    routes, problems = vpp_routes(view, interfaces, uplink_sw, cluster)
+    routes, problems = vpp_routes(view, interfaces, uplink_sw, cluster, taken)
     attached, unheard = attaching(view.link.name, routes, interfaces, uplink_sw)
-    return VppUplink(uplink, host, neighbours, routes | attached), problems + unheard
+    return VppUplink(uplink, host, neighbours, routes | attached, tables_of(routes)), problems + unheard
 
 
 def shared_desired(view: HostView, *, uplink_sw: int, host_sw: int, primary: bool = True) -> VppShared:

@@ -6,12 +6,15 @@ a preference of 8 bits. The order survives, not the number: the preference is th
 Left out, because VPP makes them itself or has its own way: what an address brings along (its network, itself, IPv4's
 network and broadcast addresses: there the interface's own entry wins and hostlink's would never show), multicast and
 link-local prefixes, table `local`, and hostlink's own cluster routes. What else has no form in VPP is told (HL-301).
+
+The host's other tables have tables of their own in VPP (vpp_tables.py), in which the uplink's addresses have brought
+nothing along. What leads nowhere is of no link: it goes along where something else of its table leads to the uplink.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 
@@ -27,12 +30,13 @@ from hostlink.core.model import (
     Route,
     VppPath,
     VppRoute,
+    VppTable,
     path_order,
 )
+from hostlink.core.vpp_tables import MARK, RT_TABLE_LOCAL, RT_TABLE_MAIN, host_table_of, leads_out, vpp_table_id
 
-NOT_EXPRESSIBLE = "HL-301"
+NOT_EXPRESSIBLE, TABLE_TAKEN = "HL-301", "HL-309"
 
-RT_TABLE_MAIN, RT_TABLE_LOCAL = 254, 255
 RTN_UNICAST = 1
 SPECIAL_PATHS = {6: PathType.DROP, 7: PathType.ICMP_UNREACH, 8: PathType.ICMP_PROHIBIT}
 """RTN_BLACKHOLE, _UNREACHABLE, _PROHIBIT (include/uapi/linux/rtnetlink.h)."""
@@ -51,10 +55,17 @@ Answer = tuple[VppRoute | None, tuple[Problem, ...]]
 
 
 def vpp_routes(
-    view: HostView, interfaces: Collection[IPInterface], uplink_sw: int, cluster: Collection[Route]
+    view: HostView,
+    interfaces: Collection[IPInterface],
+    uplink_sw: int,
+    cluster: Collection[Route],
+    taken: Collection[VppTable] = (),
 ) -> tuple[frozenset[VppRoute], tuple[Problem, ...]]:
-    """The routes of VPP's table 0 for `interfaces` (as VPP has them) on the uplink, and what could not be expressed."""
-    translator = translator_for(view, interfaces, uplink_sw, cluster)
+    """The routes of VPP's tables for `interfaces` (as VPP has them) on the uplink, and what could not be expressed.
+
+    taken: VPP's tables that are other clients': what would be in them is told by `taken_tables`.
+    """
+    translator = translator_for(view, interfaces, uplink_sw, cluster, taken)
     by_prefix: dict[tuple[int, Prefix], list[Route]] = {}
     for route in view.routes:
         by_prefix.setdefault((route.table, route.prefix), []).append(route)
@@ -65,11 +76,19 @@ def vpp_routes(
         if wanted is not None:
             found.add(wanted)
         problems += lacks
+    elsewhere = [route for route in found if route.table_id]
+    if elsewhere:
+        alive = {(route.table_id, route.prefix.version) for route in elsewhere if leads_out(route)}
+        found -= {route for route in elsewhere if (route.table_id, route.prefix.version) not in alive}
     return frozenset(found), tuple(problems)
 
 
 def translator_for(
-    view: HostView, interfaces: Collection[IPInterface], uplink_sw: int, cluster: Collection[Route]
+    view: HostView,
+    interfaces: Collection[IPInterface],
+    uplink_sw: int,
+    cluster: Collection[Route],
+    taken: Collection[VppTable] = (),
 ) -> Translator:
     """The translator for the routes of that view."""
     vpps_own = frozenset(_brought_along(interfaces))
@@ -80,6 +99,7 @@ def translator_for(
         vpps_own=vpps_own,
         on_link=vpps_own | {address.interface.network for address in view.addresses if address.peer is None},
         ours=frozenset(map(route_key, cluster)),
+        taken=frozenset((table.table_id, int(table.family)) for table in taken),
     )
 
 
@@ -96,6 +116,8 @@ class Translator:
     """Those, and the networks of the host's addresses."""
     ours: frozenset[RouteKey]
     """Routes that hostlink itself added to the host."""
+    taken: frozenset[tuple[int, int]] = frozenset()
+    """(table of VPP's, IP version) that another client has."""
     _by_gateway: dict[IPAddress, tuple[VppPath, ...]] = field(default_factory=dict, compare=False, repr=False)
 
     def of_prefix(self, routes: Collection[Route]) -> Answer:
@@ -103,7 +125,7 @@ class Translator:
         if len(routes) == 1:
             (route,) = routes
             if (paths := self._plain(route)) is not None:
-                return VppRoute(0, route.prefix, paths), ()
+                return VppRoute(0 if route.table == RT_TABLE_MAIN else MARK ^ route.table, route.prefix, paths), ()
         return self._of_any(routes)
 
     def _plain(self, route: Route) -> tuple[VppPath, ...] | None:
@@ -111,12 +133,17 @@ class Translator:
 
         A full table has 100,000 of them by a handful of gateways: what is said of one next hop is remembered.
         """
-        if route.type != RTN_UNICAST or route.table != RT_TABLE_MAIN or route.tos or route.source_prefix is not None:
+        if route.type != RTN_UNICAST or route.tos or route.source_prefix is not None:
             return None
         hops = route.next_hops
         if len(hops) != 1 or hops[0].link_index != self.link_index or (gateway := hops[0].gateway) is None:
             return None
-        if route.prefix in self.vpps_own or _unrouted(route.prefix) or (self.ours and route_key(route) in self.ours):
+        if _unrouted(route.prefix) or (self.ours and route_key(route) in self.ours):
+            return None
+        if route.table == RT_TABLE_MAIN:
+            if route.prefix in self.vpps_own:
+                return None
+        elif self.place((route.table, route.prefix)) is None:
             return None
         paths = self._by_gateway.get(gateway)
         if paths is None:
@@ -141,7 +168,9 @@ class Translator:
             del taken[LARGEST_PREFERENCE + 1 :]
         if not taken:
             return None, tuple(problems)
-        return VppRoute(0, taken[0].prefix, _paths(taken, self.link_index, self.uplink_sw)), tuple(problems)
+        place = self.place((taken[0].table, taken[0].prefix))
+        assert place is not None
+        return VppRoute(*place, _paths(taken, self.link_index, self.uplink_sw)), tuple(problems)
 
     @property
     def set_apart(self) -> set[Prefix]:
@@ -158,7 +187,13 @@ class Translator:
 
     def place(self, key: tuple[int, Prefix]) -> tuple[int, Prefix] | None:
         """Where VPP has the routes of one prefix of one of the host's tables: (VPP's table, prefix)."""
-        return (0, key[1]) if key[0] == RT_TABLE_MAIN else None
+        if key[0] == RT_TABLE_MAIN:
+            return 0, key[1]
+        table, prefix = key
+        table_id = None if table == RT_TABLE_LOCAL else vpp_table_id(table)
+        if table_id is None or (self.taken and (table_id, prefix.version) in self.taken):
+            return None
+        return table_id, prefix
 
     def _problem(self, route: Route, lack: str) -> Problem:
         return Problem(NOT_EXPRESSIBLE, f"{self.link_name}: {route_text(route)}: {lack}")
@@ -167,19 +202,22 @@ class Translator:
         """Whether VPP should have it, or an operator should hear of it."""
         if route.type in KERNELS_OWN_TYPES or route.table == RT_TABLE_LOCAL or _unrouted(route.prefix):
             return False
-        if route.prefix in self.on_link and route.type == RTN_UNICAST and not _by_gateway(route):
+        if route.table != RT_TABLE_MAIN:
+            if self.taken and (MARK ^ route.table, route.prefix.version) in self.taken:
+                return False  # told for the whole table
+        elif route.prefix in self.on_link and route.type == RTN_UNICAST and not _by_gateway(route):
             return False
         return not self.ours or route_key(route) not in self.ours
 
     def _lack(self, route: Route) -> str | None:
         """What VPP has no word for, or None."""
-        if route.table != RT_TABLE_MAIN:
-            return f"table {route.table} is not mirrored, only table main"
+        if vpp_table_id(route.table) is None:
+            return f"VPP has no number left for table {route.table}"
         if route.source_prefix is not None and route.source_prefix.prefixlen:
             return f"VPP's routes do not look at the source ({route.source_prefix})"
         if route.tos:
             return f"VPP's routes do not look at the TOS ({route.tos:#04x})"
-        if route.prefix in self.vpps_own:
+        if route.prefix in self.vpps_own and route.table == RT_TABLE_MAIN:
             return "in VPP the uplink's own address has that prefix, and wins"
         if route.type == RTN_UNICAST:
             return _no_way(route, self.link_index)
@@ -209,6 +247,33 @@ def route_text(route: Route) -> str:
 
 
 # ------------------------------------------------------------------------------------------------------ which, and why
+
+
+def taken_tables(
+    name: str, taken: Mapping[VppTable, str], routes: Iterable[Route], link_index: int
+) -> tuple[Problem, ...]:
+    """Of VPP's tables that are other clients', by name, those that the host's routes would be in.
+
+    name: the uplink's. routes: the host's, of all tables.
+    """
+    numbers = {host_table_of(table.table_id) for table in taken} - {RT_TABLE_MAIN}
+    if not numbers:
+        return ()
+    there = {(one.table, one.family) for one in routes if one.table in numbers and by_link(one, link_index)}
+    return tuple(
+        Problem(
+            TABLE_TAKEN,
+            f"{name}: IPv{int(table.family)} table {host_table_of(table.table_id)} of the host is not mirrored: "
+            f"VPP's table {table.table_id} is called {whose!r}",
+        )
+        for table, whose in sorted(taken.items())
+        if (host_table_of(table.table_id), table.family) in there
+    )
+
+
+def by_link(route: Route, link_index: int) -> bool:
+    """Whether packets that VPP could forward follow it to the link."""
+    return route.type == RTN_UNICAST and route.uses(link_index) and not _unrouted(route.prefix)
 
 
 def _no_way(route: Route, link_index: int) -> str | None:

@@ -155,6 +155,17 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class PolicyRule:
+    """A policy rule of the host that looks another table up (FR_ACT_TO_TBL), whatever link it is about."""
+
+    family: Family
+    priority: int
+    table: int
+    text: str
+    """As `ip rule` says it, in short."""
+
+
+@dataclass(frozen=True, slots=True)
 class Neighbour:
     """A permanent neighbour entry of the host, or a proxy entry."""
 
@@ -171,8 +182,8 @@ class HostView:
     link: Link
     addresses: tuple[Address, ...] = ()
     routes: tuple[Route, ...] = ()
-    """Routes of every table and type with a next hop on this link (or, for local ones, made for its addresses), and of
-    table main those that lead nowhere."""
+    """Routes of every table and type with a next hop on this link (or, for local ones, made for its addresses), and
+    those of every table that lead nowhere."""
     neighbours: tuple[Neighbour, ...] = ()
     rules: tuple[Rule, ...] = ()
     """All rules of the host that name this link, by iif or oif."""
@@ -255,6 +266,14 @@ class VppRoute:
     paths: VppPaths
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class VppTable:
+    """A table of VPP's: each family has tables of its own, with numbers of its own (VPP: vnet/ip/ip.api, ip_table)."""
+
+    table_id: int
+    family: Family
+
+
 @dataclass(frozen=True, slots=True)
 class VppNeighbour:
     """A static neighbour that hostlink made, flags STATIC | NO_FIB_ENTRY (VPP: vnet/ip-neighbor/ip_neighbor.api)."""
@@ -304,6 +323,8 @@ class VppUplink:
     host: VppPort
     neighbours: frozenset[VppNeighbour] = frozenset()
     routes: frozenset[VppRoute] = frozenset()
+    tables: frozenset[VppTable] = frozenset()
+    """hostlink's own, beside table 0 (core/vpp_tables.py)."""
 
 
 @dataclass(frozen=True, slots=True)

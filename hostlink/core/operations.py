@@ -23,6 +23,7 @@ from hostlink.core.model import (
     Rule,
     VppNeighbour,
     VppRoute,
+    VppTable,
 )
 
 # ----------------------------------------------------------------------------------------------------------- in VPP
@@ -118,6 +119,21 @@ class DeleteVppRoute:
 
 
 @dataclass(frozen=True, slots=True)
+class AddVppTable:
+    """Makes a table of hostlink's own. VPP takes one that is there already without a word, and keeps its name."""
+
+    table: VppTable
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteVppTable:
+    """Takes it away where nobody else uses it, after its routes: those left in it would be there again with the next
+    one of that number."""
+
+    table: VppTable
+
+
+@dataclass(frozen=True, slots=True)
 class AddProxyRange:
     range: ProxyRange
 
@@ -182,6 +198,8 @@ VppOperation = (
     | LearnVppNeighbour
     | AddVppRoute
     | DeleteVppRoute
+    | AddVppTable
+    | DeleteVppTable
     | AddProxyRange
     | DeleteProxyRange
     | AddRedirect

@@ -5,8 +5,8 @@ The order is VPP's own, dependencies first, and what works is not taken away bef
  1. MTU (before up: VPP's default of 9000 wedged an af_packet ring), IPv6, no advertisements, up, link-local
  2. addresses to add: never on a port that is down (no glean and local routes then, in some releases)
  3. the host's port: unnumbered (it borrows those addresses), proxies
- 4. neighbours to add, routes to add or replace: attached ones first, then those by a gateway
- 5. routes, neighbours and addresses to delete, and a port that is to be down
+ 4. neighbours to add; tables, then routes to add or replace: attached ones first, then those by a gateway
+ 5. routes, then tables, neighbours and addresses to delete, and a port that is to be down
 
 Two things VPP has no "replace" for, so that the old one goes right before the new one comes: a neighbour with another
 MAC, and an address that overlaps with one of another prefix length (refused: vnet/ip/ip4_forward.c).
@@ -31,9 +31,11 @@ from hostlink.core.operations import (
     AddVppAddress,
     AddVppNeighbour,
     AddVppRoute,
+    AddVppTable,
     DeleteVppAddress,
     DeleteVppNeighbour,
     DeleteVppRoute,
+    DeleteVppTable,
     EnableIp6,
     EnableNdProxy,
     EnableProxyArp,
@@ -54,8 +56,10 @@ def plan_uplink(desired: VppUplink, actual: VppUplink) -> tuple[VppOperation, ..
         for wanted, there in ports:
             plan += step(wanted, there)
     plan += _neighbours(desired.neighbours, actual.neighbours)
+    plan += [AddVppTable(table) for table in sorted(desired.tables - actual.tables)]
     plan += _routes(desired.routes, actual.routes)
     plan += _routes_gone(desired.routes, actual.routes)
+    plan += [DeleteVppTable(table) for table in sorted(actual.tables - desired.tables)]
     plan += _neighbours_gone(desired.neighbours, actual.neighbours)
     for step in (_addresses_gone, _down):
         for wanted, there in ports:

@@ -5,7 +5,8 @@ one route: after it the route is there, or is gone. So folding in messages from 
 last one of a route decides, and no look is older than that.
 
 What a message does not say, or what more hangs on than the route itself, is not folded: then `fold` says so, and
-everything is looked at (a route beside others of the same key, a part of a multipath route, a default route).
+everything is looked at (a route beside others of the same key, a part of a multipath route, a default route of table
+main). In the host's other tables what leads nowhere hangs on what leads to the link: one that has both is looked at.
 """
 
 from __future__ import annotations
@@ -22,13 +23,15 @@ from hostlink.core.alike import (
     Alike,
     AlikeChange,
     AlikeEdit,
+    PackedRoutes,
     Place,
     place_of,
     prefix_at,
 )
 from hostlink.core.attached import Leaning
-from hostlink.core.desired_routes import RT_TABLE_MAIN, Translator, route_key
-from hostlink.core.model import Prefix, Problem, Route, VppPaths, VppRoute
+from hostlink.core.desired_routes import Translator, route_key
+from hostlink.core.model import Family, Prefix, Problem, Route, VppPaths, VppRoute, VppTable
+from hostlink.core.vpp_tables import RT_TABLE_MAIN, vpp_table_id
 
 Key = tuple[int, Prefix]
 """(table of the host, prefix)."""
@@ -118,8 +121,15 @@ class RouteBook:
         self._mirrored = {_place(route): route for route in mirrored}
         self.counts = Counter(route.prefix.version for route in self._mirrored.values())
         """Routes that VPP should have, by IP version."""
+        self._elsewhere = Counter((table_id, prefix.version) for table_id, prefix in self._mirrored if table_id)
+        """Those of them in other tables than 0, by table of VPP's and IP version."""
         self._translator = translator
         self._settled = frozenset(settled)
+        others = [key for key in self._host if key[0] != RT_TABLE_MAIN]
+        self._mixed = {
+            (key[0], key[1].version) for key in others if any(route.leads_nowhere for route in self._host[key])
+        }
+        """(other table of the host, IP version) in which something leads nowhere, or may."""
         self._leaning = leaning
         self._touched: dict[Key, None] = {}
         told = {key: translator.of_prefix(there)[1] for key, there in self._host.items()} if problems else {}
@@ -162,6 +172,12 @@ class RouteBook:
         for place, alike in self._alike.items():
             yield alike.at(place)
 
+    def routes_elsewhere(self) -> Iterator[Route]:
+        """Those of other tables than main."""
+        for (table, _), there in self._host.items():
+            if table != RT_TABLE_MAIN:
+                yield from there
+
     def __len__(self) -> int:
         """How many prefixes it has."""
         return len(self._host) + len(self._alike)
@@ -170,6 +186,10 @@ class RouteBook:
         """All routes that VPP should have."""
         packed = (VppRoute(0, prefix_at(place), paths) for place, paths in self._sent.items())
         return frozenset((*self._mirrored.values(), *packed))
+
+    def tables(self) -> frozenset[VppTable]:
+        """The tables that VPP should have for them, beside table 0."""
+        return frozenset(VppTable(table_id, Family(version)) for (table_id, version), n in self._elsewhere.items() if n)
 
     def wanted(self, key: tuple[int, Prefix]) -> VppRoute | None:
         """What VPP should have for a prefix of one of its tables."""
@@ -288,12 +308,20 @@ class RouteBook:
         route, key = change.route, (change.route.table, change.route.prefix)
         if route.nexthop_id is not None and not route.next_hops:
             return False  # the kernel named the nexthop object alone (kernel/nexthops.py)
-        place = self._set_apart(route.prefix) if route.table == RT_TABLE_MAIN else None
+        place = None
+        if key[0] == RT_TABLE_MAIN:
+            place = self._set_apart(route.prefix)
+        elif route.leads_nowhere or self._mixed:
+            told_apart = self._told_apart(route)
+            if told_apart is not None:
+                return told_apart
         there = self._host.get(key)
         ours = self._concerns(route)
         if not ours and not there:
             return bool(route.next_hops or route.leads_nowhere)  # without any it may be anybody's
-        if route.prefix.prefixlen == 0 or (self._settled and route.prefix in self._settled):
+        if key[0] == RT_TABLE_MAIN and (
+            route.prefix.prefixlen == 0 or (self._settled and route.prefix in self._settled)
+        ):
             return False
         if self._leaning is not None and self._leaning.concerns(route, gone=change.gone):
             return False
@@ -311,6 +339,22 @@ class RouteBook:
         if change.gone:
             return self._fold_gone(key, same, route)
         return self._fold_new(key, same, change, ours=ours)
+
+    def _told_apart(self, route: Route) -> bool | None:
+        """Of a route in another table than main: what `fold` answers, or None where that table has nothing special."""
+        place = (route.table, route.prefix.version)
+        if route.leads_nowhere:
+            self._mixed.add(place)
+            return not self._is_mirrored(place)
+        if place not in self._mixed:
+            return None
+        return not (self._concerns(route) or self.holds(route))
+
+    def _is_mirrored(self, place: tuple[int, Literal[4, 6]]) -> bool:
+        """Whether anything of that table leads to the link, or has come or gone since `settle`."""
+        table, version = place
+        touched = any(key[0] == table and key[1].version == version for key in self._touched)
+        return touched or self._elsewhere[vpp_table_id(table) or 0, version] > 0
 
     def _concerns(self, route: Route) -> bool:
         if route.leads_nowhere:
@@ -361,11 +405,24 @@ class RouteBook:
                 delete.append(before)
                 del self._mirrored[_place(before)]
                 self.counts[before.prefix.version] -= 1
+                if key[0] != RT_TABLE_MAIN:
+                    self._elsewhere[before.table_id, before.prefix.version] -= 1
             else:
                 add.append(after)
                 self._mirrored[_place(after)] = after
                 self.counts[after.prefix.version] += before is None
+                if key[0] != RT_TABLE_MAIN:
+                    self._elsewhere[after.table_id, after.prefix.version] += before is None
         return add, delete
+
+    def unsettle(self, add: Iterable[VppRoute], delete: Iterable[VppRoute], packed: PackedRoutes) -> None:
+        """VPP has not done all of that after all. The book is at its end, but for what it says was true."""
+        for route in add:
+            self._mirrored.pop(_place(route), None)
+        self._mirrored |= {_place(route): route for route in delete}
+        for _, places in packed.add:
+            for place in places:
+                self._sent.pop(place, None)
 
     def touched_places(self) -> list[Place]:
         """Of the packed destinations those that were folded since this was asked last, for `settle_places`."""

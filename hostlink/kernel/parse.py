@@ -13,7 +13,7 @@ from typing import Any
 
 from pyroute2.netlink.rtnl.marshal import MarshalRtnl
 
-from hostlink.core.model import Address, Family, IPAddress, IPInterface, Link, Neighbour, Rule
+from hostlink.core.model import Address, Family, IPAddress, IPInterface, Link, Neighbour, PolicyRule, Rule
 from hostlink.kernel import uapi
 from hostlink.kernel.attributes import walk
 from hostlink.kernel.errors import KernelError
@@ -129,3 +129,30 @@ def _rule(raw: Message, message: Any) -> Rule:
     family = Family.IPV6 if message["family"] == 10 else Family.IPV4
     name = message.get_attr("FRA_IIFNAME") or message.get_attr("FRA_OIFNAME")
     return Rule(family, message.get_attr("FRA_PRIORITY") or 0, raw.body, name)
+
+
+def policy_rules(messages: Iterable[Message]) -> tuple[PolicyRule, ...]:
+    """All rules that look a table up."""
+    kept = [m for m in messages if m.type == uapi.RTM_NEWRULE]
+    return tuple(_policy_rule(message) for message in decode(kept) if message["action"] == uapi.FR_ACT_TO_TBL)
+
+
+def _policy_rule(message: Any) -> PolicyRule:
+    get = message.get_attr
+    family = Family.IPV6 if message["family"] == 10 else Family.IPV4
+    priority, table = get("FRA_PRIORITY") or 0, get("FRA_TABLE") or message["table"]
+    return PolicyRule(family, priority, table, f"{priority}: {_asked(message)} lookup {table}")
+
+
+def _asked(message: Any) -> str:
+    """What packets a rule is about, in the words of ip-rule(8), as far as they are the usual ones."""
+    get = message.get_attr
+    source, destination = get("FRA_SRC"), get("FRA_DST")
+    words = ["not"] if message["flags"] & uapi.FIB_RULE_INVERT else []
+    words.append(f"from {source}/{message['src_len']}" if source else "from all")
+    words += [f"to {destination}/{message['dst_len']}"] if destination else []
+    words += [f"tos {message['tos']:#04x}"] if message["tos"] else []
+    words += [f"fwmark {get('FRA_FWMARK'):#x}"] if get("FRA_FWMARK") else []
+    words += [f"iif {get('FRA_IIFNAME')}"] if get("FRA_IIFNAME") else []
+    words += [f"oif {get('FRA_OIFNAME')}"] if get("FRA_OIFNAME") else []
+    return " ".join(words)

@@ -24,7 +24,7 @@ from pathlib import Path
 
 import trio
 
-from hostlink.core.model import RTN_NOWHERE, Address, HostView, IPAddress, Link, Neighbour, Route, Rule
+from hostlink.core.model import RTN_NOWHERE, Address, HostView, IPAddress, Link, Neighbour, PolicyRule, Route, Rule
 from hostlink.kernel import parse, uapi
 from hostlink.kernel.attributes import text, u32
 from hostlink.kernel.errors import KernelRefused, ReadUnsteady
@@ -202,16 +202,12 @@ async def _routes(nl: Netlink, link_index: int) -> tuple[Route, ...]:
 
 async def _nowhere(nl: Netlink, family: int) -> list[Message]:
     messages = []
-    try:
-        for kind in RTN_NOWHERE:
-            messages += await dump_routes(nl, _routes_request(family, u32(uapi.RTA_TABLE, _MAIN), kind))
-    except KernelRefused as refusal:
-        if refusal.errno != errno.ENOENT:  # nothing was ever put into that table
-            raise
+    for kind in RTN_NOWHERE:
+        messages += await dump_routes(nl, _routes_request(family, kind=kind))
     return messages
 
 
-def _routes_request(family: int, filter_attribute: bytes, kind: int = 0) -> Request:
+def _routes_request(family: int, filter_attribute: bytes = b"", kind: int = 0) -> Request:
     """kind: RTN_* of the routes wanted; 0: of all."""
     body = struct.pack("=8BI", family, 0, 0, 0, 0, 0, 0, kind, 0) + filter_attribute
     return Request("read the routes", uapi.RTM_GETROUTE, body)
@@ -229,8 +225,17 @@ async def read_neighbours(nl: Netlink, link_index: int) -> tuple[Neighbour, ...]
 
 
 async def _rules(nl: Netlink, link: Link) -> tuple[Rule, ...]:
+    return parse.rules(await _rule_messages(nl), (link.name, *link.altnames))
+
+
+async def read_policy(nl: Netlink) -> tuple[PolicyRule, ...]:
+    """All rules of the namespace that look a table up. Raises KernelError."""
+    return parse.policy_rules(await _rule_messages(nl))
+
+
+async def _rule_messages(nl: Netlink) -> list[Message]:
     messages = []
     for family in _FAMILIES:
         body = struct.pack("=8BI", family, 0, 0, 0, 0, 0, 0, 0, 0)
         messages += await nl.dump(Request("read the rules", uapi.RTM_GETRULE, body), watched=True)
-    return parse.rules(messages, (link.name, *link.altnames))
+    return messages

@@ -23,18 +23,22 @@ _REQUEST_S = 5.0
 _NO_TABLE = 0xFFFFFFFF
 
 
-async def attach_pod(api_socket: Path) -> int:
-    """Plugs the pod in. Returns its sw_if_index, which stays when this client has gone. Raises any VppError."""
+async def attach_pod(api_socket: Path, table_id: int = 0) -> int:
+    """Plugs the pod in. Returns its sw_if_index, which stays when this client has gone. Raises any VppError.
+
+    table_id: of VPP's tables of both families by which the pod's packets are forwarded. The way to it is there and
+    in table 0: VPP takes a solicitation only from a source that its table has on that link (vnet/ip6-nd/ip6_nd.c).
+    """
     async with open_session(os.fspath(api_socket), deadline_s=_REQUEST_S * deadline_factor()) as session:
         sw_if_index = await _open_link(session)
-        raise_first(await session.batch(_settings(sw_if_index)))
+        raise_first(await session.batch(_settings(sw_if_index, table_id)))
         return sw_if_index
 
 
-async def detach_pod(api_socket: Path, sw_if_index: int) -> None:
+async def detach_pod(api_socket: Path, sw_if_index: int, table_id: int = 0) -> None:
     """Takes the pod's routes, neighbours and interface out of VPP. Raises any VppError."""
     async with open_session(os.fspath(api_socket), deadline_s=_REQUEST_S * deadline_factor()) as session:
-        raise_first(await session.batch([*_routes(sw_if_index, is_add=False)]))
+        raise_first(await session.batch([*_routes(sw_if_index, table_id, is_add=False)]))
         await session.request("af_packet_delete", host_if_name=VPP_POD_LINK)
 
 
@@ -52,9 +56,14 @@ async def _open_link(session: Session) -> int:
     return int(reply.sw_if_index)
 
 
-def _settings(sw_if_index: int) -> list[Request]:
-    """MTU before admin-up, admin-up before addresses (vpp-facts: both orders matter to some release)."""
+def _settings(sw_if_index: int, table_id: int) -> list[Request]:
+    """MTU before admin-up, admin-up before addresses (vpp-facts: both orders matter to some release).
+
+    And the table before anything that would be in it.
+    """
+    bound = [{"sw_if_index": sw_if_index, "is_ipv6": six, "vrf_id": table_id} for six in (False, True)]
     return [
+        *(Request("sw_interface_set_table", fields) for fields in bound if table_id),
         Request("sw_interface_set_mtu", {"sw_if_index": sw_if_index, "mtu": [MTU_BYTES, 0, 0, 0]}),
         Request("sw_interface_ip6_enable_disable", {"sw_if_index": sw_if_index, "enable": True}),
         Request("sw_interface_ip6nd_ra_config", {"sw_if_index": sw_if_index, "suppress": 1}),
@@ -64,18 +73,19 @@ def _settings(sw_if_index: int) -> list[Request]:
             "sw_interface_add_del_address",
             {"sw_if_index": sw_if_index, "is_add": True, "prefix": f"{POD_GATEWAY4}/32"},
         ),
-        *_routes(sw_if_index, is_add=True),
+        *_routes(sw_if_index, table_id, is_add=True),
     ]
 
 
-def _routes(sw_if_index: int, *, is_add: bool) -> list[Request]:
+def _routes(sw_if_index: int, table_id: int, *, is_add: bool) -> list[Request]:
     requests = []
     for address in (POD4, POD6):
-        route = {"table_id": 0, "prefix": _host_prefix(address), "n_paths": 1, "paths": [_path(sw_if_index, address)]}
+        way = {"prefix": _host_prefix(address), "n_paths": 1, "paths": [_path(sw_if_index, address)]}
+        routes = [{"table_id": table, **way} for table in sorted({0, table_id})]
         neighbour = {"sw_if_index": sw_if_index, "flags": _STATIC, "mac_address": POD_MAC, "ip_address": str(address)}
+        requests.append(Request("ip_neighbor_add_del", {"is_add": is_add, "neighbor": neighbour}))
         requests += [
-            Request("ip_neighbor_add_del", {"is_add": is_add, "neighbor": neighbour}),
-            Request("ip_route_add_del", {"is_add": is_add, "is_multipath": False, "route": route}),
+            Request("ip_route_add_del", {"is_add": is_add, "is_multipath": False, "route": route}) for route in routes
         ]
     return requests
 

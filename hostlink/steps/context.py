@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -14,7 +14,18 @@ from hostlink.clock import boottime_s
 from hostlink.config import Config, UplinkConfig
 from hostlink.core.alike import PackedRoutes, Place
 from hostlink.core.lifetimes import aged, lengthened
-from hostlink.core.model import HostView, Link, Prefix, Problem, Route, VppRoute, VppShared, VppUplink
+from hostlink.core.model import (
+    HostView,
+    Link,
+    PolicyRule,
+    Prefix,
+    Problem,
+    Route,
+    VppRoute,
+    VppShared,
+    VppTable,
+    VppUplink,
+)
 from hostlink.core.route_book import Key, RouteBook
 from hostlink.fights import Fights
 from hostlink.journal import Journal, JournalError, Takeover, journal_for
@@ -177,6 +188,12 @@ class Uplink:
     """The last book that was true, kept while everything is looked at."""
     wished: VppUplink | None = None
     """What VPP should have had by the last whole look: what differs from it is drift, and no change of the host's."""
+    tables: frozenset[VppTable] = frozenset()
+    """hostlink's tables in VPP that this uplink's routes need, as they were made and seen last."""
+    taken_tables: Mapping[VppTable, str] = field(default_factory=dict)
+    """The tables of VPP that are other clients', by name, by the last whole look."""
+    rules: tuple[PolicyRule, ...] = ()
+    """The host's policy rules by the last whole look."""
     unproved: bool = True
     """Everything was looked at, and Punting has not passed since. Where only routes were followed it has no work."""
     hidden: dict[tuple[int, Prefix], VppRoute] = field(default_factory=dict)
@@ -245,7 +262,9 @@ class Uplink:
         self.takeover, self.mirrored_view, self.ports = None, None, Ports()
         self.host_link_index, self.parked_indexes = None, frozenset()
         self.carrier, self.unfilled, self.ring_stuck = True, False, False
-        self.copies, self.silent, self.agreed = frozenset(), False, False
+        self.copies, self.rules = frozenset(), ()
+        self.silent, self.agreed = False, False
+        self.tables, self.taken_tables = frozenset(), {}
         self.mirrored.clear()
         self.told.clear()
         self.hidden.clear()
@@ -256,6 +275,9 @@ class Uplink:
     def meet_vpp(self) -> None:
         """Another life of VPP, perhaps: numbers of interfaces and what was read there say nothing of it."""
         self.ports, self.ring_stuck = Ports(), False
+        self.tables, self.taken_tables = frozenset(), {}
+        for subject in ("tables", "taken"):
+            self.told.pop(subject, None)
         self.hidden.clear()
         self.unread.clear()
         self.book, self.truth, self.wished, self.unproved = None, None, None, True

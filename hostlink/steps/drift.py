@@ -16,8 +16,9 @@ from dataclasses import replace
 from hostlink.core.describe import describe
 from hostlink.core.events import some
 from hostlink.core.model import Problem, VppUplink
-from hostlink.core.operations import VppOperation
+from hostlink.core.operations import AddVppRoute, AddVppTable, VppOperation
 from hostlink.core.plan import plan_uplink
+from hostlink.core.vpp_tables import tables_of
 from hostlink.problems import problem
 from hostlink.steps.context import Node, Uplink
 
@@ -35,8 +36,10 @@ def drifted(uplink: Uplink, plan: Sequence[VppOperation], actual: VppUplink) -> 
     if before is None or not plan or not is_only_told(uplink.node):
         return ()
     if uplink.truth is not None:
-        before = replace(before, routes=uplink.truth.mirrored())
+        before = replace(before, routes=uplink.truth.mirrored(), tables=uplink.truth.tables())
     healing = set(plan_uplink(before, actual))
+    asked = tables_of(one.route for one in plan if isinstance(one, AddVppRoute) and one not in healing)
+    healing -= {AddVppTable(table) for table in asked}  # which what the host asks for now stands on
     return tuple(operation for operation in plan if operation in healing)
 
 

@@ -24,6 +24,7 @@ from hostlink.core.operations import AddVppRoute, DeleteVppRoute
 from hostlink.core.plan import route_order
 from hostlink.core.route_book import Change, Key, RouteBook
 from hostlink.steps.context import Uplink
+from hostlink.steps.tables import end_followed, make_followed
 
 BURST = 16
 """Messages at once: more are somebody's table, and not somebody's change."""
@@ -58,11 +59,12 @@ async def follow(uplink: Uplink, step: int) -> Mirrored | None:
     if not await _fold(book, messages) or inbox.everything:
         inbox.look_at_everything()
         return None
-    keys, places = book.touched(), book.touched_places()
+    tables, keys, places = book.tables(), book.touched(), book.touched_places()
     done = await _carry_over(uplink, book, keys, places)
     if done is None:
         inbox.look_at_everything()
         return None
+    await end_followed(uplink, book, tables, keys)
     uplink.book = book
     uplink.told["routes"] = book.problems
     uplink.mirrored |= {"routes_ipv4": book.counts[4], "routes_ipv6": book.counts[6]}
@@ -89,11 +91,15 @@ async def _carry_over(uplink: Uplink, book: RouteBook, keys: list[Key], places: 
         await trio.lowlevel.checkpoint()
     add.sort(key=route_order)
     delete.sort(key=route_order, reverse=True)
+    if not await make_followed(uplink, book):
+        book.unsettle(add, delete, PackedRoutes())
+        return None
     packed = PackedRoutes()
     for some in _slices(places):
         packed.extend(*book.settle_places(some))
         await trio.lowlevel.checkpoint()
     if await uplink.node.dataplane().change_routes(add, delete, packed):
+        book.unsettle(add, delete, packed)
         return None
     uplink.note_unread(add, delete, packed)
     if await _is_time_to_read_back(uplink) and not await _read_back(uplink, book):

@@ -31,6 +31,7 @@ from hostlink.problems import problem
 from hostlink.steps.bypass import remove_bypass
 from hostlink.steps.context import StepError, Uplink, fail
 from hostlink.steps.host_link import our_host_link, places
+from hostlink.steps.tables import kept_at_the_end
 from hostlink.steps.view import keep_last_good, look
 from hostlink.steps.withdraw import withdraw
 from hostlink.vpp.errors import VppError, VppGone
@@ -49,7 +50,7 @@ async def give_back(uplink: Uplink, step: int) -> GivenBack:
     uplink.takeover = uplink.takeover or (uplink.journal.read() if uplink.claimed else None)
     if uplink.takeover is not None:
         await _keep_newest(uplink)
-    residue = await _leave_vpp(uplink)
+    residue, notes = await _leave_vpp(uplink)
     takeover = uplink.takeover
     if takeover is None:
         return GivenBack(step, tuple(residue))
@@ -63,7 +64,7 @@ async def give_back(uplink: Uplink, step: int) -> GivenBack:
     async with uplink.saving:
         uplink.journal.discard()
         uplink.forget()
-    uplink.link_index = link.index
+    uplink.link_index, uplink.told["tables"] = link.index, notes
     return GivenBack(step, tuple(residue))
 
 
@@ -79,20 +80,22 @@ async def _keep_newest(uplink: Uplink) -> None:
             await keep_last_good(uplink, view, newest=True)
 
 
-async def _leave_vpp(uplink: Uplink) -> list[Problem]:
+async def _leave_vpp(uplink: Uplink) -> tuple[list[Problem], tuple[Problem, ...]]:
+    """(what could not be taken out of VPP, what is left there on purpose)"""
     uplink.node.contributions.pop(uplink.name, None)
     if uplink.node.vpp.dataplane is None:
-        return []  # dead or out of reach: what was in it went with it, or is found by tag when it is seen again
+        return [], ()  # dead or out of reach: what was in it went with it, or is found by tag when it is seen again
     with trio.move_on_after(VPP_PATIENCE_S * uplink.node.config.timing.deadline_factor) as patience:
         try:
             refusals = await withdraw(uplink)
+            notes = await kept_at_the_end(uplink)
         except VppGone:
-            return []
+            return [], ()
         except VppError as error:
-            return [problem("HL-406", f"{uplink.name}: VPP was left as it is: {error}")]
-        return [problem("HL-406", f"{uplink.name}: {refusal}") for refusal in refusals]
+            return [problem("HL-406", f"{uplink.name}: VPP was left as it is: {error}")], ()
+        return [problem("HL-406", f"{uplink.name}: {refusal}") for refusal in refusals], notes
     assert patience.cancelled_caught
-    return [problem("HL-406", f"{uplink.name}: VPP was left as it is: it did not answer in time")]
+    return [problem("HL-406", f"{uplink.name}: VPP was left as it is: it did not answer in time")], ()
 
 
 async def _remove_host_link(uplink: Uplink) -> None:

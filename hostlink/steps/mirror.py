@@ -8,7 +8,7 @@ and not an empty wish (architecture.md). From then on the host's own view is wha
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from ipaddress import ip_network
@@ -23,7 +23,7 @@ from hostlink.core.desired import networks_by_route, vpp_desired
 from hostlink.core.desired_routes import translator_for
 from hostlink.core.events import Mirrored
 from hostlink.core.leased import put_back, still_there, superseded_copies
-from hostlink.core.model import Family, HostView, Problem, Route, VppUplink, family_of
+from hostlink.core.model import Family, HostView, Problem, Route, VppTable, VppUplink, family_of
 from hostlink.core.operations import DeleteHostRoute, VppOperation
 from hostlink.core.plan import plan_uplink
 from hostlink.core.plan_host import plan_host
@@ -57,6 +57,7 @@ from hostlink.steps.mtu import grow, shrink
 from hostlink.steps.offload import in_thread
 from hostlink.steps.parked_nic import drop_carrier, look_at_nic, nic_is_parked, vpp_may_send
 from hostlink.steps.punt import lead_to_host, leads_to_host
+from hostlink.steps.tables import Uses, look_at_rules, look_at_tables, without_kept
 from hostlink.steps.view import host_view, is_lost_source, look, without
 from hostlink.vpp.errors import VppRefused
 
@@ -115,6 +116,7 @@ async def _round(uplink: Uplink) -> list[str]:
     if mac_is_kept(uplink):
         view = replace(view, link=replace(view.link, mac=uplink.taken().capture.view.link.mac))
     changes += await renew_host_port(uplink, view)
+    await look_at_rules(uplink, view)
     changes += await _vpp(uplink, view)
     uplink.mirrored_view = view
     return changes + await drop_carrier(uplink) + await keep_mac(uplink, view)
@@ -221,16 +223,16 @@ async def _vpp(uplink: Uplink, view: HostView) -> list[str]:
         found = await difference(uplink, view)
         uplink.advanced()
         desired, uplink.told["routes"] = found.desired, found.problems
+        look_at_tables(uplink, view, found.taken, found.kept)
         left = drifted(uplink, found.plan, found.actual)
         uplink.told["drift"] = told(uplink.name, left)
         plan = [operation for operation in found.plan if operation not in left] if left else found.plan
         if not plan:
             await shrink(uplink, view.link.mtu_bytes)
             uplink.mirrored = await in_thread(len(desired.routes), _counts, desired)
-            owned, lacks = uplink.taken().owned, found.problems
             uplink.advanced()
-            book = await in_thread(len(view.routes), _book, view, desired, owned, lacks, uplink.node.alikes)
-            uplink.book, uplink.truth, uplink.wished = book, book, desired
+            book = await in_thread(len(view.routes), _book, view, found, uplink.taken().owned, uplink.node.alikes)
+            uplink.book, uplink.truth, uplink.wished, uplink.tables = book, book, desired, desired.tables
             return done
         carried_out = await carry_out_in_vpp(uplink, view, plan, desired.uplink.addresses)
         if not leads_to_host(uplink):
@@ -251,6 +253,10 @@ class Difference:
     desired: VppUplink
     actual: VppUplink
     problems: tuple[Problem, ...]
+    taken: Mapping[VppTable, str]
+    """The tables of other clients, by name."""
+    kept: Uses
+    """Tables of hostlink's that nobody wants here, and others use."""
 
 
 async def difference(uplink: Uplink, view: HostView) -> Difference:
@@ -259,7 +265,8 @@ async def difference(uplink: Uplink, view: HostView) -> Difference:
     if ports.uplink is None or ports.host is None:
         lost = "the NIC" if ports.uplink is None else "the interface towards the host"
         raise fail("HL-411", f"{uplink.name}: VPP has no interface with hostlink's tag any more for {lost}")
-    actual = await uplink.node.dataplane().read_uplink(ports.uplink, ports.host)
+    found = await uplink.node.dataplane().read_uplink(ports.uplink, ports.host)
+    taken = await uplink.node.dataplane().taken_tables()
     uplink.advanced()
     wish = partial(
         vpp_desired,
@@ -268,19 +275,20 @@ async def difference(uplink: Uplink, view: HostView) -> Difference:
         host_sw=ports.host.sw_if_index,
         cluster=frozenset(uplink.taken().owned),
         host_up=vpp_may_send(uplink),
+        taken=taken.keys(),
     )
     desired, problems = await in_thread(len(view.routes), wish)
     uplink.advanced()
+    actual, uses = await without_kept(uplink, desired, found)
     plan = await in_thread(len(desired.routes) + len(actual.routes), plan_uplink, desired, actual)
     plan = await past_hidden(uplink, desired, plan)
-    return Difference(plan, desired, actual, problems)
+    return Difference(plan, desired, actual, problems, taken, uses)
 
 
-def _book(
-    view: HostView, desired: VppUplink, owned: tuple[Route, ...], told: tuple[Problem, ...], alikes: Alikes
-) -> RouteBook:
+def _book(view: HostView, found: Difference, owned: tuple[Route, ...], alikes: Alikes) -> RouteBook:
     """By which single changes are followed from here on."""
-    translator = translator_for(view, desired.uplink.addresses, desired.uplink.sw_if_index, owned)
+    desired, told = found.desired, found.problems
+    translator = translator_for(view, desired.uplink.addresses, desired.uplink.sw_if_index, owned, found.taken.keys())
     own = without(view.routes, owned)
     prefixes = {route.prefix for route in owned} | networks_by_route(view.addresses)
     interfaces, uplink_sw = desired.uplink.addresses, desired.uplink.sw_if_index

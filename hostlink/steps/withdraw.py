@@ -16,6 +16,7 @@ from hostlink.journal import Phase
 from hostlink.steps.context import Uplink
 from hostlink.steps.keep_tags import keep_tags
 from hostlink.steps.shared import settle_shared
+from hostlink.steps.tables import clear_tables, without_kept
 from hostlink.vpp.dataplane import Dataplane
 from hostlink.vpp.drivers.af_packet import opened_devices
 from hostlink.vpp.errors import VppRefused
@@ -34,9 +35,11 @@ async def withdraw(uplink: Uplink) -> list[VppRefused]:
         return []  # nothing of ours was ever there: the shared objects are somebody else's
     refusals = await _leave_shared(uplink)
     if ports.uplink is not None and ports.host is not None:
-        refusals += await _empty(dataplane, ports.uplink, ports.host)
-    elif ports.uplink is None:
-        refusals += await let_go_of_nic(uplink, uplink.ports.uplink.sw_if_index if uplink.ports.uplink else None)
+        refusals += await _empty(uplink, ports.uplink, ports.host)
+    else:
+        if ports.uplink is None:
+            refusals += await let_go_of_nic(uplink, uplink.ports.uplink.sw_if_index if uplink.ports.uplink else None)
+        refusals += await clear_tables(uplink)
     refusals += await _detach(uplink, ports)
     return refusals
 
@@ -55,15 +58,18 @@ async def _leave_shared(uplink: Uplink) -> list[VppRefused]:
     return []
 
 
-async def _empty(dataplane: Dataplane, uplink: VppInterface, host: VppInterface) -> list[VppRefused]:
-    """Routes, neighbours and addresses go by plan: wanted is nothing. The rest is switched off by hand."""
-    actual = await dataplane.read_uplink(uplink, host)
+async def _empty(uplink: Uplink, port: VppInterface, host: VppInterface) -> list[VppRefused]:
+    """Routes, tables, neighbours and addresses go by plan: wanted is nothing. The rest is switched off by hand."""
+    dataplane = uplink.node.dataplane()
+    found = await dataplane.read_uplink(port, host)
     bare = replace(
-        actual,
-        uplink=replace(actual.uplink, addresses=frozenset()),
+        found,
+        uplink=replace(found.uplink, addresses=frozenset()),
         neighbours=frozenset(),
         routes=frozenset(),
+        tables=frozenset(),
     )
+    actual, _ = await without_kept(uplink, bare, found)
     refusals = await dataplane.try_all(plan_uplink(bare, actual))
     refusals += await _ask(dataplane, _off(actual.host.sw_if_index, actual.host.unnumbered_to, actual.host.proxy_arp))
     return refusals

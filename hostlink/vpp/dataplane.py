@@ -8,9 +8,10 @@ operation finds it done.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, groupby
+from typing import Any
 
 from hostlink.core import operations as op
 from hostlink.core.alike import PackedRoutes, Place, place_of, prefix_at
@@ -28,8 +29,10 @@ from hostlink.core.model import (
     VppPort,
     VppRoute,
     VppShared,
+    VppTable,
     VppUplink,
 )
+from hostlink.core.vpp_tables import name_of, ours
 from hostlink.vpp import read
 from hostlink.vpp.errors import VppRefused
 from hostlink.vpp.messages import NEIGHBOUR_LEARNT, messages_for
@@ -37,6 +40,7 @@ from hostlink.vpp.on_link import as_said, is_on_link, on_link_source, read_on_li
 from hostlink.vpp.packed_routes import apply_packed, has_paths
 from hostlink.vpp.routes import RouteFailure, apply_routes, own_source, paths_by_dump, read_routes, routes_at
 from hostlink.vpp.session import Session, raise_first
+from hostlink.vpp.tables import TableUse, drop_tables, read_tables, tables_in_use
 from hostlink.vpp.tags import OURS, Ports, find_ports, is_host_tag
 
 EVERY_SOURCE = range(1, 256)
@@ -44,6 +48,7 @@ EVERY_SOURCE = range(1, 256)
 _PART = 10_000
 """Operations of a plan that go out together: a second's work of a slow VPP."""
 _ROUTES = (op.AddVppRoute, op.DeleteVppRoute)
+_NO_SUCH_FIB = -3
 
 
 @dataclass(slots=True)
@@ -82,6 +87,13 @@ class Dataplane:
         """Tag → sw_if_index of every interface towards the host, of all uplinks."""
         return {one.tag: one.sw_if_index for one in await read.read_interfaces(self.session) if is_host_tag(one.tag)}
 
+    async def ports_of_others(self, uplink: str) -> frozenset[int]:
+        """The sw_if_index of every interface with a tag of hostlink's for another uplink."""
+        every = await read.read_interfaces(self.session)
+        mine = find_ports(every, uplink)
+        own = {port.sw_if_index for port in (mine.uplink, mine.host) if port is not None}
+        return frozenset(one.sw_if_index for one in every if one.tag.startswith(OURS)) - own
+
     async def interface(self, sw_if_index: int) -> VppInterface | None:
         """One interface as it is now."""
         every = await read.read_interfaces(self.session)
@@ -116,7 +128,7 @@ class Dataplane:
         return found
 
     async def dead_routes(self, number: int | None) -> list[VppRoute]:
-        """hostlink's routes by an interface that is not there any more; `number`: of which that is known.
+        """hostlink's routes, in all tables, by an interface that is not there any more; `number`: of which it is known.
 
         (Somebody else's interface may have that number now.) On-link ones go by the known number alone, while it is
         nobody's: of another's they might be an operator's (vpp/on_link.py).
@@ -125,11 +137,11 @@ class Dataplane:
         taken = {one.sw_if_index for one in there}
         living = {one.sw_if_index for one in there if one.sw_if_index != number or one.tag.startswith(OURS)}
         routes = []
-        for family in Family:
-            own = await read_routes(self.session, self.source_id, 0, family)
+        for table in (*(VppTable(0, family) for family in Family), *sorted(await self.own_tables())):
+            own = await read_routes(self.session, self.source_id, table.table_id, table.family)
             routes += [route for route in own if _leaves_by(route) - living - {NO_INDEX}]
             if number is not None and number not in taken:
-                on_link = await read_on_link(self.session, self.on_link_id, 0, family)
+                on_link = await read_on_link(self.session, self.on_link_id, table.table_id, table.family)
                 routes += [route for route in on_link if number in _leaves_by(route)]
         return routes
 
@@ -147,6 +159,29 @@ class Dataplane:
     async def has_paths(self, places: set[Place], wanted: Callable[[Place], VppPaths | None]) -> bool:
         """Whether hostlink's routes in table 0 at these places are as wanted (None: there is none). For many."""
         return await has_paths(self.session, self.source_id, places, wanted)
+
+    async def own_tables(self) -> frozenset[VppTable]:
+        """The tables that hostlink made, for any uplink."""
+        return ours(await read_tables(self.session))
+
+    async def taken_tables(self) -> dict[VppTable, str]:
+        """The names of the tables that are others', of all numbers but 0."""
+        tables = await read_tables(self.session)
+        return {table: name for table, name in tables.items() if table.table_id and name != name_of(table)}
+
+    async def make_tables(self, tables: Iterable[VppTable]) -> bool:
+        """Make those that are not there. False: one is another client's, and nothing was made. Raises VppError."""
+        wanted = sorted(tables)
+        if not (await self.taken_tables()).keys().isdisjoint(wanted):
+            return False
+        await self.apply([op.AddVppTable(table) for table in wanted])
+        return True
+
+    async def tables_in_use(
+        self, tables: Collection[VppTable], besides: Iterable[VppRoute] = ()
+    ) -> dict[VppTable, TableUse]:
+        """Of these tables of hostlink's those that others use, with how; `besides`: routes that do not count."""
+        return await tables_in_use(self.session, tables, self.source_id, besides)
 
     async def port(self, interface: VppInterface) -> VppPort:
         """What is set on one interface."""
@@ -178,13 +213,21 @@ class Dataplane:
     ) -> list[VppRefused]:
         """Carry out all of it, whatever becomes of each. Returns the refusals. Raises any other VppError."""
         refusals: list[VppRefused] = []
-        for are_routes, run in groupby(plan, key=lambda operation: isinstance(operation, _ROUTES)):
+        for carry_out, run in groupby(plan, key=self._way):
             whole = list(run)
             for start in range(0, len(whole), _PART):
-                part = whole[start : start + _PART]
-                refusals += await (self._routes(part) if are_routes else self._messages(part))
+                refusals += await carry_out(whole[start : start + _PART])
                 advanced()
         return refusals
+
+    def _way(self, operation: op.VppOperation) -> Callable[[list[Any]], Awaitable[list[VppRefused]]]:
+        if isinstance(operation, _ROUTES):
+            return self._routes
+        return self._drop_tables if isinstance(operation, op.DeleteVppTable) else self._messages
+
+    async def _drop_tables(self, plan: list[op.DeleteVppTable]) -> list[VppRefused]:
+        await drop_tables(self.session, [operation.table for operation in plan], self.source_id)
+        return []
 
     async def _messages(self, plan: list[op.VppOperation]) -> list[VppRefused]:
         self._remember(plan)
@@ -209,7 +252,9 @@ class Dataplane:
     async def _routes(self, plan: list[op.VppOperation]) -> list[VppRefused]:
         add = [operation.route for operation in plan if isinstance(operation, op.AddVppRoute)]
         delete = [operation.route for operation in plan if isinstance(operation, op.DeleteVppRoute)]
-        return await self.change_routes(add, delete)
+        refusals = await self.change_routes(add, delete)
+        # Somebody deleted their table meanwhile: whoever reads it back sees it, and that is no reason to stop.
+        return [one for one in refusals if one.retval != _NO_SUCH_FIB]
 
     async def change_routes(
         self, add: Sequence[VppRoute], delete: Sequence[VppRoute], packed: PackedRoutes | None = None

@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 from hostlink.core import operations as op
-from hostlink.core.model import NO_INDEX, Family, ProxyRange, Reassembly, Redirect, VppNeighbour, VppPath
+from hostlink.core.model import NO_INDEX, Family, ProxyRange, Reassembly, Redirect, VppNeighbour, VppPath, VppTable
+from hostlink.core.vpp_tables import name_of
 from hostlink.vpp.session import Request
 
 NEIGHBOUR_LEARNT = 0
@@ -64,6 +65,8 @@ def _message(operation: op.VppOperation) -> Request:
             return _neighbour(neighbour, is_add=isinstance(operation, op.AddVppNeighbour))
         case op.LearnVppNeighbour(neighbour):
             return _neighbour(neighbour, is_add=True, flags=NEIGHBOUR_LEARNT)
+        case op.AddVppTable(table):
+            return vpp_table(table, is_add=True)
         case op.AddProxyRange(proxy) | op.DeleteProxyRange(proxy):
             return _proxy_range(proxy, is_add=isinstance(operation, op.AddProxyRange))
         case op.AddRedirect(redirect) | op.DeleteRedirect(redirect):
@@ -76,7 +79,13 @@ def _message(operation: op.VppOperation) -> Request:
             fields = {"enable_ip4": local.ip4, "enable_ip6": local.ip6}
             return Request("ip_local_reass_enable_disable", fields)
         case _:
-            raise TypeError(f"{type(operation).__name__} is no single message: routes go by vpp/routes.py")
+            raise TypeError(f"{type(operation).__name__} is no single message: see vpp/routes.py, vpp/tables.py")
+
+
+def vpp_table(table: VppTable, *, is_add: bool) -> Request:
+    """Make it, with one for multicast, without which no interface can be bound to it; or delete both."""
+    entry = {"table_id": table.table_id, "is_ip6": table.family is Family.IPV6, "name": name_of(table)}
+    return Request("ip_table_add_del_v2", {"is_add": is_add, "create_mfib": True, "table": entry})
 
 
 def fib_path(path: VppPath, family: Family) -> dict[str, Any]:

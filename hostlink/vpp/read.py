@@ -32,13 +32,16 @@ from hostlink.core.model import (
     VppPort,
     VppRoute,
     VppShared,
+    VppTable,
     VppUplink,
 )
+from hostlink.core.vpp_tables import ours
 from hostlink.vpp.errors import VppError, VppRefused
 from hostlink.vpp.messages import FULL_REASSEMBLY, NEIGHBOUR_STATIC_NO_FIB_ENTRY
 from hostlink.vpp.on_link import read_on_link
 from hostlink.vpp.routes import read_routes
 from hostlink.vpp.session import Request, Session
+from hostlink.vpp.tables import read_tables
 
 ARP_PROXY_FEATURE = "arp-proxy"
 ND_PROXY_FEATURE = "ip6-unicast-nd-proxy"
@@ -73,16 +76,18 @@ async def read_uplink(
 
     source_id, on_link_id: the FIB sources of its routes by gateways and of those without (vpp/on_link.py).
     """
+    tables = ours(await read_tables(session))
     routes: list[VppRoute] = []
-    for family in FAMILIES:
-        routes += await read_routes(session, source_id, 0, family)
-        routes += await read_on_link(session, on_link_id, 0, family)
+    for table in (*(VppTable(0, family) for family in FAMILIES), *sorted(tables)):
+        routes += await read_routes(session, source_id, table.table_id, table.family)
+        routes += await read_on_link(session, on_link_id, table.table_id, table.family)
     mine = {uplink.sw_if_index, host.sw_if_index}
     return VppUplink(
         uplink=await read_port(session, uplink),
         host=await read_port(session, host),
         neighbours=await _static_neighbours(session, host.sw_if_index),
         routes=await _concerning(routes, mine),
+        tables=tables,
     )
 
 

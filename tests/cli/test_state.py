@@ -62,6 +62,9 @@ def test_a_hold_for_an_operator_has_no_deadline_and_says_nothing_twice() -> None
 def test_one_of_a_kind() -> None:
     counts = {"addresses": 1, "routes_ipv4": 1, "routes_ipv6": 0}
     assert "1 address, 1 IPv4 route, 0 IPv6 routes\n" in state_text(document(uplink(mirrored=counts)), NOW)
+    tables = [{"table": 100, "family": version, "vpp_table_id": 1751908452} for version in (4, 6)]
+    shown = "  tables    100 (IPv4) as 1751908452, 100 (IPv6) as 1751908452\n"
+    assert shown in state_text(document(uplink(tables=tables)), NOW)
 
 
 def test_a_vpp_that_is_not_there() -> None:

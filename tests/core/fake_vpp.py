@@ -20,8 +20,10 @@ from hostlink.core.model import (
     VppPort,
     VppRoute,
     VppShared,
+    VppTable,
     VppUplink,
 )
+from hostlink.core.vpp_tables import tables_of
 
 
 class RefusedError(Exception):
@@ -36,22 +38,31 @@ class FakeVpp:
     wedged_above: int = 9000
     neighbours: dict[tuple[int, object], VppNeighbour] = field(default_factory=dict)
     routes: dict[tuple[int, Prefix], VppRoute] = field(default_factory=dict)
+    tables: set[VppTable] = field(default_factory=set)
 
     @classmethod
     def holding(cls, uplink: VppUplink) -> "FakeVpp":
         vpp = cls({port.sw_if_index: port for port in (uplink.uplink, uplink.host)})
         vpp.neighbours = {(one.sw_if_index, one.address): one for one in uplink.neighbours}
         vpp.routes = {(route.table_id, route.prefix): route for route in uplink.routes}
+        vpp.tables = set(uplink.tables)
         return vpp
 
     def read(self, uplink_sw: int, host_sw: int) -> VppUplink:
         own = frozenset(one for one in self.neighbours.values() if one.sw_if_index == host_sw)
-        return VppUplink(self.ports[uplink_sw], self.ports[host_sw], own, frozenset(self.routes.values()))
+        routes, tables = frozenset(self.routes.values()), frozenset(self.tables)
+        return VppUplink(self.ports[uplink_sw], self.ports[host_sw], own, routes, tables)
 
     def apply(self, operation: op.VppOperation) -> None:
         match operation:
             case op.AddVppNeighbour(neighbour) | op.DeleteVppNeighbour(neighbour):
                 self._neighbour(neighbour, isinstance(operation, op.AddVppNeighbour))
+            case op.AddVppTable(table):
+                self._needs(table not in self.tables, f"{table} is there: whose name would it have?")
+                self.tables.add(table)
+            case op.DeleteVppTable(table):
+                self._needs(not tables_of(self.routes.values()) & {table}, "its routes come back with the next one")
+                self.tables.remove(table)
             case op.AddVppRoute(route):
                 self._add_route(route)
             case op.DeleteVppRoute(route):
@@ -116,6 +127,7 @@ class FakeVpp:
 
     def _add_route(self, route: VppRoute) -> None:
         self._needs(bool(route.paths), "a route without paths")
+        self._needs(tables_of([route]) <= self.tables, "NO_SUCH_FIB")
         for path in route.paths:
             if path.type is not PathType.NORMAL:
                 continue

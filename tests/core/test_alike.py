@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from hostlink.core.alike import Alike, AlikeChange, PackedRoutes, place_of, prefix_at
 from hostlink.core.attached import Leaning
 from hostlink.core.desired_routes import translator_for, vpp_routes
-from hostlink.core.model import Address, HostView, Link, NextHop, PathType, Route, VppRoute
+from hostlink.core.model import Address, HostView, Link, NextHop, PathType, Route
 from hostlink.core.route_book import RouteBook, RouteChange, by_key, change_at, each_edit, edited
+from hostlink.core.vpp_tables import tables_of
 
 OURS, OTHER, SW = 7, 8, 1
 LINK = Link("eth0", OURS, "02:00:00:00:00:01", 1500, up=True)
@@ -79,7 +80,7 @@ def settled(followed):
     add, delete = followed.settle(followed.touched())
     packed = PackedRoutes()
     packed.extend(*followed.settle_places(followed.touched_places()))
-    return [*add, *packed.added()], {one.prefix for one in (*delete, *packed.deleted())}
+    return [*add, *packed.added()], {(one.table_id, one.prefix) for one in (*delete, *packed.deleted())}
 
 
 def follow(followed, *changes):
@@ -178,7 +179,7 @@ def test_a_second_metric_sets_the_prefix_apart_until_both_are_gone():
     assert followed.paths_at(place) == added.paths
     ends = [reader.change(replace(change, gone=True)) for change in (RouteChange(route()), worse)]
     assert follow(followed, *ends)
-    assert settled(followed) == ([], {route().prefix})
+    assert settled(followed) == ([], {(0, route().prefix)})
     assert follow(followed, reader.change(RouteChange(route())))
     assert (followed.touched(), followed.touched_places()) == ([], [place])
 
@@ -191,7 +192,7 @@ def test_a_look_packs_what_it_can_and_the_kernel_finds_it():
     assert by_key(followed.routes()) == by_key([route(), odd, replace(odd, metric=8)])
     assert follow(followed, reader.change(RouteChange(route(), gone=True)))
     assert followed.touched() == []
-    assert settled(followed) == ([], {route().prefix})
+    assert settled(followed) == ([], {(0, route().prefix)})
 
 
 def test_what_has_the_same_paths_goes_out_together():
@@ -213,14 +214,15 @@ PAIRS = st.sampled_from(
     [(prefix, via) for prefix in PREFIXES for via in (VIA4, OTHER4, VIA6) if prefix.version == via.version]
 )
 changes = st.builds(
-    lambda pair, link, metric, gone, replaces: RouteChange(
-        route(str(pair[0]), pair[1], link, metric=metric), gone, replaces
+    lambda pair, link, metric, gone, replaces, table: RouteChange(
+        with_body(replace(route(str(pair[0]), pair[1], link, metric=metric), table=table)), gone, replaces
     ),
     PAIRS,
     st.sampled_from([OURS, OURS, OTHER]),
     st.sampled_from([10, 10, 20]),
     st.booleans(),
     st.booleans(),
+    st.sampled_from([254, 254, 254, 100]),
 )
 
 
@@ -228,9 +230,11 @@ changes = st.builds(
 def test_it_ends_where_values_end(messages, before):
     """Some come as values and some alike, VPP is settled now and then; the other book has nothing but values."""
     reader = Reader()
-    seen = list({change.route.prefix: change.route for change in before if change.route.uses(OURS)}.values())
+    seen = list(
+        {(one.table, one.prefix): one for one in (change.route for change in before) if one.uses(OURS)}.values()
+    )
     packed, plain = book(seen, reader), book(seen)
-    vpp = {one.prefix: one for one in packed.mirrored()}
+    vpp = {place(one): one for one in packed.mirrored()}
     for change, as_value, settle in messages:
         follows = follow(packed, (change, None) if as_value else reader.change(change))
         assert follows == plain.fold(change)
@@ -245,11 +249,12 @@ def test_it_ends_where_values_end(messages, before):
     vpp = settle_vpp(packed, vpp)
     settled(plain)
     assert by_key(packed.routes()) == by_key(plain.routes())
-    assert {one.prefix: one for one in plain.mirrored()} == {one.prefix: one for one in packed.mirrored()} == vpp
+    assert {place(one): one for one in plain.mirrored()} == {place(one): one for one in packed.mirrored()} == vpp
+    assert packed.tables() == plain.tables() == tables_of(vpp.values())
     assert (+packed.counts, packed.problems) == (+plain.counts, plain.problems)
     for prefix in PREFIXES:
-        assert packed.wanted((0, prefix)) == plain.wanted((0, prefix)) == vpp.get(prefix)
-        assert packed.paths_at(place_of(prefix)) == (vpp[prefix].paths if prefix in vpp else None)
+        assert packed.wanted((0, prefix)) == plain.wanted((0, prefix)) == vpp.get((0, prefix))
+        assert packed.paths_at(place_of(prefix)) == (vpp[0, prefix].paths if (0, prefix) in vpp else None)
         assert packed.holds(route(str(prefix))) == plain.holds(route(str(prefix)))
     single = [edit for edit in edits if not hasattr(edit, "places")]
     told = [*single, *each_edit([edit for edit in edits if hasattr(edit, "places")])]
@@ -261,9 +266,23 @@ def settle_vpp(followed, vpp):
     """VPP after it was told; no delete of what is not there."""
     add, delete = settled(followed)
     assert delete <= set(vpp)
-    assert len({one.prefix for one in add} | delete) == len(add) + len(delete)
-    left = {prefix: one for prefix, one in vpp.items() if prefix not in delete}
-    return left | {one.prefix: VppRoute(0, one.prefix, one.paths) for one in add}
+    assert len({place(one) for one in add} | delete) == len(add) + len(delete)
+    left = {at: one for at, one in vpp.items() if at not in delete}
+    return left | {place(one): one for one in add}
+
+
+def place(one):
+    return one.table_id, one.prefix
+
+
+def test_what_vpp_has_refused_was_never_true():
+    reader, followed = Reader(), book([route()])
+    assert follow(followed, reader.change(RouteChange(route("203.0.113.0/24"))))
+    packed = PackedRoutes()
+    packed.extend(*followed.settle_places(followed.touched_places()))
+    assert len(packed) == 1
+    followed.unsettle((), (), packed)
+    assert [one.prefix for one in followed.mirrored()] == [route().prefix]
 
 
 def test_a_change_can_be_had_as_a_value():

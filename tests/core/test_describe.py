@@ -24,6 +24,7 @@ from hostlink.core.model import (
     VppNeighbour,
     VppPath,
     VppRoute,
+    VppTable,
 )
 
 MAC = "52:54:00:00:00:01"
@@ -65,6 +66,14 @@ LINES: list[tuple[op.VppOperation | op.HostOperation, str]] = [
     (
         op.SetReassembly(Reassembly(Family.IPV6, 64), Reassembly(Family.IPV6, 3)),
         "VPP: put together up to 64 fragments of an IPv6 datagram",
+    ),
+    (
+        op.AddVppTable(VppTable(0x686C0064, Family.IPV4)),
+        "VPP: add IPv4 table 1751908452 for the host's table 100",
+    ),
+    (
+        op.DeleteVppTable(VppTable(0x686C0064, Family.IPV6)),
+        "VPP: delete IPv6 table 1751908452 for the host's table 100",
     ),
     (op.AddProxyRange(RANGE), "VPP: add proxy ARP range 0.0.0.1 - 255.255.255.254 of table 0"),
     (op.DeleteProxyRange(RANGE), "VPP: delete proxy ARP range 0.0.0.1 - 255.255.255.254 of table 0"),

@@ -15,6 +15,7 @@ from hostlink.core.desired import (
     vpp_interfaces,
     vpp_link_local,
 )
+from hostlink.core.desired_routes import taken_tables
 from hostlink.core.host_addresses import link_local_of
 from hostlink.core.model import (
     NO_INDEX,
@@ -34,6 +35,7 @@ from hostlink.core.model import (
     VppPort,
     VppRoute,
     VppShared,
+    VppTable,
 )
 from hostlink.core.operations import SetUp
 from hostlink.core.plan import clash, plan_uplink
@@ -305,6 +307,17 @@ def test_a_gateway_that_nothing_attaches_gets_a_host_route_to_the_link() -> None
     }
 
 
+def test_a_gateway_of_another_table_is_attached_in_the_table_of_the_uplink() -> None:
+    """VPP judges an answer by the table of the interface that it comes in by, which is table 0."""
+    stray = NextHop(7, ip_address("203.0.113.1"), onlink=True)
+    made = wanted_routes(route("10.8.0.0/16", stray, table=100), route("203.0.113.0/24", NextHop(7), table=100))
+    assert made == {
+        VppRoute(T100, ip_network("10.8.0.0/16"), (via("203.0.113.1"),)),
+        VppRoute(T100, ip_network("203.0.113.0/24"), (VppPath(UPLINK),)),
+        VppRoute(0, ip_network("203.0.113.1/32"), (via("203.0.113.1"),)),
+    }
+
+
 def test_a_gateway_that_is_routed_another_way_is_told() -> None:
     routes = (
         route("10.8.0.0/16", NextHop(7, ip_address("203.0.113.1"), onlink=True)),
@@ -327,13 +340,66 @@ def test_routes_that_lead_nowhere(kind: int, path_type: PathType) -> None:
     assert set(both.paths) == {via("10.0.0.254"), VppPath(preference=1, type=path_type)}
 
 
+T100, T101 = 0x686C0000 ^ 100, 0x686C0000 ^ 101
+
+
+def test_other_tables_have_tables_of_their_own() -> None:
+    """The uplink's addresses are in VPP's table 0, so what they bring along there is a route of its own elsewhere."""
+    made = wanted_routes(
+        route("0.0.0.0/0"),
+        route("0.0.0.0/0", NextHop(7, ip_address("10.0.0.253")), table=100),
+        route("10.0.0.0/24", NextHop(7), table=100),
+        route("10.0.0.1/32", table=101),
+        route("fd00::/64", NextHop(7, ip_address("fd00::9")), table=101),
+        route("0.0.0.0/0", table=253),
+        route("10.0.0.1/32", NextHop(7), table=255, type=2),
+    )
+    assert made == {
+        VppRoute(0, ip_network("0.0.0.0/0"), (via("10.0.0.254"),)),
+        VppRoute(T100, ip_network("0.0.0.0/0"), (via("10.0.0.253"),)),
+        VppRoute(T100, ip_network("10.0.0.0/24"), (VppPath(UPLINK),)),
+        VppRoute(T101, ip_network("10.0.0.1/32"), (via("10.0.0.254"),)),
+        VppRoute(T101, ip_network("fd00::/64"), (via("fd00::9"),)),
+        VppRoute(0x686C0000 ^ 253, ip_network("0.0.0.0/0"), (via("10.0.0.254"),)),
+    }
+
+
+def test_what_leads_nowhere_goes_along_where_its_table_leads_out() -> None:
+    dead = replace(route("10.9.0.0/16", table=100), type=6, next_hops=())
+    elsewhere = [replace(dead, table=101), replace(dead, prefix=ip_network("fd09::/48"))]
+    assert wanted_routes(dead, *elsewhere) == frozenset()
+    assert wanted_routes(dead, *elsewhere, route("fe80::/64", NextHop(7), table=101)) == frozenset()
+    made = wanted_routes(dead, *elsewhere, route("10.8.0.0/16", table=100))
+    assert {(one.table_id, str(one.prefix)) for one in made} == {(T100, "10.9.0.0/16"), (T100, "10.8.0.0/16")}
+
+
+def test_a_table_that_another_client_has_is_left_out_and_told_as_a_whole() -> None:
+    taken = {VppTable(T100, Family.IPV4): "theirs", VppTable(9, Family.IPV4): "pods"}
+    both = [route("10.9.0.0/16", table=100), route("10.8.0.0/16", table=100), route("fd09::/48", table=100)]
+    dead = replace(both[0], prefix=ip_network("10.7.0.0/16"), type=6, next_hops=())
+    view = HostView(LINK, OWN, (*both, dead))
+    desired, problems = vpp_desired(view, uplink_sw=UPLINK, host_sw=HOST, taken=taken)
+    assert {(one.table_id, str(one.prefix)) for one in desired.routes} == {(T100, "fd09::/48")}
+    assert (desired.tables, problems) == ({VppTable(T100, Family.IPV6)}, ())
+    (problem,) = taken_tables("eth1", taken, view.routes, 7)
+    assert problem.code == "HL-309"
+    assert problem.detail == f"eth1: IPv4 table 100 of the host is not mirrored: VPP's table {T100} is called 'theirs'"
+    assert taken_tables("eth1", taken, view.routes, 8) == ()
+
+
+def test_the_number_that_table_main_does_not_use_is_anybodys() -> None:
+    taken = {VppTable(0x686C0000 ^ 254, Family.IPV4): "theirs"}
+    assert taken_tables("eth1", taken, [route("10.9.0.0/16")], 7) == ()
+
+
 @pytest.mark.parametrize(
     ("lacking", "word"),
     [
         (
-            route("10.9.0.0/16", table=100),
-            "10.9.0.0/16 via 10.0.0.254 table 100: table 100 is not mirrored, only table main",
+            route("10.9.0.0/16", table=0x686C0000),
+            "10.9.0.0/16 via 10.0.0.254 table 1751908352: VPP has no number left for table 1751908352",
         ),
+        (route("10.9.0.0/16", table=100, tos=16), "VPP's routes do not look at the TOS (0x10)"),
         (route("10.9.0.0/16", tos=16), "VPP's routes do not look at the TOS (0x10)"),
         (
             route("fd09::/48", NextHop(7, ip_address("fe80::a")), source_prefix=ip_network("fd00::/64")),

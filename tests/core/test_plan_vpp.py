@@ -43,7 +43,7 @@ def carried_out(desired: VppUplink, actual: VppUplink) -> list[VppUplink]:
 @given(wanted(), there())
 def test_the_plan_gives_what_is_wanted_and_the_next_one_is_empty(desired: VppUplink, actual: VppUplink) -> None:
     last = carried_out(desired, actual)[-1]
-    assert last.routes == desired.routes
+    assert (last.routes, last.tables) == (desired.routes, desired.tables)
     assert last.neighbours == desired.neighbours
     assert last.host == desired.host
     assert (last.uplink.up, last.uplink.mtu_bytes, last.uplink.addresses) == (
@@ -63,10 +63,14 @@ def test_what_works_works_until_the_new_is_there(desired: VppUplink, actual: Vpp
     clashing = {one for one in new - old if any(clash(one, other) for other in old - new)}
     if old and new - clashing:
         assert all(state.uplink.addresses for state in states)
-    kept = {route.prefix for route in actual.routes} & {route.prefix for route in desired.routes}
+    kept = _places(actual) & _places(desired)
     for state in states:
-        assert kept <= {route.prefix for route in state.routes}
+        assert kept <= _places(state)
         assert old & new <= state.uplink.addresses
+
+
+def _places(uplink: VppUplink) -> set[tuple[int, object]]:
+    return {(route.table_id, route.prefix) for route in uplink.routes}
 
 
 @settings(max_examples=80, deadline=None)
@@ -86,6 +90,7 @@ def test_withdrawing_leaves_nothing_of_ours(actual: VppUplink) -> None:
     )
     last = carried_out(bare, actual)[-1]
     assert (last.uplink.addresses, last.routes, last.neighbours) == (frozenset(), frozenset(), frozenset())
+    assert last.tables == frozenset()
     assert plan_uplink(bare, last) == ()
 
 

@@ -7,11 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hostlink.core.alike import PackedRoutes
 from hostlink.core.attached import Leaning
 from hostlink.core.desired_routes import translator_for, vpp_routes
-from hostlink.core.model import Address, HostView, Link, NextHop, PathType, Route
+from hostlink.core.model import Address, Family, HostView, Link, NextHop, PathType, Route, VppTable
 from hostlink.core.route_book import RouteBook, RouteChange, RouteEdit, by_key, edited
+from hostlink.core.vpp_tables import tables_of
 
+T100 = 0x686C0000 ^ 100
 OURS, OTHER, SW = 7, 8, 1
 LINK = Link("eth0", OURS, "02:00:00:00:00:01", 1500, up=True)
 ADDRESS = Address(ip_interface("192.0.2.1/24"))
@@ -27,11 +30,12 @@ def view(routes=()):
     return HostView(LINK, (ADDRESS,), tuple(routes))
 
 
-def book(routes=(), **settings):
+def book(routes=(), taken=(), **settings):
     seen = view(routes)
     interfaces = [ADDRESS.interface]
-    mirrored, problems = vpp_routes(seen, interfaces, SW, ())
-    return RouteBook(seen.routes, mirrored, translator_for(seen, interfaces, SW, ()), problems=problems, **settings)
+    mirrored, problems = vpp_routes(seen, interfaces, SW, (), taken)
+    translator = translator_for(seen, interfaces, SW, (), taken)
+    return RouteBook(seen.routes, mirrored, translator, problems=problems, **settings)
 
 
 def settled(followed):
@@ -160,23 +164,77 @@ def test_what_vpp_cannot_have_is_told_and_untold():
 def test_another_table_does_not_touch_the_same_prefix_of_the_main_one():
     followed = book([route()])
     assert followed.fold(RouteChange(replace(route(), table=100)))
+    (added,), _ = settled(followed)
+    assert (added.table_id, added.prefix, followed.tables()) == (T100, route().prefix, {VppTable(T100, Family.IPV4)})
     assert followed.fold(RouteChange(replace(route(), table=100), gone=True))
-    assert settled(followed) == ([], [])
+    assert settled(followed) == ([], [added])
+    assert followed.tables() == set()
+    assert [one.table_id for one in followed.mirrored()] == [0]
+
+
+def test_a_default_of_another_table_is_a_route_like_any_other():
+    """And so are the prefixes of which something more hangs in table main."""
+    followed = book(settled=[route().prefix])
+    for prefix in ("0.0.0.0/0", "198.51.100.0/24"):
+        assert followed.fold(RouteChange(replace(route(prefix), table=100)))
+    assert len(settled(followed)[0]) == 2
+
+
+def test_of_a_table_that_is_another_clients_nothing_is_followed_into_vpp():
+    followed = book(taken=[VppTable(T100, Family.IPV4)])
+    assert followed.fold(RouteChange(replace(route(), table=100)))
+    assert followed.fold(RouteChange(replace(route("2001:db8:1::/48", via=ip_address("fe80::1")), table=100)))
+    (added,), _ = settled(followed)
+    assert added.prefix.version == 6
+    assert followed.problems == ()
+
+
+def test_what_leads_nowhere_in_another_table_is_looked_at_where_the_table_leads_out():
+    blackhole = Route(ip_network("198.18.0.0/15"), 100, type=6)
+    followed = book([replace(route(), table=100)])
+    assert not followed.fold(RouteChange(blackhole))
+    followed = book()
+    assert followed.fold(RouteChange(blackhole)), "nothing to the link so far"
+    assert followed.fold(RouteChange(replace(route(), table=101)))
+    assert not followed.fold(RouteChange(replace(route(), table=100)))
+    followed = book([blackhole])
+    assert followed.fold(RouteChange(replace(route("203.0.113.0/24", link=OTHER), table=100)))
+    assert followed.fold(RouteChange(replace(route("2001:db8:1::/48", via=ip_address("fe80::1")), table=100)))
+    assert not followed.fold(RouteChange(replace(route(), table=100)))
+
+
+def test_one_that_leads_nowhere_right_behind_the_first_that_leads_out_is_not_missed():
+    """Both in one storm: nothing of the table has been settled yet."""
+    followed = book()
+    assert followed.fold(RouteChange(replace(route(), table=100)))
+    assert not followed.fold(RouteChange(Route(ip_network("198.18.0.0/15"), 100, type=6)))
+
+
+def test_what_vpp_has_refused_was_never_true():
+    """And what it was told to delete is there still."""
+    followed = book([replace(route(), table=100)])
+    assert followed.fold(RouteChange(replace(route("203.0.113.0/24"), table=100)))
+    assert followed.fold(RouteChange(replace(route(), table=100), gone=True))
+    followed.unsettle(*settled(followed), PackedRoutes())
+    assert [one.prefix for one in followed.mirrored()] == [route().prefix]
 
 
 changes = st.builds(
     RouteChange,
     route=st.builds(
-        lambda prefix, number, link, metric: Route(
+        lambda prefix, number, link, metric, table, nowhere: Route(
             prefix,
-            254,
-            (NextHop(link, GATEWAYS[number] if prefix.version == 4 else ip_address("fe80::1")),),
+            table,
+            () if nowhere else (NextHop(link, GATEWAYS[number] if prefix.version == 4 else ip_address("fe80::1")),),
+            type=6 if nowhere else 1,
             metric=metric,
         ),
         st.sampled_from(PREFIXES),
         st.sampled_from([0, 1]),
         st.sampled_from([OURS, OTHER]),
         st.sampled_from([10, 20]),
+        st.sampled_from([254, 254, 100, 101]),
+        st.sampled_from([False, False, False, True]),
     ),
     gone=st.booleans(),
     replaces=st.booleans(),
@@ -192,11 +250,12 @@ def test_it_ends_where_a_whole_look_would(messages):
             return
         add, delete = settled(followed)
         for one in delete:
-            del vpp[one.prefix]
-        vpp |= {one.prefix: one for one in add}
+            del vpp[one.table_id, one.prefix]
+        vpp |= {(one.table_id, one.prefix): one for one in add}
+    assert followed.tables() == tables_of(vpp.values())
     wanted, _ = vpp_routes(view(followed.routes()), [ADDRESS.interface], SW, ())
     assert frozenset(vpp.values()) == wanted
-    assert all(one.uses(OURS) for one in followed.routes())
+    assert all(one.uses(OURS) or one.leads_nowhere for one in followed.routes())
 
 
 def test_edits_of_a_snapshot_are_those_of_the_book():

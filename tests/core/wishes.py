@@ -18,9 +18,11 @@ from hostlink.core.model import (
     VppPort,
     VppRoute,
     VppShared,
+    VppTable,
     VppUplink,
     path_order,
 )
+from hostlink.core.vpp_tables import tables_of
 
 UPLINK, HOST, POD = 1, 2, 3
 MACS = ["52:54:00:00:00:01", "52:54:00:00:00:02"]
@@ -32,6 +34,7 @@ INTERFACES = [
     )
 ]  # fmt: skip
 PREFIXES = [ip_network(text) for text in ("0.0.0.0/0", "10.9.0.0/16", "10.9.1.0/24", "::/0", "fd09::/48", "fd09::/64")]
+TABLES = [0, 0x686C0064, 0x686C0065]
 GATEWAYS = {
     4: [ip_address("10.0.0.254"), ip_address("10.0.0.253"), ip_address("fe80::ff")],
     6: [ip_address("fd00::ff"), ip_address("fe80::ff"), ip_address("fe80::fe")],
@@ -64,7 +67,8 @@ def routes(draw: st.DrawFn, interfaces: frozenset[IPInterface]) -> frozenset[Vpp
         paths = [VppPath(UPLINK, hop, draw(st.integers(1, 3)), draw(st.integers(0, 1))) for hop in hops]
         if draw(st.booleans()):
             paths.append(VppPath(preference=9, type=draw(st.sampled_from([PathType.DROP, PathType.ICMP_UNREACH]))))
-        found.add(VppRoute(0, prefix, tuple(sorted(paths, key=path_order))))
+        for table_id in draw(st.sets(st.sampled_from(TABLES), min_size=1)):
+            found.add(VppRoute(table_id, prefix, tuple(sorted(paths, key=path_order))))
     return frozenset(found)
 
 
@@ -76,7 +80,8 @@ def wanted(draw: st.DrawFn) -> VppUplink:
     link_local = draw(st.sampled_from([None, IPv6Address("fe80::1"), IPv6Address("fe80::2")]))
     uplink = VppPort(UPLINK, True, mtu_bytes, True, True, link_local, interfaces)
     host = VppPort(HOST, True, mtu_bytes, True, True, None, frozenset(), UPLINK, True, True)
-    return VppUplink(uplink, host, draw(neighbours()), draw(routes(interfaces)))
+    there = draw(routes(interfaces))
+    return VppUplink(uplink, host, draw(neighbours()), there, tables_of(there))
 
 
 @st.composite
@@ -105,7 +110,9 @@ def there(draw: st.DrawFn) -> VppUplink:
         *draw(st.tuples(st.booleans(), st.booleans())),
     )
     bare = draw(st.booleans())
-    return VppUplink(VppPort(UPLINK), VppPort(HOST)) if bare else VppUplink(some, other, full.neighbours, full.routes)
+    empty = draw(st.frozensets(st.builds(VppTable, st.sampled_from(TABLES[1:]), st.sampled_from(Family))))
+    found = VppUplink(some, other, full.neighbours, full.routes, full.tables | empty)
+    return VppUplink(VppPort(UPLINK), VppPort(HOST)) if bare else found
 
 
 def neighbours() -> st.SearchStrategy[frozenset[VppNeighbour]]:

@@ -22,7 +22,7 @@ from hostlink.kernel.apply import apply_host
 from hostlink.kernel.errors import ReadUnsteady
 from hostlink.kernel.namespace import open_file
 from hostlink.kernel.netlink import Netlink, open_netlink
-from hostlink.kernel.snapshot import find_link, read_link, read_view
+from hostlink.kernel.snapshot import find_link, read_link, read_policy, read_view
 from hostlink.kernel.sockets import open_socket
 from hostlink.kernel.watcher import Changed, open_watcher
 from hostlink.lab.factor import deadline_factor
@@ -59,6 +59,35 @@ async def test_view_is_of_that_link_only(busy_host):
     assert not {"10.0.0.0/8", "198.51.100.0/24"} & {str(route.prefix) for route in view.routes}
     assert [rule.priority for rule in view.rules] == [10]
     assert view.neighbours == ()
+
+
+async def test_what_leads_nowhere_is_of_every_view_whatever_its_table(busy_host):
+    busy_host.ip("route add blackhole 203.0.113.0/24\n route add prohibit 203.0.114.0/24 table 4711")
+    busy_host.ip("route add unreachable 2001:db8::/32 table 4294967295\n route add 203.0.115.0/24 dev br7 table 4711")
+    async with open_netlink(busy_host) as nl:
+        view = await read_view(nl, "eth1")
+    nowhere = {(route.table, str(route.prefix), route.type) for route in view.routes if route.leads_nowhere}
+    assert nowhere == {(254, "203.0.113.0/24", 6), (4711, "203.0.114.0/24", 8), (0xFFFFFFFF, "2001:db8::/32", 7)}
+    assert "203.0.115.0/24" not in {str(route.prefix) for route in view.routes}
+
+
+async def test_rules_that_look_a_table_up_are_read_whatever_link_they_are_about(busy_host):
+    busy_host.ip("rule add from 10.0.0.0/8 to 10.9.0.0/16 fwmark 0x7 tos 0x10 lookup 4711 pref 11")
+    busy_host.ip("-6 rule add not from fd00::/64 oif br7 lookup 4294967295 pref 12")
+    busy_host.ip("rule add from 10.0.0.0/8 blackhole pref 13")
+    async with open_netlink(busy_host) as nl:
+        rules = [(int(one.family), one.priority, one.table, one.text) for one in await read_policy(nl)]
+    assert rules == [
+        (4, 0, 255, "0: from all lookup 255"),
+        (4, 9, 100, "9: from all iif br7 lookup 100"),
+        (4, 10, 100, "10: from all iif eth1 lookup 100"),
+        (4, 11, 4711, "11: from 10.0.0.0/8 to 10.9.0.0/16 tos 0x10 fwmark 0x7 lookup 4711"),
+        (4, 32766, 254, "32766: from all lookup 254"),
+        (4, 32767, 253, "32767: from all lookup 253"),
+        (6, 0, 255, "0: from all lookup 255"),
+        (6, 12, 0xFFFFFFFF, "12: not from fd00::/64 oif br7 lookup 4294967295"),
+        (6, 32766, 254, "32766: from all lookup 254"),
+    ]
 
 
 async def test_link_that_is_not_there_has_no_view(host):

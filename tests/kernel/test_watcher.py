@@ -37,6 +37,10 @@ async def test_each_kind_names_its_link(wired):
         await until(watcher, Changed("route", index))
         wired.ip("rule add pref 9 iif eth1 lookup 100")
         await until(watcher, Changed("rule", None))
+        wired.ip("-6 rule add pref 9 from fd00::/64 lookup 100")
+        await until(watcher, Changed("rule", None))
+        wired.ip("rule del pref 9")
+        await until(watcher, Changed("rule", None))
         wired.ip("neigh add 192.0.2.9 lladdr 02:00:00:00:00:09 dev eth1")
         await until(watcher, Changed("neighbour", index))
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Awaitable, Callable
 from ipaddress import ip_network
 
@@ -17,14 +19,19 @@ from hostlink.vpp.session import open_session
 from tests.system.links import in_vpp, pinging, settled
 from tests.system.picture import picture
 from tests.system.rounds import eventually
+from tests.system.tabling import Names, client, made, tables
 from tests.system.test_bad_input import codes, detail, until
 
+ONE = 100
 ROUTES = (
     f"203.0.113.0/24 via {NODE2_4.ip}",
     f"{BEYOND4}/32 via {ROUTER4.ip}",
     f"203.0.114.0/24 dev {NIC}",
     f"2001:db8:77::/48 via {NODE2_6.ip}",
     "blackhole 203.0.115.0/24",
+    f"203.0.113.0/24 via {NODE2_4.ip} table {ONE}",
+    f"203.0.114.0/24 dev {NIC} table {ONE}",
+    f"2001:db8:77::/48 via {NODE2_6.ip} table {ONE}",
 )
 OTHERS = "198.18.77.0/24"
 """Another client's route, by the same path as two of the host's: VPP keeps one list of paths for all of them."""
@@ -50,6 +57,7 @@ async def test_a_port_that_was_deleted_in_vpp_is_put_back(dataplane: Dataplane) 
         assert "Recovering" not in stage.log
         assert await stage.stop_daemon() == 0, stage.log
         assert (await picture(stage))["addresses"] == node["addresses"]
+        assert await _own_tables(stage) == {}
 
 
 async def _by_turns(stage: Stage) -> None:
@@ -115,6 +123,11 @@ async def _route_of_another(stage: Stage) -> None:
         assert not await apply_routes(session, source, add=[route], delete=[])
 
 
+async def _own_tables(stage: Stage) -> Names:
+    async with client(stage) as other:
+        return await tables(other)
+
+
 async def _interfaces(stage: Stage) -> set[str]:
     async with open_session(stage.api_socket) as session:
         return {str(one.interface_name) for one in await session.dump("sw_interface_dump")}
@@ -126,13 +139,36 @@ def _by(there: dict[str, object]) -> set[tuple[object, ...]]:
     return {(one.table_id, one.prefix, *((path.type, path.next_hop) for path in one.paths)) for one in routes}
 
 
+async def test_a_route_that_goes_with_the_port_is_gone_from_every_table(dataplane: Dataplane) -> None:
+    """The host takes it off while its port is away: nothing replaces what is dead in VPP, and its table is empty."""
+    async with open_stage(dataplane) as stage:
+        daemon = stage.start_daemon()
+        await stage.wait_state("Steady")
+        there = [f"{prefix} table {ONE}" for prefix in ROUTES[:3]]
+        for route in there:
+            await stage.on_host("ip", "route", "add", *route.split())
+        await settled(stage)
+        assert (await _own_tables(stage)).keys() == made((ONE, 4)).keys()
+        os.kill(daemon.pid, signal.SIGSTOP)
+        try:
+            await delete_nic_port(stage)
+            for route in there:
+                await stage.on_host("ip", "route", "del", *route.split())
+        finally:
+            os.kill(daemon.pid, signal.SIGCONT)
+        await _put_back(stage, f"took {NIC} again")
+        assert await _own_tables(stage) == {}
+
+
 async def test_one_that_deletes_it_again_and_again_has_its_way(dataplane: Dataplane) -> None:
     """Five times in a minute, and the NIC is the host's until an operator resumes; nothing of ours stays in VPP."""
     async with open_stage(dataplane) as stage:
         stage.start_daemon()
         await stage.wait_state("Steady")
-        await stage.on_host("ip", "route", "add", *ROUTES[0].split())
+        for route in (ROUTES[0], f"{ROUTES[0]} table {ONE}"):
+            await stage.on_host("ip", "route", "add", *route.split())
         await settled(stage)
+        assert (await _own_tables(stage)).keys() == made((ONE, 4)).keys()
         for _ in range(6):
             await _deleted_and_seen(stage, delete_nic_port)
             if "HL-411" in stage.log:
@@ -142,6 +178,7 @@ async def test_one_that_deletes_it_again_and_again_has_its_way(dataplane: Datapl
         address = json.loads(await stage.on_host("ip", "-json", "address", "show", "dev", NIC))
         assert str(HOST4.ip) in json.dumps(address)
         assert "203.0.113.0/24" not in await stage.vppctl("show ip fib")
+        assert await _own_tables(stage) == {}
         assert (await stage.hostlink("resume")).returncode == 0
         await stage.wait_state("Steady")
         async with servers(stage.lab):

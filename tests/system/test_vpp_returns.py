@@ -29,9 +29,10 @@ from hostlink.vpp.routes import own_source, read_routes
 from hostlink.vpp.session import open_session
 from tests.system.picture import picture
 from tests.system.rounds import eventually
+from tests.system.tabling import number
 from tests.system.test_bad_input import codes, until
 
-BEYOND = IPv4Network("203.0.113.0/24")
+BEYOND, TABLE = IPv4Network("203.0.113.0/24"), 100
 LONG_GRACE = "grace_s = 60"
 """Longer than a VPP takes to start on any machine: what happens when it passes is test_interruptions.py's."""
 
@@ -44,6 +45,7 @@ async def test_connections_go_on_when_vpp_is_back(dataplane: Dataplane) -> None:
         await stage.on_host(
             "ip", "neigh", "add", "192.168.0.77", "lladdr", "02:00:00:00:00:77", "nud", "permanent", "dev", NIC
         )
+        await stage.on_host("ip", "route", "add", f"{BEYOND}", "via", str(NODE2_4.ip), "table", str(TABLE))
         before = await picture(stage)
         async with echo_server(stage.lab.host, [HOST4.ip, HOST6.ip]), _session(stage) as session, _unnoticed(stage):
             await _said(session, b"before")
@@ -59,6 +61,7 @@ async def test_connections_go_on_when_vpp_is_back(dataplane: Dataplane) -> None:
                     await wait_reachable(stage.lab.wire, HOST6.ip)
                     assert "02:00:00:00:00:77" in await stage.on_host("ip", "neigh", "show", "dev", NIC)
                     assert BEYOND in await _in_vpp(stage)
+                    assert await _in_vpp(stage, number(TABLE)) == {BEYOND}
                     await stage.on_host("ip", "route", "del", f"{BEYOND}")
                     await _gone_from_vpp(stage)
         assert await picture(stage) == before
@@ -201,10 +204,10 @@ async def _talking(stage: Stage) -> AsyncIterator[Callable[[], Awaitable[None]]]
             nursery.cancel_scope.cancel()
 
 
-async def _in_vpp(stage: Stage) -> set[Prefix]:
-    """Of hostlink's own IPv4 routes in VPP's table 0."""
+async def _in_vpp(stage: Stage, table: int = 0) -> set[Prefix]:
+    """Of hostlink's own IPv4 routes in that table of VPP's."""
     async with open_session(stage.api_socket, deadline_s=10 * deadline_factor()) as session:
-        return {route.prefix for route in await read_routes(session, await own_source(session), 0, Family.IPV4)}
+        return {route.prefix for route in await read_routes(session, await own_source(session), table, Family.IPV4)}
 
 
 async def _gone_from_vpp(stage: Stage) -> None:

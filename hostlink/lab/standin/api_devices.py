@@ -40,6 +40,9 @@ def delete_interface(vpp: Vpp, interface: Interface) -> None:
     for redirects in vpp.state.redirects.values():
         redirects.forget_interface(interface.sw_if_index)
     vpp.state.interfaces.remove(interface)
+    for version in (4, 6):
+        if (table := vpp.state.fib.find(version, interface.table(version))) is not None:
+            vpp.state.fib.drop_unheld(table)
     vpp.state.happened(interface, InterfaceEvent.DELETED)
 
 

@@ -141,10 +141,12 @@ def sw_interface_set_table(vpp: Vpp, request: Values) -> Reply:
         raise Refused(NO_SUCH_FIB)
     if vpp.state.interfaces.addresses(interface, version):
         raise Refused(ADDRESS_FOUND_FOR_INTERFACE)
+    before = vpp.state.fib.of_interface(version, interface.sw_if_index)
     if version == 6:
         interface.table6 = request["vrf_id"]
     else:
         interface.table4 = request["vrf_id"]
+    vpp.state.fib.drop_unheld(before)
     return {}
 
 

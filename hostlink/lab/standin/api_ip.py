@@ -175,7 +175,7 @@ def ip_table_add_del_v2(vpp: Vpp, request: Values) -> Reply:
     if wanted["table_id"] == 0:
         return {}
     if request["is_add"]:
-        vpp.state.fib.create_table(version, wanted["table_id"], wanted["name"])
+        vpp.state.fib.create_table(version, wanted["table_id"], wanted["name"]).made = True
         return {}
     table = vpp.state.fib.find(version, wanted["table_id"])
     if table is not None:

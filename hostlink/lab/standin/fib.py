@@ -101,6 +101,8 @@ class Table:
         self.table_id = table_id
         self.name = name
         self.bits = 32 if version == 4 else 128
+        self.made = False
+        """Whether a client of the API holds it: one lock for all of them together."""
         self._by_length: dict[int, dict[int, Entry]] = {}
         self._lengths: list[int] = []
 
@@ -161,6 +163,9 @@ class Fib:
         self._interfaces = interfaces
         self._tables: dict[tuple[int, int], Table] = {}
         self._next_stats_index = 1
+        self._ghosts: list[list[Entry]] = []
+        """What was in IPv4 tables that went: it is there again in the next one that is made, whatever its number, the
+        last one's first (VPP 26.06, run; an IPv6 table is clean)."""
         self._recursing: Counter[tuple[int, int, bytes]] = Counter()
         """How many paths recurse through an address, by version, table and address."""
         self._killed: Counter[frozenset[Path]] = Counter()
@@ -192,13 +197,26 @@ class Fib:
             self.update(table, prefix, length, source, Source((_drop_path(version),), DROP))
         if version == 6:
             self.update(table, _FE80, 10, SPECIAL, Source((Path(proto=1),)))
+        for ghost in self._ghosts.pop() if version == 4 and self._ghosts else ():
+            for source, what in ghost.sources.items():
+                self.update(table, table.packed(ghost), ghost.length, source, what)
         return table
 
     def delete_table(self, table: Table) -> None:
-        """It lives on, routes and all, while an interface is bound to it."""
-        held = any(i.table(table.version) == table.table_id for i in self._interfaces)
-        if not held:
-            del self._tables[(table.version, table.table_id)]
+        """The API's lock goes. It lives on, routes and all, while an interface is bound to it."""
+        table.made = False
+        self.drop_unheld(table)
+
+    def drop_unheld(self, table: Table) -> None:
+        """Away with a table that neither the API nor an interface holds."""
+        if table.table_id == 0 or table.made:
+            return
+        if any(one.table(table.version) == table.table_id for one in self._interfaces):
+            return
+        if table.version == 4:
+            own = {SPECIAL, DEFAULT_ROUTE, RECURSIVE}
+            self._ghosts.append([entry for entry in table.entries() if entry.sources.keys() - own])
+        del self._tables[(table.version, table.table_id)]
 
     def update(self, table: Table, address: bytes, length: int, source: int, what: Source) -> Entry:
         """Sets what one source says about a prefix."""

@@ -51,7 +51,18 @@ def lookup(state: State, table: Table, address: bytes, flow: int = 0) -> Forward
     fib`): the route that covers it goes on counting (VPP 26.06, run; fib_entry_src_adj_activate).
     """
     entry = next(entry for entry in table.covering(address) if state.fib.forwards(table, entry))
-    return resolve(state, table, entry, flow)
+    found = resolve(state, table, entry, flow)
+    return (_exported(state, table, found, address) or found) if found.kind is Kind.GLEAN else found
+
+
+def _exported(state: State, table: Table, glean: Forwarding, address: bytes) -> Forwarding | None:
+    """What the interface's own table knows of one address, where an attached route of another table leads to it.
+
+    VPP copies such entries over, neighbours and the interface's own addresses (vnet/fib/fib_attached_export.c).
+    """
+    own = state.fib.of_interface(table.version, glean.sw_if_index)
+    entry = own.exact(address, own.bits) if own is not table else None
+    return resolve(state, own, entry) if entry is not None and state.fib.forwards(own, entry) else None
 
 
 def resolve(state: State, table: Table, entry: Entry, flow: int = 0, depth: int = 0) -> Forwarding:
