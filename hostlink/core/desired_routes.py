@@ -70,13 +70,15 @@ def vpp_routes(
     for route in view.routes:
         by_prefix.setdefault((route.table, route.prefix), []).append(route)
     found: set[VppRoute] = set()
+    elsewhere: list[VppRoute] = []
     problems: list[Problem] = []
     for routes in by_prefix.values():
         wanted, lacks = translator.of_prefix(routes)
         if wanted is not None:
             found.add(wanted)
+            if wanted.table_id:
+                elsewhere.append(wanted)
         problems += lacks
-    elsewhere = [route for route in found if route.table_id]
     if elsewhere:
         alive = {(route.table_id, route.prefix.version) for route in elsewhere if leads_out(route)}
         found -= {route for route in elsewhere if (route.table_id, route.prefix.version) not in alive}
@@ -125,7 +127,8 @@ class Translator:
         if len(routes) == 1:
             (route,) = routes
             if (paths := self._plain(route)) is not None:
-                return VppRoute(0 if route.table == RT_TABLE_MAIN else MARK ^ route.table, route.prefix, paths), ()
+                table = route.table
+                return VppRoute(0 if table == RT_TABLE_MAIN else MARK ^ table, route.prefix, paths), ()
         return self._of_any(routes)
 
     def _plain(self, route: Route) -> tuple[VppPath, ...] | None:
