@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import settings
 
 from hostlink.lab.factor import deadline_factor
+
+# What an example takes is the machine's affair: hypothesis's 200 ms are a timed assertion (tools/bench is for those).
+settings.register_profile("hostlink", deadline=None)
+settings.load_profile("hostlink")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

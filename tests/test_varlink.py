@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hostlink import varlink
@@ -13,7 +13,6 @@ NAMES = st.text(max_size=20)
 PARAMETERS = st.dictionaries(NAMES, st.none() | st.booleans() | st.integers() | NAMES, max_size=3)
 
 
-@settings(deadline=None)  # a busy machine takes its time: what is asked is what comes out
 @given(st.lists(st.builds(Call, NAMES, PARAMETERS, st.booleans(), st.booleans()), max_size=5), st.data())
 def test_calls_survive_any_cut_of_the_stream(calls: list[Call], data: st.DataObject) -> None:
     stream = b"".join(map(varlink.pack_call, calls))
