@@ -5,24 +5,18 @@ from dataclasses import replace
 import pytest
 from machine_driver import BOOM, FIT, Driver, published, started
 
-from hostlink.core.context import Hold
 from hostlink.core.effects import (
     ArmTimer,
     CancelStep,
     DisarmTimer,
-    DropHold,
-    Effect,
     Finish,
-    KeepHold,
     Refuse,
-    StartStep,
 )
 from hostlink.core.events import (
     Captured,
     DeadlinePassed,
     Event,
     GivenBack,
-    HandedOver,
     HostChanged,
     Inspected,
     Mirrored,
@@ -182,93 +176,6 @@ def test_a_deadline_is_a_failure_that_says_how_long() -> None:
     assert driver.machine.why == "eth1: Mirroring got no further for 30 s"
     assert driver.machine.hold is not None
     assert driver.machine.hold.problem == Problem("HL-403", driver.machine.why)
-
-
-def test_a_lost_vpp_is_waited_for_and_takes_its_part_again() -> None:
-    driver = Driver().to(State.STEADY)
-    assert started(driver.send(VppLost("the socket closed"))) is None
-    assert driver.machine.why == "VPP was lost and is waited for: the socket closed"
-    assert driver.machine.next == "VPP to come back; the host's interface stays as it is meanwhile"
-    assert [problem.code for problem in driver.machine.problems] == ["HL-404"]
-    assert driver.machine.awaits_vpp
-    assert driver.send(VppFound(fit=False)) == ()
-    assert started(driver.send(VppFound())) is Step.HAND_OVER
-    assert driver.machine.problems == ()
-    assert not driver.machine.awaits_vpp
-    # Lost once more before it has its part again: still the same takeover.
-    driver.send(VppLost("the socket closed", losses=2))
-    assert driver.machine.awaits_vpp
-    driver.send(VppFound())
-    driver.send(HandedOver(driver.step))
-    assert driver.kind is Step.MIRROR
-
-
-def test_a_lost_vpp_that_stays_away_costs_it_the_nic_and_is_taken_again_when_it_is_back() -> None:
-    driver = Driver().to(State.STEADY)
-    driver.send(VppLost("the socket closed"))
-    assert driver.armed_s == 10
-    assert started(driver.overdue()) is Step.GIVE_BACK
-    given_back(driver)
-    driver.look(NO_VPP)
-    assert driver.machine.hold is not None
-    assert driver.machine.hold.kind is HoldKind.VPP_LOST
-    assert driver.machine.why == "VPP has not come back in time: the NIC is given back"
-    driver.send(VppFound())
-    driver.look()
-    assert driver.state is State.CAPTURING
-    assert driver.machine.hold is None
-
-
-@pytest.mark.parametrize("state", [State.HANDOVER, State.MIRRORING, State.PUNTING])
-def test_a_first_takeover_that_loses_vpp_is_given_back_at_once(state: State) -> None:
-    driver = Driver().to(state)
-    assert started(driver.send(VppLost("the socket closed"))) is Step.GIVE_BACK
-
-
-def test_a_takeover_after_a_give_back_is_a_first_one_again() -> None:
-    driver = Driver().to(State.STEADY)
-    driver.send(VppLost("gone"))
-    driver.overdue()
-    given_back(driver)
-    driver.look()
-    driver.send(Captured(driver.step))
-    assert started(driver.send(VppLost("gone"))) is Step.GIVE_BACK
-
-
-def test_a_vpp_that_is_lost_again_and_again_is_not_waited_for() -> None:
-    driver = Driver().to(State.STEADY)
-    assert started(driver.send(VppLost("the socket closed", losses=4))) is Step.GIVE_BACK
-
-
-@pytest.mark.parametrize("event", [StopRequested("SIGTERM"), ReleaseRequested()])
-def test_whoever_wants_the_nic_back_does_not_wait_for_vpp(event: Event) -> None:
-    driver = Driver().to(State.STEADY)
-    driver.send(VppLost("the socket closed"))
-    assert started(driver.send(event)) is Step.GIVE_BACK
-    assert driver.send(VppFound()) == ()
-
-
-def test_a_host_interface_that_outlived_daemon_and_vpp_is_kept() -> None:
-    driver = Driver()
-    outlived = replace(LEFTOVERS, host_link_alive=True)
-    assert started(driver.look(replace(outlived, vpp_reachable=False))) is None
-    assert driver.machine.awaits_vpp
-    assert started(driver.send(VppFound())) is Step.HAND_OVER
-    driver = Driver()
-    assert started(driver.look(outlived)) is Step.HAND_OVER
-    driver.send(VppLost("gone"))
-    assert driver.machine.awaits_vpp
-
-
-def test_what_outlived_is_given_back_where_an_operator_wants_it_or_vpp_is_unfit() -> None:
-    driver = Driver()
-    driver.send(ReleaseRequested())
-    given_back(driver)
-    outlived = replace(LEFTOVERS, host_link_alive=True)
-    assert started(driver.look(outlived)) is Step.GIVE_BACK
-    driver = Driver()
-    unfit = replace(outlived, obstacles=(Problem("HL-204", "VPP lacks af_packet_create_v3"),))
-    assert started(driver.look(unfit)) is Step.GIVE_BACK
 
 
 def test_a_lost_uplink_is_taken_again_when_it_is_back() -> None:
@@ -582,59 +489,3 @@ def test_what_was_noted_at_the_look_is_shown_while_it_lasts_obstacles_only_befor
     assert driver.state is State.CAPTURING
     assert driver.machine.problems == (note,)
     assert driver.machine.facts == replace(FIT, notes=(note,))
-
-
-# ------------------------------------------------------------------------------------------- holds that outlive a run
-
-
-def kept(effects: tuple[Effect, ...]) -> list[Effect]:
-    return [effect for effect in effects if isinstance(effect, KeepHold | DropHold)]
-
-
-def test_a_failure_is_kept_before_its_give_back_begins() -> None:
-    driver = Driver().to(State.PUNTING)
-    effects = driver.fail()
-    keep = KeepHold(driver.machine.hold)
-    assert kept(effects) == [keep]
-    assert effects.index(keep) < next(n for n, effect in enumerate(effects) if isinstance(effect, StartStep))
-
-
-def test_an_operators_release_is_kept_and_a_resume_drops_it() -> None:
-    driver = Driver().to(State.STEADY)
-    assert kept(driver.send(ReleaseRequested())) == [KeepHold(driver.machine.hold)]
-    assert kept(driver.send(GivenBack(driver.step))) == []
-    assert kept(driver.send(ResumeRequested())) == [DropHold()]
-    assert driver.machine.why == "resumed by an operator"
-
-
-def test_a_stop_leaves_what_is_kept() -> None:
-    driver = Driver().to(State.PUNTING)
-    driver.fail()
-    driver.send(GivenBack(driver.step))
-    assert kept(driver.send(StopRequested("SIGTERM"))) == []
-    assert kept(driver.send(GivenBack(driver.step))) == []
-    assert driver.finished
-
-
-def test_what_clears_by_itself_is_not_kept() -> None:
-    assert kept(Driver().to(State.PUNTING).send(VppLost("the socket closed"))) == []
-
-
-@pytest.mark.parametrize("kind", [HoldKind.FAILED, HoldKind.OPERATOR], ids=lambda kind: kind.value)
-def test_a_hold_of_an_earlier_run_is_shown_and_nothing_is_taken(kind: HoldKind) -> None:
-    hold = Hold(kind, "it failed", BOOM if kind is HoldKind.FAILED else None)
-    driver = Driver(UplinkMachine("eth1", hold=hold))
-    assert driver.machine.why == "held since an earlier run: it failed"
-    driver.look()
-    assert (driver.state, driver.machine.hold, driver.kind) == (State.DETECTING, hold, None)
-    assert driver.machine.why == "held since an earlier run: it failed"
-    driver.overdue()
-    driver.look(replace(FIT, takeover_alive=True))
-    assert driver.state is State.RECOVERING, "what is alive of it is given back"
-    driver.send(GivenBack(driver.step))
-    driver.look()
-    assert driver.state is State.DETECTING
-    driver.send(ResumeRequested(by="the back-off"))
-    assert driver.machine.why == "resumed by the back-off"
-    driver.look()
-    assert driver.state is State.CAPTURING
