@@ -29,7 +29,9 @@ async def open_node(config: Config, try_s: float | None = None) -> AsyncIterator
 
 
 def lab_faults() -> Faults:
-    """What the lab's failure matrix and storms plan; nothing on a node, where these variables are not set."""
+    """What the lab's scenarios plan; nothing on a node, where these variables are not set."""
     plan, trace = os.environ.get("HOSTLINK_LAB_FAIL_KERNEL", ""), os.environ.get("HOSTLINK_LAB_TRACE_KERNEL")
-    torn = int(os.environ.get("HOSTLINK_LAB_TORN_DUMPS") or 0)
-    return Faults.from_text(plan, Path(trace) if trace else None, torn) if plan or trace or torn else NO_FAULTS
+    torn, die_at = (int(os.environ.get(f"HOSTLINK_LAB_{what}") or 0) for what in ("TORN_DUMPS", "DIE_AT"))
+    if not (plan or trace or torn or die_at):
+        return NO_FAULTS
+    return Faults.from_text(plan, Path(trace) if trace else None, torn, die_at)

@@ -4,11 +4,14 @@ Each function that is about to change something calls `faults.check("link.move",
 planned and nothing traced, so that is one look-up. The lab plans `link.move:2=EPERM` (the second move fails) and has
 each name written to a file as it is reached, so that a test can enumerate the operations of a takeover and fail each of
 them once. A planned fault raises before the kernel is asked: the state is what it is when the kernel refuses.
+A planned death (`die_at`) is SIGKILL before the n-th operation of all: right after the one before it.
 """
 
 from __future__ import annotations
 
 import errno
+import os
+import signal
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -51,13 +54,19 @@ class Faults:
     """Faults that are planned, and the trace of what was reached.
 
     `planned` is {(name, n): errno}: the n-th time (from 1) that name is reached, it is refused with that errno.
-    `torn`: every so many dumps one is interrupted; 0: none but those that the kernel interrupts.
+    `torn`: every so many dumps one is interrupted; 0: none but those that the kernel interrupts. `die_at`: the process
+    dies at that operation, counted from 1 over all names; 0: never.
     """
 
     def __init__(
-        self, planned: Mapping[tuple[str, int], int] | None = None, trace: Path | None = None, torn: int = 0
+        self,
+        planned: Mapping[tuple[str, int], int] | None = None,
+        trace: Path | None = None,
+        torn: int = 0,
+        die_at: int = 0,
     ) -> None:
         self._planned = dict(planned or {})
+        self._die_at, self._count = die_at, 0
         self._torn, self._dumps = torn, 0
         self._trace = trace
         self._reached: Counter[str] = Counter()
@@ -65,9 +74,9 @@ class Faults:
             _known(name)
 
     @classmethod
-    def from_text(cls, plan: str, trace: Path | None = None, torn: int = 0) -> Faults:
+    def from_text(cls, plan: str, trace: Path | None = None, torn: int = 0, die_at: int = 0) -> Faults:
         """Reads `link.move=EBUSY,route.add:3=ENOMEM`. ValueError names the part that is wrong."""
-        return cls(dict(_one(part.strip()) for part in plan.split(",") if part.strip()), trace, torn)
+        return cls(dict(_one(part.strip()) for part in plan.split(",") if part.strip()), trace, torn, die_at)
 
     def tear(self, messages: list[Message]) -> bool:
         """To be called with what a dump gave. True: it is to count as interrupted, and lacks some of it now."""
@@ -85,8 +94,11 @@ class Faults:
         Raises KernelRefused if a fault is planned here.
         """
         _known(name)
-        if not self._planned and self._trace is None:
+        if not self._planned and self._trace is None and not self._die_at:
             return
+        self._count += 1
+        if self._count == self._die_at:
+            os.kill(os.getpid(), signal.SIGKILL)
         self._reached[name] += 1
         if self._trace is not None:
             with self._trace.open("a") as file:

@@ -7,6 +7,8 @@ sent it: with index 0 nobody gets it, and the request was carried out all the sa
 
 from __future__ import annotations
 
+import os
+import signal
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -117,7 +119,10 @@ class ApiServer:
     def _answer(self, message: MessageDef, request: Values, fault: Fault | None) -> None:
         if fault is not None and fault.action == "drop":
             return
-        replies = self._carry_out(message, request) if fault is None else _refusal(message, fault)
+        killing = fault is not None and fault.action == "kill"
+        replies = self._carry_out(message, request) if fault is None or killing else _refusal(message, fault)
+        for pid in self._vpp.event_clients.values() if killing else ():
+            os.kill(pid, signal.SIGKILL)
         client = self._clients.get(request["client_index"])
         if client is None or message.reply is None:
             return

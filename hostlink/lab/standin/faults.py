@@ -4,7 +4,8 @@ Environment of the stand-in's process (a lab's, never a node's):
 
     HOSTLINK_STANDIN_FAIL     "message_name[:n]=what", several separated by commas: the n-th request of that name since
                               the start (default 1) is not carried out; `what` is the retval to answer with, `drop` for
-                              no answer, or `die`: the process ends at it, as by SIGKILL
+                              no answer, or `die`: the process ends at it, as by SIGKILL. `kill`: it is carried out,
+                              and then every client that wants interface events is killed (its word for its pid)
     HOSTLINK_STANDIN_WITHOUT  "name,name": these messages (and their replies) are not in the message table or the JSON
     HOSTLINK_STANDIN_TRACE    a file to which the name of each request is appended, one a line
     HOSTLINK_STANDIN_NEIGHBOUR_AGE_S
@@ -27,7 +28,7 @@ class BadFaultError(Exception):
 @dataclass(frozen=True, slots=True)
 class Fault:
     action: str
-    """`retval`, `drop` or `die`."""
+    """`retval`, `drop`, `die` or `kill`."""
     retval: int = 0
 
 
@@ -37,14 +38,16 @@ def _parse(text: str) -> dict[tuple[str, int], Fault]:
         where, equals, what = part.partition("=")
         name, _, count = where.partition(":")
         if not equals or (count and not count.isdigit()):
-            raise BadFaultError(f"HOSTLINK_STANDIN_FAIL: {part!r} is not message_name[:n]=retval|drop|die")
-        if what in ("drop", "die"):
+            raise BadFaultError(f"HOSTLINK_STANDIN_FAIL: {part!r} is not message_name[:n]=retval|drop|die|kill")
+        if what in ("drop", "die", "kill"):
             fault = Fault(what)
         else:
             try:
                 fault = Fault("retval", int(what))
             except ValueError:
-                raise BadFaultError(f"HOSTLINK_STANDIN_FAIL: {what!r} is neither a number nor drop nor die") from None
+                raise BadFaultError(
+                    f"HOSTLINK_STANDIN_FAIL: {what!r} is neither a number nor drop, die or kill"
+                ) from None
         faults[(name, int(count or 1))] = fault
     return faults
 
