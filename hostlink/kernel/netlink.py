@@ -90,8 +90,8 @@ class Netlink:
     async def dump(self, request: Request, *, watched: bool = False) -> list[Message]:
         """All messages of a dump, of one moment. Raises KernelRefused, ReadUnsteady.
 
-        watched: the caller hears by a watcher of what concerns it. Then a dump that is interrupted each time, which any
-        address of any link does to a long one, is taken as it is, instead of ReadUnsteady.
+        watched: the caller hears by a watcher of what concerns it, or looks again. Then a dump that is interrupted each
+        time, which what any link does may do to a long one, is taken as it is, instead of ReadUnsteady.
         """
         for _ in range(_DUMP_ATTEMPTS):
             async with self._lock:

@@ -19,6 +19,7 @@ from typing import Any
 from hostlink.core.model import IPAddress, NextHop, Prefix, Route
 from hostlink.kernel import uapi
 from hostlink.kernel.attributes import walk
+from hostlink.kernel.errors import KernelError
 from hostlink.kernel.parse import decode
 from hostlink.kernel.sockets import Message
 
@@ -129,6 +130,8 @@ def by_hand(body: bytes, cache: HopCache) -> Route | None:
     offset, end = 12, len(body)
     while offset < end:
         length, attribute = _ATTRIBUTE.unpack_from(body, offset)
+        if length < 4:
+            raise KernelError(f"a route's attribute {attribute} is {length} bytes long")
         start, stop = offset + 4, offset + length
         offset = (stop + 3) & ~3
         if attribute == uapi.RTA_DST:
@@ -180,6 +183,8 @@ def _mtu(body: bytes, offset: int, end: int) -> int | None:
     """RTAX_MTU among the nested metrics."""
     while offset < end:
         length, kind = _ATTRIBUTE.unpack_from(body, offset)
+        if length < 4:
+            raise KernelError(f"a route's metric {kind} is {length} bytes long")
         if kind == uapi.RTAX_MTU:
             mtu_bytes: int = _u32(body, offset + 4)[0]
             return mtu_bytes
@@ -197,6 +202,8 @@ def _multipath(body: bytes, offset: int, end: int, cache: HopCache) -> tuple[Nex
     hops: list[NextHop] = []
     while offset < end:
         length, flags, weight, link_index = _RTNEXTHOP.unpack_from(body, offset)
+        if length < _RTNEXTHOP.size:
+            raise KernelError(f"a route's next hop is {length} bytes long")
         gateway = b""
         if length > 8:
             size, attribute = _ATTRIBUTE.unpack_from(body, offset + 8)

@@ -50,8 +50,12 @@ _MAIN = uapi.RT_TABLE_MAIN
 
 
 async def read_links(nl: Netlink) -> tuple[Link, ...]:
-    """All links of the namespace, by ifindex."""
-    messages = await nl.dump(Request("read the links", uapi.RTM_GETLINK, link_body()))
+    """All links of the namespace, by ifindex.
+
+    However fast links come and go: the kernel goes on behind the last ifindex that it gave (for_each_netdev_dump), so
+    each that stands throughout is there. Older kernels (6.1) go by position in a hash bucket, and may leave one out.
+    """
+    messages = await nl.dump(Request("read the links", uapi.RTM_GETLINK, link_body()), watched=True)
     return tuple(sorted(parse.links(messages), key=lambda link: link.index))
 
 

@@ -170,6 +170,15 @@ async def test_dump_that_never_holds_still_is_a_typed_error():
         await nl.dump(LINKS)
 
 
+async def test_one_that_never_holds_still_is_taken_by_who_hears_of_changes_otherwise():
+    """But only when it never does: here each of ten is interrupted, there the third is whole."""
+    interrupted = [[PART], [(uapi.NLMSG_DONE, 2 | uapi.NLM_F_DUMP_INTR, bytes(4))]]
+    last = [[PART], [PART, (uapi.NLMSG_DONE, 2 | uapi.NLM_F_DUMP_INTR, bytes(4))]]
+    assert len(await scripted(*[interrupted] * 9, last).dump(LINKS, watched=True)) == 2
+    whole = [[PART], [PART, PART, DONE]]
+    assert len(await scripted(*[interrupted] * 2, whole).dump(LINKS, watched=True)) == 3
+
+
 async def test_error_at_the_end_of_a_dump_is_a_refusal():
     nl = scripted([[PART], [(uapi.NLMSG_DONE, 2, struct.pack("=i", -errno.EINVAL))]])
     with pytest.raises(KernelRefused, match="EINVAL"):

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from hostlink.core.model import NextHop, Route
 from hostlink.kernel import routebody, uapi
+from hostlink.kernel.errors import KernelError
 from hostlink.kernel.netlink import Request, open_netlink
 from hostlink.kernel.routes import by_hand, by_pyroute2, read_body, read_routes
 from hostlink.kernel.sockets import Message
@@ -95,6 +96,22 @@ async def test_cache_entries_are_left_out():
 def test_truncated_body_is_an_error_and_not_a_route():
     body = struct.pack("=8BI", 2, 8, 0, 0, 254, 0, 0, 1, 0) + struct.pack("=HH", 8, uapi.RTA_PRIORITY) + b"\1"
     with pytest.raises(struct.error):
+        by_hand(body, {})
+
+
+@pytest.mark.parametrize(
+    "attribute",
+    [
+        struct.pack("=HHI", 0, uapi.RTA_PRIORITY, 1),
+        struct.pack("=HHHHI", 12, uapi.RTA_METRICS, 0, uapi.RTAX_MTU + 1, 0),
+        struct.pack("=HHHBBi", 12, uapi.RTA_MULTIPATH, 0, 0, 0, 3),
+    ],
+    ids=["attribute", "metric", "next hop"],
+)
+def test_something_of_no_length_is_an_error_and_not_an_endless_loop(attribute):
+    """Found by mutated messages."""
+    body = struct.pack("=8BI", 2, 8, 0, 0, 254, 0, 0, 1, 0) + attribute
+    with pytest.raises(KernelError, match="0 bytes long"):
         by_hand(body, {})
 
 
