@@ -19,6 +19,7 @@ import trio
 
 from hostlink import varlink
 from hostlink.cli.client import AnswerTimeoutError, Client, UnreachableError
+from hostlink.journal import VERSION
 from hostlink.lab.children import in_namespace
 from hostlink.lab.factor import deadline_factor
 from hostlink.lab.layout import NIC
@@ -364,7 +365,7 @@ FAULTY: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "torn": (lambda content: content[: len(content) // 2], "HL-501"),
     "altered": (lambda content: content.replace(b"192.168.0.1/24", b"192.168.0.9/24"), "HL-501"),
     "foreign": (lambda _: b'{"format": "netplan"}', "HL-502"),
-    "newer": (lambda content: content.replace(b'"version": 1', b'"version": 9', 1), "HL-503"),
+    "newer": (lambda content: content.replace(b'"version": %d' % VERSION, b'"version": 9', 1), "HL-503"),
 }
 
 

@@ -2,7 +2,8 @@
 
 What there is to be killed at is found out by a traced takeover and give-back, so what is added to hostlink is in here
 by itself. Whatever the dead daemon left, its successor reaches Steady with it, and at its stop the NIC is exactly as it
-was before the first one, and nothing is left over. (F42, F45, F46, F52)
+was before the first one, and nothing is left over. (F42, F45, F46, F52) In CI test_interruptions.py stands for it, which
+kills at moments.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ NOT_YET = frozenset({"sockclnt_create", "get_api_json", "show_version", "want_in
 """Asked before VPP knows whom it would have to kill, or by nothing that the daemon does."""
 
 
+@pytest.mark.live
 @pytest.mark.timeout(600)
 async def test_the_daemon_dies_at_each_kernel_operation(tmp_path: Path) -> None:
     async def cell(dataplane: Dataplane, number: int) -> str | None:
@@ -45,6 +47,7 @@ async def test_the_daemon_dies_at_each_kernel_operation(tmp_path: Path) -> None:
     assert not wrong, "\n\n".join(wrong)
 
 
+@pytest.mark.live
 @pytest.mark.timeout(600)
 async def test_the_daemon_dies_at_each_vpp_request(tmp_path: Path) -> None:
     """VPP carries the request out, and all that was sent behind it."""
