@@ -33,12 +33,12 @@ async def names_of_a_takeover(dataplane: Dataplane, folder: Path) -> tuple[list[
     async with open_stage(dataplane, settings=CLUSTER, vpp_environment=vpp) as stage:
         stage.start_daemon(HOSTLINK_LAB_TRACE_KERNEL=str(operations))
         await stage.wait_state("Steady", WITHIN_S)
-    return each_once(requests), each_once(operations)
+    return each_once(requests.read_text().split()), each_once(operations.read_text().split())
 
 
-def each_once(trace: Path) -> list[str]:
+def each_once(names: list[str]) -> list[str]:
     """The names, and `name:2` where one is met again: the second time is another place in the takeover."""
-    met = Counter(trace.read_text().split())
+    met = Counter(names)
     return [cell for name, times in met.items() for cell in (name, f"{name}:2")[: min(times, 2)]]
 
 
