@@ -8,6 +8,7 @@ from hostlink.clock import boot_id, boottime_s
 from hostlink.core.events import Captured
 from hostlink.core.model import Capture, HostView, IPAddress, Probe, Problem
 from hostlink.journal import Parking, Takeover
+from hostlink.kernel.errors import ReadUnsteady
 from hostlink.kernel.packet_sockets import listeners
 from hostlink.kernel.probe import echo, neighbour_answers, tcp_connects
 from hostlink.kernel.snapshot import read_view
@@ -16,13 +17,15 @@ from hostlink.steps.confirm import armed, unguarded
 from hostlink.steps.context import Uplink, fail
 from hostlink.steps.names import inner_name
 
+PATIENCE_S = 10.0
+"""Within the step's deadline. The NIC is the host's still: nothing is lost by waiting for a moment of rest."""
 PROBE_TIMEOUT_S = 1.0
 """A gateway on the wire answers within milliseconds; one that takes longer is no yardstick for the path."""
 
 
 async def capture(uplink: Uplink, step: int) -> Captured:
     """Take the snapshot and write it. Raises StepError, JournalError, KernelError."""
-    view = await read_view(uplink.node.host, uplink.name)
+    view = await _snapshot(uplink)
     if view is None:
         raise fail("HL-405", f"{uplink.name} went away while its snapshot was taken; nothing was touched")
     found = Capture(uplink.name, view, await passing_probes(uplink, view))
@@ -43,6 +46,17 @@ async def capture(uplink: Uplink, step: int) -> Captured:
     uplink.remember(takeover)
     uplink.told["listeners"], uplink.told["guard"] = deafened(view), unguarded(uplink)
     return Captured(step)
+
+
+async def _snapshot(uplink: Uplink) -> HostView | None:
+    """One whole view of a host that may be changing its addresses just now. Raises ReadUnsteady after PATIENCE_S."""
+    with trio.move_on_after(PATIENCE_S * uplink.node.config.timing.deadline_factor):
+        while True:
+            try:
+                return await read_view(uplink.node.host, uplink.name)
+            except ReadUnsteady:
+                await trio.lowlevel.checkpoint()
+    return await read_view(uplink.node.host, uplink.name)
 
 
 def deafened(view: HostView) -> tuple[Problem, ...]:
