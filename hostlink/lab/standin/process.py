@@ -100,7 +100,8 @@ class Process:
                 if callable(key.data):
                     key.data()
                 elif isinstance(key.data, Port):
-                    self._frames_from(key.data)
+                    if self._watched.get(key.data.fd) is key.data:  # a request of this same round may have closed it
+                        self._frames_from(key.data)
                 else:
                     self._serve(key.data, events)
             self._flush_clients()

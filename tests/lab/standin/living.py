@@ -72,8 +72,14 @@ class Client:
             self._numbers[name], self._names[entry["index"]] = entry["index"], name
 
     def call(self, name: str, /, **fields: Any) -> Values:
+        self.send(name, **fields)
+        return self.reply()
+
+    def send(self, name: str, /, **fields: Any) -> None:
         body = self._codec.pack(name, {"_vl_msg_id": self._numbers[name], "client_index": self._index, **fields})
         self._socket.sendall(HEADER.pack(0, len(body), 0) + body)
+
+    def reply(self) -> Values:
         head = self._socket.recv(16, socket.MSG_WAITALL)
         if not head:
             raise ConnectionError("the process is gone")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -98,6 +99,25 @@ def test_deleting_a_tap_clears_its_persistence(lab: Lab) -> None:
 def test_a_namespace_that_cannot_be_found_refuses_the_tap(lab: Lab) -> None:
     fields = {**lab.tap(0), "host_namespace": "pid:999999999"}
     assert lab.start().call("tap_create_v3", **fields)["retval"] == -12
+
+
+def test_frames_of_a_device_that_a_request_closed_at_the_same_moment_are_nobodys(lab: Lab) -> None:
+    """Both are ready when it looks, the request first."""
+    client = lab.start()
+    lab.take_over(client)
+    assert lab.process is not None
+    lab.process.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, lab.process.pid, os.WSTOPPED)
+    client.send("af_packet_delete", host_if_name="up0")
+    run("ip", "-n", lab.wire, "neighbor", "add", "192.168.0.77", "lladdr", "02:00:00:00:00:77", "dev", "wire0")
+    with inside(lab.wire), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sending:
+        sending.sendto(b"to nobody", ("192.168.0.77", 9))
+    lab.process.send_signal(signal.SIGCONT)
+    assert client.reply()["retval"] == 0
+    assert (
+        client.call("af_packet_create_v3", mode=1, flags=2, host_if_name="up0", use_random_hw_addr=True)["retval"] == 0
+    )
+    assert client.call("control_ping")["retval"] == 0
 
 
 def test_the_definitions_are_enough_for_the_client_library(lab: Lab) -> None:
