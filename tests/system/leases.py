@@ -190,3 +190,14 @@ async def conversation(stage: Stage, address: IPAddress, *, outgoing: bool = Fal
             talk = Conversation(trio.SocketStream(sock), address)
             await talk.goes_on()
             yield talk
+
+
+@asynccontextmanager
+async def conversations(stage: Stage, kept: IPAddress, leased: IPAddress) -> AsyncIterator[tuple[Conversation, ...]]:
+    """Three: with an address that no lease is of, with the leased one, and from that one outwards."""
+    async with (
+        conversation(stage, kept) as stays,
+        conversation(stage, leased) as comes,
+        conversation(stage, leased, outgoing=True) as goes,
+    ):
+        yield stays, comes, goes

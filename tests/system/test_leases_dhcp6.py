@@ -21,7 +21,7 @@ from tests.system.dhcp.leasing import begin, dhcp_client, followed, leased, offe
 from tests.system.dhcp.messages import dhcp6, is_dhcp
 from tests.system.dhcp.scene import WIRE_PORT, everywhere, open_place, take_over
 from tests.system.dhcp.servers import server
-from tests.system.leases import conversation
+from tests.system.leases import conversations
 from tests.system.test_dhcp6 import DUID_LL, is_a
 from tests.system.test_leases_run_out import given_back, gone_and_back
 
@@ -47,11 +47,7 @@ async def test_a_lease_runs_out_and_comes_back(place: Dataplane | None) -> None:
             async with the_same_client(stage) as wire:
                 begin(dhcp, 6)
                 address = await leased(stage, dhcp, given)
-                async with (
-                    conversation(stage, HOST4.ip) as stays,
-                    conversation(stage, address) as comes,
-                    conversation(stage, address, outgoing=True) as goes,
-                ):
+                async with conversations(stage, HOST4.ip, address) as (stays, comes, goes):
                     await take_over(stage, place)
                     await followed(stage, clients, dhcp, given, address)
                     for talk in (stays, comes, goes):

@@ -19,7 +19,7 @@ from tests.system.dhcp.leasing import begin, dhcp_client, followed, leased, offe
 from tests.system.dhcp.managers import Manager
 from tests.system.dhcp.scene import carries, everywhere, open_place, take_over
 from tests.system.dhcp.servers import Offer, Server, server
-from tests.system.leases import Conversation, converged, conversation, host_addresses
+from tests.system.leases import Conversation, converged, conversations, host_addresses
 
 CASES = {"udhcpc": 16, "dhclient": 4, "dhcpcd": 20, "networkd": 6}
 """Client, lease in seconds: the shortest that it takes (busybox and dhcpcd make longer ones of shorter)."""
@@ -36,11 +36,7 @@ async def test_a_lease_runs_out_and_comes_back(place: Dataplane | None, clients:
             await leases.start()
             begin(dhcp, 4)
             address = await leased(stage, dhcp, given)
-            async with (
-                conversation(stage, HOST6.ip) as stays,
-                conversation(stage, address) as comes,
-                conversation(stage, address, outgoing=True) as goes,
-            ):
+            async with conversations(stage, HOST6.ip, address) as (stays, comes, goes):
                 await take_over(stage, place)
                 await followed(stage, clients, dhcp, given, address)
                 for talk in (stays, comes, goes):
