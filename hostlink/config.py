@@ -29,9 +29,9 @@ from hostlink.config_checks import (
     whole,
 )
 from hostlink.core.model import Prefix, Probe
+from hostlink.defaults import CONFIG_PATH, JOURNAL_DIR, RUNTIME_DIR
 from hostlink.toml_lines import key_lines, line_of
 
-DEFAULT_PATH = Path("/etc/hostlink/hostlink.toml")
 DRIFT = ("heal", "report")
 DRIVERS = ("af_packet",)
 HOST_LINKS = ("tap", "veth")
@@ -81,8 +81,8 @@ class UplinkConfig:
 
 @dataclass(frozen=True, slots=True)
 class Paths:
-    runtime: Path = Path("/run/hostlink")
-    journal: Path = Path("/var/lib/hostlink")
+    runtime: Path = RUNTIME_DIR
+    journal: Path = JOURNAL_DIR
 
     @property
     def control_socket(self) -> Path:
@@ -142,7 +142,7 @@ class ConfigError(Exception):
         super().__init__(f"{path}: {count}; nothing was started or changed\n{lines}")
 
 
-def load_config(path: Path = DEFAULT_PATH) -> Config:
+def load_config(path: Path = CONFIG_PATH) -> Config:
     """Reads and checks the file. Raises ConfigError with every fault."""
     text = _read_text(path)
     try:

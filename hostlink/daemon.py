@@ -26,6 +26,8 @@ from hostlink.core.events import AuditRequested, Event, ReleaseRequested, Resume
 from hostlink.core.machine import AUDITED, UplinkMachine
 from hostlink.core.model import Problem
 from hostlink.core.table import STATES, State
+from hostlink.history import VERSION as HISTORY_VERSION
+from hostlink.history import History, keep_history
 from hostlink.holding import Holding
 from hostlink.journal import JournalError, Takeover
 from hostlink.kernel.errors import KernelError
@@ -123,7 +125,7 @@ def _is_matched(match: Match, takeover: Takeover) -> bool:
 
 
 async def _serve(config: Config, try_s: float | None) -> int:
-    notices = Notices()
+    notices, history = Notices(), History(config.paths.journal)
     async with open_node(config, try_s) as node:
         runners = [_runner(node, number, notices) for number in range(len(config.uplinks))]
 
@@ -141,9 +143,10 @@ async def _serve(config: Config, try_s: float | None) -> int:
 
         async with trio.open_nursery() as helpers:
             await helpers.start(_log, notices)
+            await helpers.start(keep_history, history, notices)
             await helpers.start(_stop_on_signal, tell)
             await helpers.start(_watch_host, node, runners)
-            await helpers.start(serve_control, config.paths.control_socket, _handlers(node, runners, notices))
+            await helpers.start(serve_control, config.paths.control_socket, _handlers(node, runners, notices, history))
             helpers.start_soon(keep_vpp, node, tell, interface_changed, parked_changed)
             async with trio.open_nursery() as machines:
                 for runner in runners:
@@ -238,7 +241,7 @@ def _some(changes: Sequence[str], count: int) -> str:
 # -------------------------------------------------------------------------------------------------- the control socket
 
 
-def _handlers(node: Node, runners: list[Runner], notices: Notices) -> Mapping[str, Handler]:
+def _handlers(node: Node, runners: list[Runner], notices: Notices, history: History) -> Mapping[str, Handler]:
     async def get_state(_: Request) -> Mapping[str, object]:
         return state_report(node, runners)
 
@@ -248,6 +251,9 @@ def _handlers(node: Node, runners: list[Runner], notices: Notices) -> Mapping[st
             while True:
                 await request.send(state_report(node, runners))
                 await watch.wait_changed()
+
+    async def get_history(_: Request) -> Mapping[str, object]:
+        return {"version": HISTORY_VERSION, "moves": list(history.moves)}
 
     async def get_plan(_: Request) -> Mapping[str, object]:
         return {"uplinks": [{"name": one.uplink.name, "plan": await _plan(one)} for one in runners]}
@@ -275,6 +281,7 @@ def _handlers(node: Node, runners: list[Runner], notices: Notices) -> Mapping[st
         "io.hostlink.Confirm": confirm,
         "io.hostlink.GetState": get_state,
         "io.hostlink.Subscribe": subscribe,
+        "io.hostlink.GetHistory": get_history,
         "io.hostlink.GetPlan": get_plan,
         "io.hostlink.Release": release,
         "io.hostlink.Resume": resume,

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 
 import trio
 from pyee import EventEmitter
@@ -30,6 +31,7 @@ class Moved:
 
     uplink: str
     transition: Transition
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +75,16 @@ class Watch:
     async def wait_changed(self) -> None:
         """Waits for at least one notice and forgets all that wait: for watchers that then read the state."""
         await self.notices.receive()
-        while True:
-            try:
-                self.notices.receive_nowait()
-            except trio.WouldBlock:
-                return
+        self.waiting()
+
+    def waiting(self) -> list[Notice]:
+        """Takes all that wait, without waiting for any."""
+        found: list[Notice] = []
+        try:
+            while True:
+                found.append(self.notices.receive_nowait())
+        except trio.WouldBlock:
+            return found
 
     def close(self) -> None:
         self._put.close()

@@ -319,7 +319,7 @@ class Runner:
         if transition.frm is not transition.to or not self.history:
             self.since = now
         self.history.append(Recorded(now, transition))
-        self._notices.publish(Moved(self.uplink.name, transition))
+        self._notices.publish(Moved(self.uplink.name, transition, now))
         ended = self.rounds.moved(transition, now, time.monotonic())
         if ended is not None and ended.count:
             self._notices.publish(Reconverged(self.uplink.name, ended))

@@ -27,6 +27,8 @@ AUDIT = f"{INTERFACE}.Audit"
 """Compares both sides now, and answers with the state document when that is done."""
 CONFIRM = f"{INTERFACE}.Confirm"
 """Confirms the takeovers that are on trial, and answers when that is on disk."""
+GET_HISTORY = f"{INTERFACE}.GetHistory"
+"""Answers with the last moves of all uplinks, restarts included (hostlink/history.py)."""
 GET_PLAN = f"{INTERFACE}.GetPlan"
 
 REFUSED = f"{INTERFACE}.Refused"

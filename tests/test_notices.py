@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 import trio
 
@@ -10,9 +12,11 @@ from hostlink.core.model import Problem
 from hostlink.core.table import State
 from hostlink.notices import Moved, Notice, Notices, ProblemsChanged, Watch
 
+AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
 
 def moved(why: str) -> Moved:
-    return Moved("eth0", Transition(State.STEADY, State.MIRRORING, None, why, None))
+    return Moved("eth0", Transition(State.STEADY, State.MIRRORING, None, why, None), AT)
 
 
 async def hear(watch: Watch, count: int) -> list[Notice]:

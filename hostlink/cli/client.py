@@ -15,9 +15,9 @@ from types import TracebackType
 
 from hostlink import varlink
 from hostlink.cli.exits import FAILED, UNREACHABLE, VerbError
+from hostlink.defaults import RUNTIME_DIR
 from hostlink.varlink import Call, CallError, ProtocolError, Reply, Splitter
 
-DEFAULT_RUNTIME_DIR = Path("/run/hostlink")
 ENVIRONMENT = "HOSTLINK_RUNTIME_DIR"
 ANSWER_S = 5.0
 """How long the daemon may take for what it answers at once."""
@@ -39,13 +39,13 @@ def add_runtime_dir(parser: argparse.ArgumentParser) -> None:
         "--runtime-dir",
         type=Path,
         metavar="DIR",
-        help=f"the daemon's runtime folder (${ENVIRONMENT}; default {DEFAULT_RUNTIME_DIR})",
+        help=f"the daemon's runtime folder (${ENVIRONMENT}; default {RUNTIME_DIR})",
     )
 
 
 def socket_path(options: argparse.Namespace) -> Path:
     """The control socket that the command line or the environment names, or the default one."""
-    return named_runtime_dir(options, DEFAULT_RUNTIME_DIR) / varlink.SOCKET_NAME
+    return named_runtime_dir(options, RUNTIME_DIR) / varlink.SOCKET_NAME
 
 
 def named_runtime_dir(options: argparse.Namespace, default: Path) -> Path:

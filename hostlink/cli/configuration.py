@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hostlink.cli.exits import BAD_CONFIGURATION, VerbError
-from hostlink.config import DEFAULT_PATH, Config, ConfigError, load_config
+from hostlink.defaults import CONFIG_PATH
+
+if TYPE_CHECKING:  # not for a verb that only may need it
+    from hostlink.config import Config
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--config", type=Path, default=DEFAULT_PATH, metavar="F", help=f"the configuration (default {DEFAULT_PATH})"
+        "--config", type=Path, default=CONFIG_PATH, metavar="F", help=f"the configuration (default {CONFIG_PATH})"
     )
 
 
 def configuration(options: argparse.Namespace) -> Config:
+    from hostlink.config import ConfigError, load_config
+
     try:
         return load_config(options.config)
     except ConfigError as error:

@@ -28,6 +28,15 @@ def uplinks(document: Mapping[str, object]) -> list[Uplink]:
     return found
 
 
+def moves(document: Mapping[str, object]) -> list[Mapping[str, Any]]:
+    """The moves of a GetHistory answer of a version that this command understands. Raises VerbError (69)."""
+    found = document.get("moves")
+    if document.get("version") != VERSION or not isinstance(found, list):
+        text = f"the daemon's history has version {document.get('version')!r}; this command understands {VERSION}"
+        raise VerbError(UNREACHABLE, f"{text}: use the command that belongs to the daemon")
+    return found
+
+
 def hold_kind(uplink: Uplink) -> str | None:
     hold = uplink.get("hold")
     return str(hold.get("kind")) if isinstance(hold, dict) else None

@@ -13,11 +13,15 @@ from pathlib import Path
 
 from hostlink import varlink
 from hostlink.cli.client import AnswerTimeoutError, Client, UnreachableError, add_runtime_dir, socket_path
-from hostlink.cli.documents import Uplink, is_stuck, reason_of_hold, uplinks
+from hostlink.cli.configuration import add_config
+from hostlink.cli.documents import Uplink, is_stuck, moves, reason_of_hold, uplinks
 from hostlink.cli.exits import DONE, FAILED, TIMED_OUT, USAGE, VerbError
+from hostlink.cli.history_text import history_text
 from hostlink.cli.state_text import state_text
 
-EPILOG = """exit status: 0 done; 1 held, so the state waited for will not come, or (--audit) not converged;
+EPILOG = """Without a daemon it says so, and shows what the journal and the kernel tell.
+
+exit status: 0 done; 1 held, so the state waited for will not come, or (--audit) not converged;
 69 no daemon answers; 75 timed out"""
 
 _LOOK_S = 0.05
@@ -27,10 +31,12 @@ _HOME = "\x1b[H\x1b[2J"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_runtime_dir(parser)
+    add_config(parser)
     parser.add_argument("--json", action="store_true", help="the whole state document, versioned")
     parser.add_argument("--uplink", metavar="NAME", help="wait for this one only (default: all)")
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument("--watch", action="store_true", help="show it again after each change, until interrupted")
+    kind.add_argument("--history", action="store_true", help="the last 1,000 moves with reasons, restarts included")
     kind.add_argument("--audit", action="store_true", help="compare host and VPP now, then show what that found")
     kind.add_argument("--wait", metavar="STATE", help="wait until the uplinks are in that state, then show it")
     parser.add_argument(
@@ -43,7 +49,13 @@ def run(options: argparse.Namespace) -> int:
     if options.wait:
         _show(_wait(path, _state_title(options.wait), options), options)
         return DONE
-    with Client(path) as client:
+    if options.history:
+        return _show_history(path, options)
+    try:
+        client = Client(path)
+    except UnreachableError as error:
+        return _show_alone(error, options)
+    with client:
         if options.watch:
             return _watch(client, options)
         if options.audit:
@@ -51,6 +63,29 @@ def run(options: argparse.Namespace) -> int:
             _show(document, options)
             return DONE if all(_is_converged(uplink) for uplink in uplinks(document)) else FAILED
         _show(client.call(varlink.GET_STATE), options)
+    return DONE
+
+
+def _show_alone(error: UnreachableError, options: argparse.Namespace) -> int:
+    from hostlink.cli.alone import alone_text, state_alone
+
+    document = state_alone(options, error)
+    print(json.dumps(document, indent=2) if options.json else alone_text(document), end="\n" if options.json else "")
+    raise error
+
+
+def _show_history(path: Path, options: argparse.Namespace) -> int:
+    """From the daemon, or from its file where none answers."""
+    try:
+        with Client(path) as client:
+            document = client.call(varlink.GET_HISTORY)
+    except UnreachableError as error:
+        from hostlink.cli.alone import journal_folder
+        from hostlink.history import VERSION, read_history
+
+        print(f"hostlink: {error}; this is what it has left on disk", file=sys.stderr)
+        document = {"version": VERSION, "moves": read_history(journal_folder(options))}
+    print(json.dumps(document, indent=2) if options.json else history_text(moves(document)), end="")
     return DONE
 
 

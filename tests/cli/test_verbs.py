@@ -54,13 +54,15 @@ def test_a_bad_configuration_is_65_with_its_faults(
     assert "line 2: vpp.namespace" in err
 
 
-def test_state_starts_without_what_only_the_daemon_needs() -> None:
+async def test_state_needs_nothing_that_only_the_daemon_needs(daemon: FakeDaemon) -> None:
     code = (
-        "import sys; from hostlink import cli; cli.main(['state', '--runtime-dir', '/nonexistent']);"
+        f"import sys; from hostlink import cli; cli.main(['state', '--runtime-dir', {str(daemon.runtime_dir)!r}]);"
         "print([m for m in sys.modules if m in ('trio', 'pyroute2', 'vpp_papi', 'transitions', 'dataclasses')])"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n"
+    done = await trio.run_process([sys.executable, "-c", code], cwd=ROOT, capture_stdout=True)
+    *text, modules = done.stdout.decode().splitlines()
+    assert text[0].startswith("enp216s0f1  Steady")
+    assert modules == "[]"
 
 
 def test_a_reader_that_leaves_is_no_traceback() -> None:
