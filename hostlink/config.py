@@ -16,6 +16,7 @@ from hostlink.config_checks import (
     Table,
     absolute_path,
     folder_of,
+    group_id,
     link_name,
     mac_address,
     namespace_name,
@@ -90,6 +91,12 @@ class Paths:
 
 
 @dataclass(frozen=True, slots=True)
+class Control:
+    gid: int | None = None
+    """A group whose members may connect to the control socket, and look."""
+
+
+@dataclass(frozen=True, slots=True)
 class Cluster:
     service_cidrs: tuple[Prefix, ...] = ()
     pod_cidrs: tuple[Prefix, ...] = ()
@@ -116,6 +123,7 @@ class Config:
     uplinks: tuple[UplinkConfig, ...]
     vpp: VppConfig = field(default_factory=VppConfig)
     paths: Paths = field(default_factory=Paths)
+    control: Control = field(default_factory=Control)
     cluster: Cluster = field(default_factory=Cluster)
     timing: Timing = field(default_factory=Timing)
 
@@ -185,6 +193,7 @@ def _check_tree(path: Path, tree: object, lines: dict[str, int]) -> Config:
         vpp=_vpp(root.table("vpp")),
         uplinks=_uplinks(root),
         paths=_paths(root.table("paths")),
+        control=_control(root.table("control")),
         cluster=_cluster(root.table("cluster")),
         timing=_timing(root.table("timing")),
     )
@@ -264,6 +273,12 @@ def _paths(table: Table) -> Paths:
     )
     table.close()
     return paths
+
+
+def _control(table: Table) -> Control:
+    control = Control(gid=table.take("group", group_id, None))
+    table.close()
+    return control
 
 
 def _cluster(table: Table) -> Cluster:

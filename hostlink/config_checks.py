@@ -7,6 +7,7 @@ A check takes what TOML gave and returns the value that hostlink uses, or raises
 from __future__ import annotations
 
 import difflib
+import grp
 import re
 from collections.abc import Callable
 from ipaddress import IPv6Address, ip_address, ip_network
@@ -122,6 +123,15 @@ def namespace_name(value: object) -> str:
     if "/" in text or text in (".", "..") or len(text.encode()) > 255:
         raise WrongError(f"must be the name of a network namespace as `ip netns` lists it, not {text!r}"[:200])
     return text
+
+
+def group_id(value: object) -> int:
+    """The group's number, by its name (getgrnam(3))."""
+    text = printable(value)
+    try:
+        return grp.getgrnam(text).gr_gid
+    except KeyError as error:
+        raise WrongError(f"must be the name of a group of this node, and {text!r} is none"[:200]) from error
 
 
 def link_name(value: object) -> str:

@@ -5,8 +5,8 @@ bounded in size, must be complete within CALL_S of its first byte, and its answe
 does not keep to it is disconnected. A client that leaves cancels its own waiting, not what it asked for. Handlers
 decide nothing: they hand an event to the machine, or show what is.
 
-The socket's folder and mode say who may connect (0600: root). A socket file left by a dead daemon is replaced, one
-that still answers is not.
+The socket's mode says who may connect (0660: root and, if one is configured, a group), and what changes something asks
+who it is (unix(7), SO_PEERCRED). A socket file left by a dead daemon is replaced, one that still answers is not.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import os
 import select
 import socket as stdlib_socket
 import stat
+import struct
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from pathlib import Path
 import trio
 
 from hostlink import varlink
+from hostlink.defaults import RUNTIME_MODE
 from hostlink.varlink import Call, CallError, ProtocolError, Reply, Splitter
 
 CLIENT_LIMIT = 32
@@ -33,6 +35,7 @@ SEND_S = 5.0
 """For a client to take one answer."""
 IDLE_S = 60.0
 """Between two calls."""
+_UCRED = struct.Struct("3i")
 HALF_CLOSED_S = 0.5
 """How often a client that sends no more, and waits for an answer, is looked at: the kernel wakes nobody for it."""
 
@@ -42,6 +45,8 @@ class Request:
     """A call being handled. `send` gives an answer before the last one, where the client said `more`."""
 
     call: Call
+    uid: int
+    """The client's user when it connected."""
     _send: Callable[[bytes], Awaitable[None]] = field(repr=False)
 
     @property
@@ -52,6 +57,12 @@ class Request:
         """For methods that answer more than once. Raises CallError."""
         if not self.call.more:
             raise CallError(varlink.EXPECTED_MORE, {})
+
+    def require_root(self) -> None:
+        """For methods that change something: root's, and the daemon's own user's. Raises CallError."""
+        if self.uid not in (0, os.geteuid()):
+            text = f"{self.call.method} is root's to call; this client is of uid {self.uid}: try as root"
+            raise CallError(varlink.PERMISSION_DENIED, {"message": text})
 
     async def send(self, parameters: Mapping[str, object]) -> None:
         """An answer that others follow. Waits until the client has room; the client is dropped if it has none."""
@@ -73,15 +84,18 @@ class _GoneError(Exception):
 async def serve_control(
     path: Path,
     handlers: Mapping[str, Handler],
+    gid: int | None = None,
     *,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serves until cancelled; `started` when clients can connect. Keys of `handlers` are full names of methods.
 
+    gid: a group whose members may connect as well.
+
     Raises ControlSocketTakenError, and OSError when the socket cannot be made. An exception of a handler that is no
     CallError is our bug and comes out of here.
     """
-    with _listening(path) as sock:
+    with _listening(path, gid) as sock:
         listener = trio.SocketListener(trio.socket.from_stdlib_socket(sock))
         slots = trio.CapacityLimiter(CLIENT_LIMIT)
 
@@ -94,16 +108,17 @@ async def serve_control(
 
 
 @contextmanager
-def _listening(path: Path) -> Iterator[stdlib_socket.socket]:
+def _listening(path: Path, gid: int | None) -> Iterator[stdlib_socket.socket]:
     """A socket that listens on the path; the file goes with it. Mode before `listen`: nobody connects in between."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.parent.mkdir(mode=RUNTIME_MODE, parents=True, exist_ok=True)
     _remove_stale(path)
     sock = stdlib_socket.socket(stdlib_socket.AF_UNIX, stdlib_socket.SOCK_STREAM | stdlib_socket.SOCK_NONBLOCK)
     with sock:
         sock.bind(os.fspath(path))
         ours = path.stat().st_ino
         try:
-            path.chmod(0o600)
+            os.chown(path, -1, -1 if gid is None else gid)
+            path.chmod(0o660)
             sock.listen(CLIENT_LIMIT)
             yield sock
         finally:
@@ -144,11 +159,18 @@ async def _serve_client(
             slots.release()
 
 
+def _peer_uid(sock: trio.socket.SocketType) -> int:
+    """struct ucred: pid, uid, gid (include/linux/socket.h)."""
+    raw = sock.getsockopt(stdlib_socket.SOL_SOCKET, stdlib_socket.SO_PEERCRED, _UCRED.size)
+    return int(_UCRED.unpack(raw)[1])
+
+
 class _Connection:
     """One client: what it has sent ahead, and one call at a time."""
 
     def __init__(self, stream: trio.SocketStream, handlers: Mapping[str, Handler]) -> None:
         self._stream, self._handlers = stream, handlers
+        self._uid = _peer_uid(stream.socket)
         self._splitter = Splitter(varlink.CALL_LIMIT_BYTES)
         self._ended = False
         """The client will send no more; it may still read (`socat` closes this half first)."""
@@ -221,12 +243,18 @@ class _Connection:
         handler = self._handlers.get(call.method)
         try:
             if handler is None:
-                raise CallError(varlink.METHOD_NOT_FOUND, {"method": call.method[:200]})
-            answer = varlink.pack_reply(Reply(await handler(Request(call, self._send))))
+                raise self._unknown(call.method[:200])
+            answer = varlink.pack_reply(Reply(await handler(Request(call, self._uid, self._send))))
         except CallError as error:
             answer = varlink.pack_error(error)
         if not call.oneway:
             await self._send(answer)
+
+    def _unknown(self, method: str) -> CallError:
+        interface = method.rpartition(".")[0]
+        if any(name.rpartition(".")[0] == interface for name in self._handlers):
+            return CallError(varlink.METHOD_NOT_FOUND, {"method": method})
+        return CallError(varlink.INTERFACE_NOT_FOUND, {"interface": interface})
 
     async def _send(self, data: bytes) -> None:
         try:

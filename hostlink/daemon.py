@@ -12,25 +12,22 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import trio
 
 from hostlink import held
 from hostlink.config import Config, Match
-from hostlink.confirming import confirm_all
-from hostlink.control import Handler, Request, serve_control
-from hostlink.core.describe import describe
-from hostlink.core.events import AuditRequested, Event, ReleaseRequested, ResumeRequested, StopRequested
-from hostlink.core.machine import AUDITED, UplinkMachine
+from hostlink.control import serve_control
+from hostlink.core.events import Event, StopRequested
+from hostlink.core.machine import UplinkMachine
 from hostlink.core.model import Problem
 from hostlink.core.table import STATES, State
-from hostlink.history import VERSION as HISTORY_VERSION
+from hostlink.handlers import control_handlers
 from hostlink.history import History, keep_history
 from hostlink.holding import Holding
 from hostlink.journal import JournalError, Takeover
-from hostlink.kernel.errors import KernelError
 from hostlink.kernel.netlink import open_watcher
 from hostlink.kernel.privilege import missing_capabilities
 from hostlink.kernel.watcher import WITH_TC, Changed
@@ -39,13 +36,8 @@ from hostlink.node import earlier_takeovers, open_node
 from hostlink.notices import Moved, Notice, Notices, Reconverged
 from hostlink.offline import EXIT_DONE, EXIT_FAILED, say_failed
 from hostlink.problems import explain
-from hostlink.report import state_report
-from hostlink.runner import OperatorEvent, Runner
-from hostlink.steps.context import Node, StepError, Uplink
-from hostlink.steps.mirror import difference
-from hostlink.steps.view import host_view
-from hostlink.varlink import REFUSED, CallError
-from hostlink.vpp.errors import VppError
+from hostlink.runner import Runner
+from hostlink.steps.context import Node, Uplink
 from hostlink.vpp_watch import Tell, keep_vpp
 
 WATCHED_BYTES = 64 << 20
@@ -141,12 +133,18 @@ async def _serve(config: Config, try_s: float | None) -> int:
             for runner in runners:
                 runner.parked_changed(changed)
 
+        handlers = control_handlers(node, runners, notices, history)
         async with trio.open_nursery() as helpers:
             await helpers.start(_log, notices)
             await helpers.start(keep_history, history, notices)
             await helpers.start(_stop_on_signal, tell)
             await helpers.start(_watch_host, node, runners)
-            await helpers.start(serve_control, config.paths.control_socket, _handlers(node, runners, notices, history))
+            await helpers.start(
+                serve_control,
+                config.paths.control_socket,
+                handlers,
+                config.control.gid,
+            )
             helpers.start_soon(keep_vpp, node, tell, interface_changed, parked_changed)
             async with trio.open_nursery() as machines:
                 for runner in runners:
@@ -236,73 +234,3 @@ def _some(changes: Sequence[str], count: int) -> str:
     shown = changes[:CHANGES_LOGGED]
     more = count - len(shown)
     return "; ".join([*shown, f"and {more} more"] if more else shown)
-
-
-# -------------------------------------------------------------------------------------------------- the control socket
-
-
-def _handlers(node: Node, runners: list[Runner], notices: Notices, history: History) -> Mapping[str, Handler]:
-    async def get_state(_: Request) -> Mapping[str, object]:
-        return state_report(node, runners)
-
-    async def subscribe(request: Request) -> Mapping[str, object]:
-        request.require_more()
-        with notices.watch() as watch:
-            while True:
-                await request.send(state_report(node, runners))
-                await watch.wait_changed()
-
-    async def get_history(_: Request) -> Mapping[str, object]:
-        return {"version": HISTORY_VERSION, "moves": list(history.moves)}
-
-    async def get_plan(_: Request) -> Mapping[str, object]:
-        return {"uplinks": [{"name": one.uplink.name, "plan": await _plan(one)} for one in runners]}
-
-    async def release(_: Request) -> Mapping[str, object]:
-        return await _ask_all(runners, ReleaseRequested())
-
-    async def resume(_: Request) -> Mapping[str, object]:
-        return await _ask_all(runners, ResumeRequested())
-
-    async def audit(_: Request) -> Mapping[str, object]:
-        """Answered when both sides were compared. Whoever asks meanwhile is answered by the same look, or the next."""
-        with notices.watch() as watch:
-            await _ask_all(runners, AuditRequested())
-            while any(runner.machine.state in AUDITED for runner in runners):
-                await watch.wait_changed()
-        return state_report(node, runners)
-
-    async def confirm(_: Request) -> Mapping[str, object]:
-        await confirm_all(runners, notices)
-        return {}
-
-    return {
-        "io.hostlink.Audit": audit,
-        "io.hostlink.Confirm": confirm,
-        "io.hostlink.GetState": get_state,
-        "io.hostlink.Subscribe": subscribe,
-        "io.hostlink.GetHistory": get_history,
-        "io.hostlink.GetPlan": get_plan,
-        "io.hostlink.Release": release,
-        "io.hostlink.Resume": resume,
-    }
-
-
-async def _ask_all(runners: list[Runner], event: OperatorEvent) -> Mapping[str, object]:
-    """Ask every uplink's machine; refused only when all refuse."""
-    refusals = [await runner.request(event) for runner in runners]
-    if all(refusal is not None for refusal in refusals):
-        raise CallError(REFUSED, {"message": "; ".join(str(refusal) for refusal in refusals)})
-    return {}
-
-
-async def _plan(runner: Runner) -> list[str]:
-    if runner.uplink.takeover is None or runner.uplink.ports.host is None:
-        return []
-    try:
-        plan = (await difference(runner.uplink, await host_view(runner.uplink))).plan
-    except StepError as error:
-        raise CallError(REFUSED, {"message": error.problem.detail}) from error
-    except (KernelError, VppError) as error:
-        raise CallError(REFUSED, {"message": str(error)}) from error
-    return [describe(operation) for operation in plan]

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from hostlink.defaults import RUNTIME_MODE
+
 LOCK_NAME = "lock"
 GUARD_LOCK_NAME = "guard.lock"
 DAEMON, GUARD = "daemon", "guard"
@@ -66,7 +68,7 @@ class Lock:
 
 def acquire_lock(runtime_dir: Path, role: str = "", name: str = LOCK_NAME) -> Lock:
     """Takes the node's lock or raises LockedError at once; OSError when the folder cannot be made or written to."""
-    runtime_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    runtime_dir.mkdir(mode=RUNTIME_MODE, parents=True, exist_ok=True)
     path = runtime_dir / name
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     if not _lock(descriptor):

@@ -38,6 +38,8 @@ FAILED = f"{INTERFACE}.Failed"
 BUSY = f"{INTERFACE}.Busy"
 """Parameters: `message`. Too many clients at once."""
 
+INTERFACE_NOT_FOUND = "org.varlink.service.InterfaceNotFound"
+PERMISSION_DENIED = "org.varlink.service.PermissionDenied"
 METHOD_NOT_FOUND = "org.varlink.service.MethodNotFound"
 INVALID_PARAMETER = "org.varlink.service.InvalidParameter"
 EXPECTED_MORE = "org.varlink.service.ExpectedMore"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import grp
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
 
@@ -232,3 +233,10 @@ def test_no_text_does_more_than_be_refused(tmp_path_factory: pytest.TempPathFact
     path.write_text(text)
     with pytest.raises(ConfigError):
         load_config(path)
+
+
+def test_the_control_socket_has_a_group_that_exists(path: Path) -> None:
+    path.write_text(f'{LEAST}\n[control]\ngroup = "daemon"\n')
+    assert load_config(path).control == Control(grp.getgrnam("daemon").gr_gid)
+    ((_, key, text),) = faults(path, f'{LEAST}\n[control]\ngroup = "no such group"\n')
+    assert (key, text) == ("control.group", "must be the name of a group of this node, and 'no such group' is none")

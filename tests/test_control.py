@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import socket
 import stat
-from collections.abc import AsyncIterator, Mapping
+import sys
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import trio
@@ -44,10 +46,10 @@ class Counter:
 
 
 @asynccontextmanager
-async def serving(path: Path, **methods: Handler) -> AsyncIterator[None]:
+async def serving(path: Path, gid: int | None = None, **methods: Handler) -> AsyncIterator[None]:
     handlers = {f"io.hostlink.{name}": handler for name, handler in methods.items()}
     async with trio.open_nursery() as nursery:
-        await nursery.start(lambda task_status: serve_control(path, handlers, task_status=task_status))
+        await nursery.start(lambda task_status: serve_control(path, handlers, gid, task_status=task_status))
         yield
         nursery.cancel_scope.cancel()
 
@@ -86,11 +88,11 @@ async def test_a_call_is_answered_with_its_parameters(tmp_path: Path) -> None:
         assert await ask(path, raw) == [{"parameters": {"version": 1, "asked": {"uplink": "eth0"}}}]
 
 
-async def test_only_its_owner_may_connect_and_the_file_goes_with_the_server(tmp_path: Path) -> None:
+async def test_only_its_owner_and_group_may_connect_and_the_file_goes_with_the_server(tmp_path: Path) -> None:
     path = tmp_path / "run" / "control.sock"
     async with serving(path):
-        assert stat.S_IMODE(path.stat().st_mode) == 0o600
-        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+        assert stat.S_IMODE(path.stat().st_mode) == 0o660
+        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o711
     assert not path.exists()
 
 
@@ -265,3 +267,53 @@ async def test_a_bug_in_a_handler_comes_out(tmp_path: Path) -> None:
         async with serving(path, GetState=buggy), await trio.open_unix_socket(str(path)) as stream:
             await stream.send_all(varlink.pack_call(Call(varlink.GET_STATE)))
             await trio.sleep_forever()
+
+
+NOBODY = 65534
+_ASKING = """
+import socket, sys
+calling = socket.socket(socket.AF_UNIX)
+calling.connect(sys.argv[1])
+calling.sendall(b'{"method": "io.hostlink.%s"}\\0' % sys.argv[2].encode())
+print(calling.recv(4096).decode().rstrip("\\0"))
+"""
+
+
+async def as_nobody(path: Path, method: str, group: int) -> str:
+    """What a client of uid NOBODY in that group is answered; its error, where it may not even connect."""
+    asking = [sys.executable, "-c", _ASKING, str(path), method]
+    argv = ["setpriv", f"--reuid={NOBODY}", f"--regid={group}", "--clear-groups", *asking]
+    done = await trio.run_process(argv, capture_stdout=True, capture_stderr=True, check=False)
+    return (done.stdout or done.stderr.splitlines()[-1]).decode().strip()
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """One that everybody may go through, as /run is."""
+    with TemporaryDirectory(prefix="hl-") as name:
+        Path(name).chmod(0o711)
+        yield Path(name)
+
+
+async def test_a_group_may_look_and_only_root_may_change(open_folder: Path) -> None:
+    async def release(request: Request) -> Mapping[str, object]:
+        request.require_root()
+        return {}
+
+    path, group = open_folder / "run" / "control.sock", 54321
+    async with serving(path, gid=group, GetState=get_state, Release=release):
+        assert json.loads(await as_nobody(path, "GetState", group)) == {"parameters": {"version": 1, "asked": {}}}
+        refused = json.loads(await as_nobody(path, "Release", group))
+        assert refused["error"] == varlink.PERMISSION_DENIED
+        assert f"uid {NOBODY}: try as root" in refused["parameters"]["message"]
+        assert "PermissionError" in await as_nobody(path, "GetState", group + 1)
+        assert await ask(path, varlink.pack_call(Call("io.hostlink.Release"))) == [{"parameters": {}}]
+
+
+async def test_an_interface_that_is_not_there_and_a_method_that_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "control.sock"
+    async with serving(path, GetState=get_state):
+        calls = [varlink.pack_call(Call(method)) for method in ("io.hostlink.Get", "io.systemd.GetState")]
+        method, interface = await ask(path, b"".join(calls), count=2)
+    assert method == {"error": varlink.METHOD_NOT_FOUND, "parameters": {"method": "io.hostlink.Get"}}
+    assert interface == {"error": varlink.INTERFACE_NOT_FOUND, "parameters": {"interface": "io.systemd"}}

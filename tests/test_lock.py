@@ -68,9 +68,9 @@ def test_a_child_of_the_holder_does_not_keep_it(tmp_path: Path) -> None:
         child.wait()
 
 
-def test_only_its_owner_may_look(tmp_path: Path) -> None:
+def test_only_its_owner_may_read_it_or_list_its_folder(tmp_path: Path) -> None:
     with acquire_lock(tmp_path / "run"):
-        assert stat.S_IMODE((tmp_path / "run").stat().st_mode) == 0o700
+        assert stat.S_IMODE((tmp_path / "run").stat().st_mode) == 0o711
         assert stat.S_IMODE((tmp_path / "run" / "lock").stat().st_mode) == 0o600
 
 

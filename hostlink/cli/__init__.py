@@ -87,10 +87,7 @@ class _Version(argparse.Action):
         super().__init__(option_strings, dest, nargs=0, help="print the version")
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
-        from importlib.metadata import PackageNotFoundError, version
+        from hostlink.version import installed_version
 
-        try:
-            print(f"hostlink {version('hostlink')}")
-        except PackageNotFoundError:
-            print("hostlink, not installed: run from its source")
+        print(f"hostlink {installed_version() or 'from its source, not installed'}")
         parser.exit()
