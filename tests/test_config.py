@@ -10,7 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hostlink.config import Cluster, Config, ConfigError, Match, Paths, Timing, UplinkConfig, VppConfig, load_config
+from hostlink.config import (
+    Cluster,
+    Config,
+    ConfigError,
+    Control,
+    Match,
+    Paths,
+    Timing,
+    UplinkConfig,
+    VppConfig,
+    load_config,
+)
 from hostlink.core.model import Probe
 
 WHOLE = """\
