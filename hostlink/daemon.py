@@ -13,7 +13,6 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 import trio
 
@@ -22,7 +21,6 @@ from hostlink.config import Config, Match
 from hostlink.control import serve_control
 from hostlink.core.events import Event, StopRequested
 from hostlink.core.machine import UplinkMachine
-from hostlink.core.model import Problem
 from hostlink.core.table import STATES, State
 from hostlink.handlers import control_handlers
 from hostlink.history import History, keep_history
@@ -33,19 +31,17 @@ from hostlink.kernel.privilege import missing_capabilities
 from hostlink.kernel.watcher import WITH_TC, Changed
 from hostlink.lock import DAEMON, LockedError, acquire_lock
 from hostlink.node import earlier_takeovers, open_node
-from hostlink.notices import Moved, Notice, Notices, Reconverged
+from hostlink.notices import Notices
 from hostlink.offline import EXIT_DONE, EXIT_FAILED, say_failed
-from hostlink.problems import explain
 from hostlink.runner import Runner
 from hostlink.steps.context import Node, Uplink
+from hostlink.told import keep_log
 from hostlink.vpp_watch import Tell, keep_vpp
 
 WATCHED_BYTES = 64 << 20
 """Of the kernel's memory, and only while messages wait: some 60,000 routes that came while the loop was busy."""
 SWITCH_S = 0.0005
 """So long a thread that computes keeps the loop waiting, once for each system call of the loop: a tenth of Python's."""
-CHANGES_LOGGED = 5
-_ROUND = (State.MIRRORING, State.PUNTING, State.STEADY)
 
 
 def run_daemon(config: Config, try_s: float | None = None) -> int:
@@ -135,7 +131,7 @@ async def _serve(config: Config, try_s: float | None) -> int:
 
         handlers = control_handlers(node, runners, notices, history)
         async with trio.open_nursery() as helpers:
-            await helpers.start(_log, notices)
+            await helpers.start(keep_log, notices)
             await helpers.start(keep_history, history, notices)
             await helpers.start(_stop_on_signal, tell)
             await helpers.start(_watch_host, node, runners)
@@ -202,35 +198,3 @@ async def _stop_on_signal(tell: Tell, *, task_status: trio.TaskStatus[None] = tr
         task_status.started()
         async for number in signals:
             tell(StopRequested(signal.Signals(number).name))
-
-
-async def _log(notices: Notices, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-    """One line on stderr for each move and each new problem; audits that found nothing say nothing."""
-    known: dict[str, tuple[Problem, ...]] = {}
-    with notices.watch() as watch:
-        task_status.started()
-        async for notice in watch.notices:
-            for line in _lines(notice, known):
-                now = datetime.now(UTC).isoformat(timespec="milliseconds")
-                print(f"{now} {notice.uplink}: {line}", file=sys.stderr, flush=True)
-
-
-def _lines(notice: Notice, known: dict[str, tuple[Problem, ...]]) -> list[str]:
-    if isinstance(notice, Reconverged):
-        ended = notice.round
-        words = _some(ended.changes, ended.count)
-        return [f"converged in {ended.duration_s * 1000:.0f} ms ({ended.why}): {words}"]
-    if isinstance(notice, Moved):
-        move = notice.transition
-        # What goes round from Steady to Steady is told by its end, in one line: thousands of routes may change.
-        told = not (move.frm in _ROUND and move.to in _ROUND)
-        return [f"{STATES[move.frm].title} -> {STATES[move.to].title}: {move.why}"] if told else []
-    before = known.get(notice.uplink, ())
-    known[notice.uplink] = notice.problems
-    return [f"{one.code}: {explain(one.code).title}: {one.detail}" for one in notice.problems if one not in before]
-
-
-def _some(changes: Sequence[str], count: int) -> str:
-    shown = changes[:CHANGES_LOGGED]
-    more = count - len(shown)
-    return "; ".join([*shown, f"and {more} more"] if more else shown)

@@ -14,15 +14,13 @@ from __future__ import annotations
 
 import os
 import socket
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
-from hostlink import held
+from hostlink import held, log
 from hostlink.clock import boot_id, boottime_s
 from hostlink.config import Config
 from hostlink.ending import end_daemon
@@ -66,8 +64,7 @@ def run_guard(config: Config) -> int:
 
 
 def say(text: str) -> None:
-    now = datetime.now(UTC).isoformat(timespec="milliseconds")
-    print(f"{now} guard: {text}", file=sys.stderr, flush=True)
+    log.say(log.Entry(f"guard: {text}", priority=log.NOTICE))
 
 
 @dataclass(slots=True)

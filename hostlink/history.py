@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import sys
 from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
@@ -22,6 +21,7 @@ import trio
 
 from hostlink.core.table import STATES
 from hostlink.durable import prepare_folder, temporary
+from hostlink.log import WARNING, Entry, say
 from hostlink.notices import Moved, Notice, Notices
 
 FILE_NAME = "history.jsonl"
@@ -67,7 +67,7 @@ class History:
         except OSError as error:
             if not self._is_told:
                 text = f"the history cannot be kept, so a restart will forget it: {error.strerror or error}"
-                print(f"hostlink: {self.path}: {text}", file=sys.stderr, flush=True)
+                say(Entry(f"{self.path}: {text}", priority=WARNING))
             self._is_told = True
 
     def _append(self, fresh: list[Move], moves: tuple[Move, ...]) -> None:
