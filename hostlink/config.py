@@ -18,12 +18,14 @@ from hostlink.config_checks import (
     folder_of,
     group_id,
     link_name,
+    loopback_or_socket,
     mac_address,
     namespace_name,
     number,
     one_of,
     pci_address,
     prefixes,
+    prom_file,
     socket_path,
     tcp_addresses,
     true,
@@ -97,6 +99,16 @@ class Control:
 
 
 @dataclass(frozen=True, slots=True)
+class MetricsConfig:
+    """Off, unless one is set."""
+
+    listen: Path | tuple[str, int] | None = None
+    """A Unix socket, or a loopback address and TCP port."""
+    textfile: Path | None = None
+    """For node-exporter, whose name must end in `.prom`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Cluster:
     service_cidrs: tuple[Prefix, ...] = ()
     pod_cidrs: tuple[Prefix, ...] = ()
@@ -124,6 +136,7 @@ class Config:
     vpp: VppConfig = field(default_factory=VppConfig)
     paths: Paths = field(default_factory=Paths)
     control: Control = field(default_factory=Control)
+    metrics: MetricsConfig = field(default_factory=MetricsConfig)
     cluster: Cluster = field(default_factory=Cluster)
     timing: Timing = field(default_factory=Timing)
 
@@ -194,6 +207,7 @@ def _check_tree(path: Path, tree: object, lines: dict[str, int]) -> Config:
         uplinks=_uplinks(root),
         paths=_paths(root.table("paths")),
         control=_control(root.table("control")),
+        metrics=_metrics(root.table("metrics")),
         cluster=_cluster(root.table("cluster")),
         timing=_timing(root.table("timing")),
     )
@@ -279,6 +293,14 @@ def _control(table: Table) -> Control:
     control = Control(gid=table.take("group", group_id, None))
     table.close()
     return control
+
+
+def _metrics(table: Table) -> MetricsConfig:
+    metrics = MetricsConfig(
+        listen=table.take("listen", loopback_or_socket, None), textfile=table.take("textfile", prom_file, None)
+    )
+    table.close()
+    return metrics
 
 
 def _cluster(table: Table) -> Cluster:

@@ -197,6 +197,23 @@ def prefixes(value: object) -> tuple[Prefix, ...]:
     return _each_once(value, _prefix, '["10.96.0.0/12"]')
 
 
+def loopback_or_socket(value: object) -> Path | tuple[str, int]:
+    """A path is a Unix socket's; an address must be loopback: what is told there is nobody else's business."""
+    if printable(value).startswith("/"):
+        return socket_path(value)
+    probe = _tcp_address(value)
+    if not probe.address.is_loopback or probe.port is None:
+        raise WrongError(f"must be a loopback address with a port, or the path of a Unix socket, not {value!r}"[:200])
+    return str(probe.address), probe.port
+
+
+def prom_file(value: object) -> Path:
+    path = absolute_path(value)
+    if path.suffix != ".prom":
+        raise WrongError(f"must end in .prom, or node-exporter does not read it, not {path.name!r}"[:200])
+    return path
+
+
 def tcp_addresses(value: object) -> tuple[Probe, ...]:
     return _each_once(value, _tcp_address, '["192.0.2.1:443", "[2001:db8::1]:22"]')
 

@@ -17,11 +17,12 @@ from collections.abc import Sequence
 import trio
 
 from hostlink import held
-from hostlink.config import Config, Match
+from hostlink.config import Config, Match, MetricsConfig
 from hostlink.control import serve_control
 from hostlink.core.events import Event, StopRequested
 from hostlink.core.machine import UplinkMachine
 from hostlink.core.table import STATES, State
+from hostlink.exposition import keep_metrics, why_impossible
 from hostlink.handlers import control_handlers
 from hostlink.history import History, keep_history
 from hostlink.holding import Holding
@@ -76,6 +77,9 @@ def _refusal(config: Config) -> str | None:
     missing = missing_capabilities()
     if missing:
         return f"HL-101: not enough rights: {', '.join(missing)} missing; nothing was touched. Run it as root"
+    impossible = why_impossible(config.metrics)
+    if impossible is not None:
+        return impossible
     try:
         takeovers = earlier_takeovers(config)
     except JournalError as error:
@@ -133,6 +137,8 @@ async def _serve(config: Config, try_s: float | None) -> int:
         async with trio.open_nursery() as helpers:
             await helpers.start(keep_log, notices)
             await helpers.start(keep_history, history, notices)
+            if config.metrics != MetricsConfig():
+                await helpers.start(keep_metrics, config.metrics, node, runners, notices)
             await helpers.start(_stop_on_signal, tell)
             await helpers.start(_watch_host, node, runners)
             await helpers.start(
@@ -186,6 +192,7 @@ async def _watch_host(
         task_status.started()
         async for changed in watcher:
             changes = node.alikes.read(changed.routes)
+            node.overflows += changed.kind == "overflow"
             for runner in runners:
                 if changed.routes:
                     runner.routes_changed(changes)

@@ -16,6 +16,7 @@ from hostlink.config import (
     ConfigError,
     Control,
     Match,
+    MetricsConfig,
     Paths,
     Timing,
     UplinkConfig,
@@ -251,3 +252,22 @@ def test_the_control_socket_has_a_group_that_exists(path: Path) -> None:
     assert load_config(path).control == Control(grp.getgrnam("daemon").gr_gid)
     ((_, key, text),) = faults(path, f'{LEAST}\n[control]\ngroup = "no such group"\n')
     assert (key, text) == ("control.group", "must be the name of a group of this node, and 'no such group' is none")
+
+
+@pytest.mark.parametrize(
+    ("text", "metrics"),
+    [
+        ('listen = "127.0.0.1:9631"', MetricsConfig(("127.0.0.1", 9631))),
+        ('listen = "[::1]:9631"', MetricsConfig(("::1", 9631))),
+        ('listen = "/run/m.sock"\ntextfile = "/x/h.prom"', MetricsConfig(Path("/run/m.sock"), Path("/x/h.prom"))),
+    ],
+)
+def test_where_metrics_are_shown(path: Path, text: str, metrics: MetricsConfig) -> None:
+    path.write_text(f"{LEAST}\n[metrics]\n{text}\n")
+    assert load_config(path).metrics == metrics
+
+
+@pytest.mark.parametrize("text", ['listen = "192.0.2.1:9631"', 'listen = "9631"', 'textfile = "/x/h.txt"'])
+def test_metrics_are_not_shown_to_the_world(path: Path, text: str) -> None:
+    ((_, key, _),) = faults(path, f"{LEAST}\n[metrics]\n{text}\n")
+    assert key == f"metrics.{text.split()[0]}"

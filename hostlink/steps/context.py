@@ -121,6 +121,8 @@ class Node:
     """Interface name → number of the uplink that means it."""
     losses: list[float] = field(default_factory=list)
     """trio.current_time() of each time that VPP was lost under a takeover."""
+    overflows: int = 0
+    """How often the kernel had to drop notifications for us."""
     doubted: trio.Event = field(default_factory=trio.Event)
     """Set by who got no answer in time: the session is opened anew, which shows whether VPP still answers (F53)."""
     contributions: dict[str, VppShared] = field(default_factory=dict)
