@@ -14,7 +14,7 @@ from ipaddress import IPv6Address, ip_address, ip_network
 from pathlib import Path
 from typing import TypeVar
 
-from hostlink.core.model import Prefix, Probe
+from hostlink.core.model import IPAddress, Prefix, Probe
 
 T = TypeVar("T")
 
@@ -201,10 +201,10 @@ def loopback_or_socket(value: object) -> Path | tuple[str, int]:
     """A path is a Unix socket's; an address must be loopback: what is told there is nobody else's business."""
     if printable(value).startswith("/"):
         return socket_path(value)
-    probe = _tcp_address(value)
-    if not probe.address.is_loopback or probe.port is None:
+    address, port = _address_and_port(value)
+    if not address.is_loopback:
         raise WrongError(f"must be a loopback address with a port, or the path of a Unix socket, not {value!r}"[:200])
-    return str(probe.address), probe.port
+    return str(address), port
 
 
 def prom_file(value: object) -> Path:
@@ -240,6 +240,13 @@ def _each_once(value: object, check: Callable[[object], T], example: str) -> tup
 
 def _tcp_address(value: object) -> Probe:
     """By its address and never by a name: a resolver may be what the takeover has cut off."""
+    address, port = _address_and_port(value)
+    if address.is_link_local or address.is_multicast or address.is_unspecified or address.is_loopback:
+        raise WrongError(f"{address} is no address that can be reached by way of the uplink")
+    return Probe("tcp", address, port)
+
+
+def _address_and_port(value: object) -> tuple[IPAddress, int]:
     text = printable(value)
     split = re.fullmatch(r"(?:\[([0-9a-fA-F:.]+)\]|([0-9.]+)):([0-9]{1,5})", text)
     try:
@@ -250,9 +257,7 @@ def _tcp_address(value: object) -> Probe:
             raise ValueError(text)
     except ValueError as error:
         raise WrongError(f"{text!r} is no TCP address such as 192.0.2.1:443 or [2001:db8::1]:22"[:160]) from error
-    if address.is_link_local or address.is_multicast or address.is_unspecified or address.is_loopback:
-        raise WrongError(f"{address} is no address that can be reached by way of the uplink")
-    return Probe("tcp", address, int(split[3]))
+    return address, int(split[3])
 
 
 def _prefix(value: object) -> Prefix:
