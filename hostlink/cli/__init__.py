@@ -25,7 +25,7 @@ VERBS = {
     "confirm": "keep a takeover that is on trial (run --try)",
     "resume": "clear a hold, so that the uplink is taken over again",
     "explain": "the runbook entry of a state or of a problem's code",
-    "diagram": "the machine as a Mermaid drawing",
+    "diagram": "the machine as a picture, and where the daemon is in it",
     "lab": "the throwaway network: up, down, exec, vpp",
 }
 
