@@ -195,6 +195,15 @@ def _check_tree(path: Path, tree: object, lines: dict[str, int]) -> Config:
     return config
 
 
+def faults_of(tree: object) -> tuple[Fault, ...]:
+    """What is wrong with a configuration that is in no file: tables and values as tomllib has them."""
+    try:
+        _check_tree(Path(), tree, {})
+    except ConfigError as error:
+        return error.faults
+    return ()
+
+
 def _vpp(table: Table) -> VppConfig:
     default = VppConfig()
     vpp = VppConfig(

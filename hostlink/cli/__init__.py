@@ -12,7 +12,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from hostlink.cli.exits import FAILED, USAGE, VerbError
 
@@ -26,6 +26,8 @@ VERBS = {
     "resume": "clear a hold, so that the uplink is taken over again",
     "explain": "the runbook entry of a state or of a problem's code",
     "diagram": "the machine as a picture, and where the daemon is in it",
+    "completion": "what makes a shell complete hostlink's words",
+    "man": "the manual pages",
     "lab": "the throwaway network: up, down, exec, vpp",
 }
 
@@ -58,15 +60,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> int:
-    verb = _overview().parse_args(arguments[:1]).verb
+    verb = overview().parse_args(arguments[:1]).verb
+    module, parser = load_verb(verb)
+    return int(module.run(parser.parse_args(arguments[1:])))
+
+
+def load_verb(verb: str) -> tuple[Any, Parser]:
+    """A verb's module, and its parser."""
     module = importlib.import_module(f"hostlink.cli.{verb}")
     parser = Parser(prog=f"hostlink {verb}", description=f"{VERBS[verb]}.", epilog=module.EPILOG)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     module.add_arguments(parser)
-    return int(module.run(parser.parse_args(arguments[1:])))
+    return module, parser
 
 
-def _overview() -> Parser:
+def overview(*, names_verbs: bool = True) -> Parser:
+    """The parser of what comes before a verb, and of its name unless somebody else adds that."""
     width = max(map(len, VERBS))
     verbs = "\n".join(f"  {verb:{width}}  {text}" for verb, text in VERBS.items())
     parser = Parser(
@@ -76,7 +85,8 @@ def _overview() -> Parser:
         epilog=f"verbs:\n{verbs}\n\n`hostlink VERB --help` says more.",
     )
     parser.add_argument("--version", action=_Version)
-    parser.add_argument("verb", choices=VERBS, metavar="VERB")
+    if names_verbs:
+        parser.add_argument("verb", choices=VERBS, metavar="VERB")
     return parser
 
 

@@ -6,6 +6,7 @@ import argparse
 import re
 
 from hostlink.cli.exits import DONE, USAGE, VerbError
+from hostlink.cli.suggestions import state_titles, suggest
 from hostlink.core.shapes import StateText
 from hostlink.core.table import HOLDS, INITIAL, ROWS, STATES
 from hostlink.problems import REGISTER, Record
@@ -18,9 +19,8 @@ SUGGESTED = 3
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    names = [*(text.title for text in STATES.values()), *REGISTER]
     name = parser.add_argument("name", nargs="?", metavar="STATE|CODE", help="for instance Steady, or HL-204")
-    name.completions = names  # type: ignore[attr-defined]
+    suggest(name, lambda: [*state_titles(), *REGISTER])
 
 
 def run(options: argparse.Namespace) -> int:

@@ -16,6 +16,7 @@ from hostlink.cli.client import AnswerTimeoutError, Client, UnreachableError, ad
 from hostlink.cli.documents import Uplink, is_stuck, reason_of_hold, uplinks
 from hostlink.cli.exits import DONE, FAILED, TIMED_OUT, USAGE, VerbError
 from hostlink.cli.state_text import state_text
+from hostlink.cli.suggestions import state_titles, suggest
 
 EPILOG = """exit status: 0 done; 1 held, so the state waited for will not come, or (--audit) not converged;
 69 no daemon answers; 75 timed out"""
@@ -32,7 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument("--watch", action="store_true", help="show it again after each change, until interrupted")
     kind.add_argument("--audit", action="store_true", help="compare host and VPP now, then show what that found")
-    kind.add_argument("--wait", metavar="STATE", help="wait until the uplinks are in that state, then show it")
+    wait = kind.add_argument("--wait", metavar="STATE", help="wait until the uplinks are in that state, then show it")
+    suggest(wait, state_titles)
     parser.add_argument(
         "--timeout", type=_seconds, default=60.0, metavar="S", help="for --wait and --audit (default 60)"
     )
