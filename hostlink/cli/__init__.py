@@ -12,9 +12,12 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any, NoReturn
 
 from hostlink.cli.exits import FAILED, USAGE, VerbError
+
+TYPE_CHECKING = False  # as typing has it, whose import takes as long as json's: it is for the checker alone
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
 
 VERBS = {
     "run": "run the daemon in the foreground",
@@ -30,6 +33,33 @@ VERBS = {
     "man": "the manual pages",
     "lab": "the throwaway network: up, down, exec, vpp",
 }
+
+QUICK = ("state", "plan", "confirm", "resume", "explain")
+"""Verbs that hold nothing when they are done."""
+
+
+class Formatter(argparse.RawDescriptionHelpFormatter):
+    """Text as it is written; as wide as the terminal.
+
+    argparse makes a formatter for each argument that it is told of, and asks shutil for the width, whose import takes
+    longer than all of these.
+    """
+
+    def __init__(
+        self, prog: str, indent_increment: int = 2, max_help_position: int = 24, width: int | None = None
+    ) -> None:
+        super().__init__(prog, indent_increment, max_help_position, _columns() - 2 if width is None else width)
+
+
+def _columns() -> int:
+    """Of the terminal, as shutil.get_terminal_size() has it."""
+    given = os.environ.get("COLUMNS", "")
+    if given.isdigit() and int(given):
+        return int(given)
+    try:
+        return os.get_terminal_size(1).columns or 80
+    except OSError:
+        return 80
 
 
 class Parser(argparse.ArgumentParser):
@@ -59,8 +89,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         return exit_.code if isinstance(exit_.code, int) else FAILED
 
 
+def entry() -> NoReturn:
+    """The `hostlink` command.
+
+    A verb that only asked something ends without Python taking itself apart, which would take an eighth of its time;
+    the others (run, guard, lab) may have threads and children to end.
+    """
+    status = main()
+    if sys.argv[1:2] and sys.argv[1] in QUICK:
+        sys.stderr.flush()
+        os._exit(status)
+    raise SystemExit(status)
+
+
 def _run(arguments: list[str]) -> int:
-    verb = overview().parse_args(arguments[:1]).verb
+    known = arguments[:1] and arguments[0] in VERBS
+    verb = arguments[0] if known else overview().parse_args(arguments[:1]).verb
     module, parser = load_verb(verb)
     return int(module.run(parser.parse_args(arguments[1:])))
 
@@ -68,8 +112,9 @@ def _run(arguments: list[str]) -> int:
 def load_verb(verb: str) -> tuple[Any, Parser]:
     """A verb's module, and its parser."""
     module = importlib.import_module(f"hostlink.cli.{verb}")
-    parser = Parser(prog=f"hostlink {verb}", description=f"{VERBS[verb]}.", epilog=module.EPILOG)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser = Parser(
+        prog=f"hostlink {verb}", description=f"{VERBS[verb]}.", epilog=module.EPILOG, formatter_class=Formatter
+    )
     module.add_arguments(parser)
     return module, parser
 
@@ -80,7 +125,7 @@ def overview(*, names_verbs: bool = True) -> Parser:
     verbs = "\n".join(f"  {verb:{width}}  {text}" for verb, text in VERBS.items())
     parser = Parser(
         prog="hostlink",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Formatter,
         description="Shares a node's primary interface between VPP and Linux.",
         epilog=f"verbs:\n{verbs}\n\n`hostlink VERB --help` says more.",
     )

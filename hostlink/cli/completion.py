@@ -43,7 +43,7 @@ def _prepare(parser: argparse.ArgumentParser) -> None:
     from hostlink.cli.whole import verbs_of
 
     for action in parser._actions:
-        if action.type is Path:
+        if action.type is Path or action.metavar in (FOLDER, "F"):
             action.complete = DIRECTORY if action.metavar == FOLDER else FILE  # type: ignore[attr-defined]
         elif words := suggested(action):
             action.choices = words

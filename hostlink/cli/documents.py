@@ -6,9 +6,12 @@ The daemon makes it (hostlink/report.py); `version` says what its fields mean.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from hostlink.cli.exits import UNREACHABLE, VerbError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 VERSION = 1
 OPERATOR, FAILED_HOLD = "operator", "failed"
@@ -16,7 +19,7 @@ OPERATOR, FAILED_HOLD = "operator", "failed"
 SEVERITIES = ("error", "warning", "note")
 """From the gravest to the least; hostlink/problems has them, which a verb that only shows a state need not import."""
 
-Uplink = Mapping[str, Any]
+Uplink = Mapping[str, "Any"]
 
 
 def uplinks(document: Mapping[str, object]) -> list[Uplink]:

@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 
 from hostlink import varlink
 from hostlink.cli.client import AnswerTimeoutError, Client, UnreachableError, add_runtime_dir, socket_path
@@ -88,7 +87,7 @@ def _watch(client: Client, options: argparse.Namespace) -> int:
 # ------------------------------------------------------------------------------------------------------------- waiting
 
 
-def _wait(path: Path, wanted: str, options: argparse.Namespace) -> Mapping[str, object]:
+def _wait(path: str, wanted: str, options: argparse.Namespace) -> Mapping[str, object]:
     deadline_s = time.monotonic() + options.timeout
     states = "no daemon has answered yet"
     with _client_by(path, deadline_s) as client:
@@ -106,7 +105,7 @@ def _wait(path: Path, wanted: str, options: argparse.Namespace) -> Mapping[str, 
     raise VerbError(TIMED_OUT, f"{wanted} was not reached in {options.timeout:g} s: {states}")
 
 
-def _client_by(path: Path, deadline_s: float) -> Client:
+def _client_by(path: str, deadline_s: float) -> Client:
     """A daemon may still be starting: it is looked for until the deadline."""
     while True:
         try:

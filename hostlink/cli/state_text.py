@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 from hostlink.cli.documents import Uplink, is_stuck, reason_of_hold, shown_problems, uplinks
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 HISTORY_LINES = 10
 CHANGES_SHOWN = 3

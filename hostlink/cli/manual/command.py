@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 
+from hostlink.cli import Formatter
 from hostlink.cli.client import DEFAULT_RUNTIME_DIR, ENVIRONMENT
 from hostlink.cli.exits import MEANINGS
 from hostlink.cli.manual.roff import head as page_head
@@ -76,7 +77,7 @@ def _verbs(parser: argparse.ArgumentParser) -> Iterator[list[str]]:
 
 def _usage(parser: argparse.ArgumentParser) -> list[str]:
     """As --help has it, but as wide on any terminal."""
-    formatter = argparse.RawDescriptionHelpFormatter(parser.prog, width=WIDTH)
+    formatter = Formatter(parser.prog, width=WIDTH)
     formatter.add_usage(parser.usage, parser._actions, parser._mutually_exclusive_groups)
     return [line[len("usage: ") :] for line in formatter.format_help().rstrip().splitlines()]
 
