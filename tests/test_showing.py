@@ -60,3 +60,4 @@ def test_the_next_to_be_shown_is_neither_shown_nor_hidden() -> None:
     showing.look([NO_VPP, AT_ONCE], 1)
     seen = showing.look([NO_ADDRESS, NO_VPP, NO_MESSAGE, AT_ONCE], 2)
     assert [next_s(seen, now_s) for now_s in (2, 4, 17)] == [1 + NO_VPP_S, 2 + NO_ADDRESS_S, None]
+    assert next_s([Seen(NO_ADDRESS, 5.0, NO_VPP.code)], 0) is None

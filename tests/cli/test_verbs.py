@@ -14,6 +14,7 @@ import pytest
 import trio
 
 from hostlink import cli
+from hostlink.cli.diagram import PATH_STEPS
 from hostlink.core.shapes import StateText
 from hostlink.core.table import STATES
 from hostlink.held import held, keep, operators_hold
@@ -112,7 +113,9 @@ def cpu_s(python: str, arguments: list[str], environment: dict[str, str]) -> flo
 def test_a_quick_end_loses_no_words_and_no_status(verb: str, tmp_path: Path) -> None:
     """Through a pipe, where nothing is written before the end."""
     arguments = [verb, "--runtime-dir", str(tmp_path)] if verb != "explain" else [verb]
-    done = subprocess.run([sys.executable, "-m", "hostlink", *arguments], cwd=ROOT, capture_output=True, text=True)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    command = [sys.executable, "-m", "hostlink", *arguments]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     if verb == "explain":
         assert (done.returncode, done.stderr) == (0, "")
         assert done.stdout.endswith(f"{REGISTER[max(REGISTER)].title}\n")
@@ -327,7 +330,8 @@ def test_the_diagram_has_every_state_and_a_start(capsys: pytest.CaptureFixture[s
 
 
 async def test_the_diagram_marks_where_the_daemon_is(daemon: FakeDaemon, capsys: pytest.CaptureFixture[str]) -> None:
-    moves = [("Detecting", "Capturing"), ("Capturing", "Capturing"), ("Capturing", "Handover"), ("Steady", "Mirroring")]
+    again = [("Capturing", "Capturing")] * PATH_STEPS
+    moves = [("Detecting", "Capturing"), *again, ("Capturing", "Handover"), ("Steady", "Mirroring")]
     history = [{"from": start, "to": end, "quiet": start == "Steady"} for start, end in moves]
     daemon.show(document(uplink("Punting", history=history)))
     assert await run_verb("diagram", "--current", "--runtime-dir", str(daemon.runtime_dir)) == 0
