@@ -28,7 +28,7 @@ ANSWER_S = 5.0
 class UnreachableError(VerbError):
     """No daemon answers on the control socket."""
 
-    def __init__(self, path: str, reason: str) -> None:
+    def __init__(self, path: str | os.PathLike[str], reason: str) -> None:
         super().__init__(UNREACHABLE, f"no daemon answers on {path}: {reason}")
 
 
@@ -57,13 +57,13 @@ def named_runtime_dir(options: argparse.Namespace, default: str) -> str:
 class Client:
     """A connection to the daemon. Raises UnreachableError when there is none, or when it ends."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = path
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._splitter = Splitter(varlink.REPLY_LIMIT_BYTES)
         self._socket.settimeout(ANSWER_S)
         try:
-            self._socket.connect(path)
+            self._socket.connect(os.fspath(path))
         except OSError as error:
             self._socket.close()
             raise UnreachableError(path, _reason(error)) from error
