@@ -1,6 +1,6 @@
 """`python -m hostlink`: the same as the `hostlink` command."""
 
-from hostlink.cli import main
+from hostlink.cli import entry
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    entry()

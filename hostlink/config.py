@@ -84,8 +84,8 @@ class UplinkConfig:
 
 @dataclass(frozen=True, slots=True)
 class Paths:
-    runtime: Path = RUNTIME_DIR
-    journal: Path = JOURNAL_DIR
+    runtime: Path = Path(RUNTIME_DIR)
+    journal: Path = Path(JOURNAL_DIR)
 
     @property
     def control_socket(self) -> Path:
@@ -94,8 +94,8 @@ class Paths:
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    gid: int | None = None
-    """A group whose members may connect to the control socket, and look."""
+    group: int | None = None
+    """Number of a group whose members may connect to the control socket, and look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +163,9 @@ class ConfigError(Exception):
         super().__init__(f"{path}: {count}; nothing was started or changed\n{lines}")
 
 
-def load_config(path: Path = CONFIG_PATH) -> Config:
+def load_config(file: str | Path = CONFIG_PATH) -> Config:
     """Reads and checks the file. Raises ConfigError with every fault."""
+    path = Path(file)
     text = _read_text(path)
     try:
         tree = tomllib.loads(text)
@@ -216,6 +217,15 @@ def _check_tree(path: Path, tree: object, lines: dict[str, int]) -> Config:
         ordered = [Fault(key, text, line_of(key, lines)) for key, text in faults]
         raise ConfigError(path, tuple(sorted(ordered, key=lambda fault: fault.line or 0)))
     return config
+
+
+def faults_of(tree: object) -> tuple[Fault, ...]:
+    """What is wrong with a configuration that is in no file: tables and values as tomllib has them."""
+    try:
+        _check_tree(Path(), tree, {})
+    except ConfigError as error:
+        return error.faults
+    return ()
 
 
 def _vpp(table: Table) -> VppConfig:
@@ -290,7 +300,7 @@ def _paths(table: Table) -> Paths:
 
 
 def _control(table: Table) -> Control:
-    control = Control(gid=table.take("group", group_id, None))
+    control = Control(group=table.take("group", group_id, None))
     table.close()
     return control
 

@@ -145,7 +145,7 @@ async def _serve(config: Config, try_s: float | None) -> int:
                 serve_control,
                 config.paths.control_socket,
                 handlers,
-                config.control.gid,
+                config.control.group,
             )
             helpers.start_soon(keep_vpp, node, tell, interface_changed, parked_changed)
             async with trio.open_nursery() as machines:

@@ -38,7 +38,7 @@ class Held:
     kind: HoldKind
     reason: str
     code: str | None
-    """Of the problem (hostlink/problems.py), where there was one."""
+    """Of the problem (hostlink/problems/), where there was one."""
     detail: str
     at_s: float
     """Unix time."""

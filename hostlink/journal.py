@@ -131,7 +131,7 @@ class Glance:
 
 
 class JournalFault(enum.Enum):
-    """Why a journal is refused. The value is the problem's code (hostlink/problems.py)."""
+    """Why a journal is refused. The value is the problem's code (hostlink/problems/)."""
 
     DAMAGED = "HL-501"
     FOREIGN = "HL-502"

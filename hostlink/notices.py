@@ -36,7 +36,7 @@ class Moved:
 
 @dataclass(frozen=True, slots=True)
 class ProblemsChanged:
-    """What an uplink's operator should know has changed; these are all that hold now."""
+    """What an uplink's operator should know has changed; these are all that are shown now (problems/showing.py)."""
 
     uplink: str
     problems: tuple[Problem, ...]

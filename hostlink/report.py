@@ -8,11 +8,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 
+import trio
+
 from hostlink.core.machine import UplinkMachine
-from hostlink.core.model import Problem
 from hostlink.core.table import HOLDS, STATES
 from hostlink.core.vpp_tables import host_table_of
 from hostlink.problems import explain
+from hostlink.problems.showing import Seen
 from hostlink.rounds import Round
 from hostlink.runner import Recorded, Runner
 from hostlink.steps.context import Node
@@ -47,7 +49,7 @@ def _uplink(runner: Runner) -> Json:
         "next": machine.next,
         "deadline_s": _left(runner),
         "hold": _hold(machine),
-        "problems": [_problem(problem) for problem in runner.problems],
+        "problems": [_problem(seen) for seen in runner.look_at_problems()],
         "mirrored": {key: uplink.mirrored.get(key, 0) for key in ("addresses", "routes_ipv4", "routes_ipv6")},
         "tables": [
             {"table": host_table_of(one.table_id), "family": int(one.family), "vpp_table_id": one.table_id}
@@ -91,14 +93,16 @@ def _hold(machine: UplinkMachine) -> Json | None:
     return {"kind": hold.kind.value, "title": text.title, "reason": hold.reason, "clears": text.clears}
 
 
-def _problem(problem: Problem) -> Json:
-    record = explain(problem.code)
+def _problem(seen: Seen) -> Json:
+    record = explain(seen.problem.code)
     return {
-        "code": problem.code,
+        "code": record.code,
         "title": record.title,
         "severity": record.severity.value,
-        "detail": problem.detail,
+        "detail": seen.problem.detail,
         "to_do": record.to_do,
+        "shown_in_s": round(max(0.0, seen.shown_at_s - trio.current_time()), 1),
+        "hidden_by": seen.hidden_by,
     }
 
 

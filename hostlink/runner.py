@@ -8,6 +8,7 @@ ends the daemon, which leaves the takeover as it is: VPP forwards on, and the ne
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -29,6 +30,7 @@ from hostlink.kernel.errors import KernelError, ReadUnsteady
 from hostlink.kernel.watcher import Changed
 from hostlink.notices import Moved, Notices, ProblemsChanged, Reconverged
 from hostlink.problems import problem
+from hostlink.problems.showing import Seen, Showing, next_s
 from hostlink.rounds import Rounds
 from hostlink.steps.capture import capture
 from hostlink.steps.confirm import watch_trial
@@ -117,7 +119,9 @@ class Runner:
         self._send, self._receive = trio.open_memory_channel[tuple[events.Event, Ticket]](_WAITING_EVENTS)
         self._waiting_kinds: set[type[events.Event]] = set()
         self._running: _Running | None = None
-        self._told: tuple[Problem, ...] = ()
+        self._showing = Showing()
+        self._told: tuple[tuple[Problem, bool], ...] = ()
+        """Each problem, and whether it was shown."""
         self._timers: dict[int, trio.CancelScope] = {}
 
     async def run(self) -> None:
@@ -145,6 +149,10 @@ class Runner:
     def problems(self) -> tuple[Problem, ...]:
         """All that an operator should know of this uplink now."""
         return (*self.machine.problems, *self.holding.problems, *self.uplink.problems)
+
+    def look_at_problems(self) -> tuple[Seen, ...]:
+        """The same, with when each is shown, on trio's clock."""
+        return self._showing.look(self.problems, trio.current_time())
 
     # ----------------------------------------------------------------------------------------------------- events in
 
@@ -324,15 +332,21 @@ class Runner:
         if ended is not None and ended.count:
             self._notices.publish(Reconverged(self.uplink.name, ended))
         self._tell_problems()
+        self.uplink.told_anew.set()
 
     async def _tell_anew(self) -> None:
-        """What becomes known of outside of the steps."""
+        """What becomes known of outside of the steps, and what has lasted long enough to be shown."""
         while True:
-            await self.uplink.told_anew.wait()
+            due_s = next_s(self.look_at_problems(), trio.current_time())
+            with trio.move_on_at(math.inf if due_s is None else due_s):
+                await self.uplink.told_anew.wait()
             self.uplink.told_anew = trio.Event()
             self._tell_problems()
 
     def _tell_problems(self) -> None:
-        if self.problems != self._told:
-            self._told = self.problems
-            self._notices.publish(ProblemsChanged(self.uplink.name, self._told))
+        """To the watchers, when something has changed or comes to be shown."""
+        now_s = trio.current_time()
+        told = tuple((seen.problem, seen.is_shown(now_s)) for seen in self.look_at_problems())
+        if told != self._told:
+            self._told = told
+            self._notices.publish(ProblemsChanged(self.uplink.name, tuple(one for one, shown in told if shown)))

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from types import MappingProxyType
-from typing import NamedTuple
 
 INTERFACE = "io.hostlink"
 SOCKET_NAME = "control.sock"
@@ -61,19 +59,34 @@ class CallError(Exception):
         super().__init__(str(parameters.get("message", name)))
 
 
-# Not dataclasses, as all else: their import takes as long as the rest of what a verb imports, and verbs start often.
+# Written out, and no dataclasses as all else: their import, or typing's, takes as long as the rest of what a verb
+# imports, and verbs start often.
 
 
-class Call(NamedTuple):
-    method: str
-    parameters: Mapping[str, object] = MappingProxyType({})
-    more: bool = False
-    oneway: bool = False
+class Call:
+    __slots__ = ("method", "more", "oneway", "parameters")
+
+    def __init__(
+        self, method: str, parameters: Mapping[str, object] | None = None, more: bool = False, oneway: bool = False
+    ) -> None:
+        self.method, self.parameters, self.more, self.oneway = method, parameters or {}, more, oneway
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Call) and all(getattr(self, name) == getattr(other, name) for name in self.__slots__)
+
+    __hash__ = None  # type: ignore[assignment]
 
 
-class Reply(NamedTuple):
-    parameters: Mapping[str, object] = MappingProxyType({})
-    continues: bool = False
+class Reply:
+    __slots__ = ("continues", "parameters")
+
+    def __init__(self, parameters: Mapping[str, object] | None = None, continues: bool = False) -> None:
+        self.parameters, self.continues = parameters or {}, continues
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Reply) and all(getattr(self, name) == getattr(other, name) for name in self.__slots__)
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 def pack_call(call: Call) -> bytes:

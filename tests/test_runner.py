@@ -13,11 +13,11 @@ from hostlink.config import Config, Match, UplinkConfig
 from hostlink.core import events
 from hostlink.core.context import Hold
 from hostlink.core.machine import UplinkMachine
-from hostlink.core.model import Facts
+from hostlink.core.model import Facts, Problem
 from hostlink.core.table import HoldKind, State, Step
 from hostlink.holding import Holding
 from hostlink.kernel.netlink import Netlink
-from hostlink.notices import Notices
+from hostlink.notices import Notices, ProblemsChanged
 from hostlink.runner import Runner, StepFunction
 from hostlink.steps.context import Node, Uplink
 
@@ -111,3 +111,31 @@ async def test_the_deadline_of_another_state_is_one_for_all_of_it(autojump_clock
     took_s, runner = await run_until(gets_on(0, 0), State.RECOVERING, proves(10_000))
     assert PUNTING_S <= took_s < PUNTING_S + 1
     assert runner.problems[0].detail == "eth1: Punting took longer than 30 s"
+
+
+async def test_watchers_hear_of_a_problem_when_it_has_lasted_its_delay(autojump_clock: trio.testing.MockClock) -> None:
+    """HL-301 is shown after 5 s, HL-304 at once; what is not shown any more is told, too."""
+    config = UplinkConfig(Match(name="eth1"))
+    node, machine, notices = Node(Config((config,)), cast(Netlink, None)), UplinkMachine("eth1"), Notices()
+    uplink = Uplink(node, config, 0, "eth1")
+    runner = Runner(uplink, machine, notices, NoDisk(uplink), {Step.INSPECT: inspect, Step.MIRROR: gets_on(1, 1000)})
+    heard: list[tuple[float, list[str]]] = []
+
+    async def listen() -> None:
+        with notices.watch() as watch:
+            async for notice in watch.notices:
+                if isinstance(notice, ProblemsChanged):
+                    heard.append((trio.current_time() - began, [one.code for one in notice.problems]))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(listen)
+        nursery.start_soon(runner.run)
+        await trio.sleep(2)
+        began = trio.current_time()
+        uplink.tell("a", (Problem("HL-301", "a route"),))
+        uplink.tell("b", (Problem("HL-304", "eth1"),))
+        await trio.sleep(20)
+        uplink.tell("b", ())
+        await trio.sleep(20)
+        nursery.cancel_scope.cancel()
+    assert heard == [(0, ["HL-304"]), (5, ["HL-301", "HL-304"]), (20, ["HL-301"])]

@@ -15,7 +15,8 @@ needed=(ip:iproute2 ping:iputils-ping tc:iproute2 setpriv:util-linux sysctl:proc
 # meddle with it: Kea's packages start services and add a user, AppArmor's profiles for Kea and dhclient refuse the files
 # of a test's folder, and ifupdown takes the DHCP client that it finds.
 unpacked=(dnsmasq-base busybox isc-dhcp-client kea-dhcp4-server kea-dhcp6-server kea-common dhcpcd-base
-    systemd libsystemd-shared)
+    systemd libsystemd-shared
+    zsh zsh-common fish fish-common mandoc)  # shells and a checker of manual pages, for what hostlink makes for them
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -47,7 +48,7 @@ make_environment() {
 unpack_programs() {
     local debian="$root/.venv/debian" wanted="${unpacked[*]}" archives package
     [ "$(cat "$debian/made-from" 2>/dev/null)" = "$wanted" ] && return
-    [ "$(id -u)" -eq 0 ] || { say "setup: not root, so without ${unpacked[*]}: the DHCP scenarios will fail"; return; }
+    [ "$(id -u)" -eq 0 ] || { say "setup: not root, so without ${unpacked[*]}: tests that need them will fail"; return; }
     say "setup: unpacking ${unpacked[*]} into .venv/debian"
     rm -rf "$debian"
     archives="$debian/archives"

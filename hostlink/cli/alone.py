@@ -38,7 +38,7 @@ def journal_folder(options: argparse.Namespace) -> Path:
     try:
         return load_config(options.config).paths.journal
     except ConfigError:
-        return JOURNAL_DIR
+        return Path(JOURNAL_DIR)
 
 
 def state_alone(options: argparse.Namespace, error: UnreachableError) -> Json:

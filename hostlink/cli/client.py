@@ -10,13 +10,15 @@ import os
 import socket
 import time
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-from types import TracebackType
 
 from hostlink import varlink
 from hostlink.cli.exits import FAILED, UNREACHABLE, VerbError
 from hostlink.defaults import RUNTIME_DIR
 from hostlink.varlink import Call, CallError, ProtocolError, Reply, Splitter
+
+TYPE_CHECKING = False  # no pathlib either: paths are text here, as its import takes as long as all of this
+if TYPE_CHECKING:
+    from types import TracebackType
 
 ENVIRONMENT = "HOSTLINK_RUNTIME_DIR"
 ANSWER_S = 5.0
@@ -26,7 +28,7 @@ ANSWER_S = 5.0
 class UnreachableError(VerbError):
     """No daemon answers on the control socket."""
 
-    def __init__(self, path: Path, reason: str) -> None:
+    def __init__(self, path: str | os.PathLike[str], reason: str) -> None:
         super().__init__(UNREACHABLE, f"no daemon answers on {path}: {reason}")
 
 
@@ -37,28 +39,25 @@ class AnswerTimeoutError(Exception):
 def add_runtime_dir(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--runtime-dir",
-        type=Path,
         metavar="DIR",
         help=f"the daemon's runtime folder (${ENVIRONMENT}; default {RUNTIME_DIR})",
     )
 
 
-def socket_path(options: argparse.Namespace) -> Path:
+def socket_path(options: argparse.Namespace) -> str:
     """The control socket that the command line or the environment names, or the default one."""
-    return named_runtime_dir(options, RUNTIME_DIR) / varlink.SOCKET_NAME
+    return os.path.join(named_runtime_dir(options, RUNTIME_DIR), varlink.SOCKET_NAME)
 
 
-def named_runtime_dir(options: argparse.Namespace, default: Path) -> Path:
-    folder: Path | None = options.runtime_dir
-    if folder is not None:
-        return folder
-    return Path(os.environ[ENVIRONMENT]) if os.environ.get(ENVIRONMENT) else default
+def named_runtime_dir(options: argparse.Namespace, default: str) -> str:
+    folder: str | None = options.runtime_dir
+    return folder if folder is not None else os.environ.get(ENVIRONMENT) or default
 
 
 class Client:
     """A connection to the daemon. Raises UnreachableError when there is none, or when it ends."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = path
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._splitter = Splitter(varlink.REPLY_LIMIT_BYTES)

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from hostlink.cli.exits import BAD_CONFIGURATION, VerbError
 from hostlink.defaults import CONFIG_PATH
 
-if TYPE_CHECKING:  # not for a verb that only may need it
+TYPE_CHECKING = False  # not for a verb that only may need it, nor pathlib
+if TYPE_CHECKING:
     from hostlink.config import Config
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--config", type=Path, default=CONFIG_PATH, metavar="F", help=f"the configuration (default {CONFIG_PATH})"
-    )
+    parser.add_argument("--config", default=CONFIG_PATH, metavar="F", help=f"the configuration (default {CONFIG_PATH})")
 
 
 def configuration(options: argparse.Namespace) -> Config:

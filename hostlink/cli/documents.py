@@ -6,15 +6,20 @@ The daemon makes it (hostlink/report.py); `version` says what its fields mean.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from hostlink.cli.exits import UNREACHABLE, VerbError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 VERSION = 1
 OPERATOR, FAILED_HOLD = "operator", "failed"
 """Kinds of hold that end only by an operator's `resume`."""
+SEVERITIES = ("error", "warning", "note")
+"""From the gravest to the least; hostlink/problems has them, which a verb that only shows a state need not import."""
 
-Uplink = Mapping[str, Any]
+Uplink = Mapping[str, "Any"]
 
 
 def uplinks(document: Mapping[str, object]) -> list[Uplink]:
@@ -50,6 +55,13 @@ def is_stuck(uplink: Uplink) -> bool:
 def reason_of_hold(uplink: Uplink) -> str:
     hold = uplink.get("hold")
     return str(hold.get("reason")) if isinstance(hold, dict) else ""
+
+
+def shown_problems(uplink: Uplink) -> list[Mapping[str, Any]]:
+    """The problems that an operator is told of now, the gravest first: none that may pass by itself in a moment, and
+    none that another one explains. A daemon that does not say which they are shows them all."""
+    found = [one for one in uplink.get("problems") or () if not one.get("shown_in_s") and not one.get("hidden_by")]
+    return sorted(found, key=lambda one: SEVERITIES.index(one["severity"]) if one.get("severity") in SEVERITIES else 0)
 
 
 def _is_uplink(value: object) -> bool:

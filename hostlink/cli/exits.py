@@ -9,6 +9,15 @@ BAD_CONFIGURATION = 65
 UNREACHABLE = 69
 TIMED_OUT = 75
 
+MEANINGS = {
+    DONE: "done",
+    FAILED: "failed; or what was asked for will not come by itself",
+    USAGE: "wrong usage",
+    BAD_CONFIGURATION: "the configuration is at fault",
+    UNREACHABLE: "the daemon, or VPP, is not reachable",
+    TIMED_OUT: "timed out waiting",
+}
+
 
 class VerbError(Exception):
     """The verb did not do its work. `text` goes to standard error, `status` to the shell."""

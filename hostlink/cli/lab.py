@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     exec_.add_argument("command", nargs=argparse.REMAINDER, metavar="-- CMD", help="default: a shell")
     exec_.set_defaults(run_lab=_exec)
     vpp = verbs.add_parser("vpp", help="run the stand-in VPP alone, in the foreground")
-    vpp.add_argument("--api-socket", type=Path, required=True, metavar="P")
+    vpp.add_argument("--api-socket", type=Path, required=True, metavar="P", help="where it listens")
     vpp.add_argument("--namespace", required=True, metavar="N", help="the network namespace it works in")
     vpp.set_defaults(run_lab=_vpp)
 

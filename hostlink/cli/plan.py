@@ -11,7 +11,7 @@ import sys
 
 from hostlink import varlink
 from hostlink.cli.client import Client, add_runtime_dir, socket_path
-from hostlink.cli.documents import uplinks
+from hostlink.cli.documents import shown_problems, uplinks
 from hostlink.cli.exits import DONE, UNREACHABLE, VerbError
 from hostlink.cli.state_text import clean
 from hostlink.problems import LIMITS
@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
         for operation in uplink["plan"]:
             print(f"{uplink['name']}: {operation}")
     for uplink in uplinks(state):
-        for one in uplink.get("problems") or ():
+        for one in shown_problems(uplink):
             text = f"{uplink['name']}: {one['severity']} {one['code']} {one['title']}: {one['detail']}"
             print(clean(text), file=sys.stderr)
         for limit in LIMITS if uplink.get("state") == BEFORE else ():

@@ -8,7 +8,7 @@ left is put away, and nothing is held for that; a daemon that runs does that its
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
+import os
 
 from hostlink import varlink
 from hostlink.cli.client import (
@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    path = _runtime_dir(options) / varlink.SOCKET_NAME
+    path = os.path.join(_runtime_dir(options), varlink.SOCKET_NAME)
     if options.boot:
         return _clean_boot(options)
     try:
@@ -52,13 +52,13 @@ def run(options: argparse.Namespace) -> int:
         return _report(_wait_released(client, options.timeout))
 
 
-def _runtime_dir(options: argparse.Namespace) -> Path:
+def _runtime_dir(options: argparse.Namespace) -> str:
     """A faulty configuration must not keep anybody from releasing through a daemon that runs."""
     try:
         default = load_config(options.config).paths.runtime
     except ConfigError:
         default = Paths().runtime
-    return named_runtime_dir(options, default)
+    return named_runtime_dir(options, str(default))
 
 
 def _release_offline(options: argparse.Namespace) -> int:

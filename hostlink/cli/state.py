@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 
 from hostlink import varlink
 from hostlink.cli.client import AnswerTimeoutError, Client, UnreachableError, add_runtime_dir, socket_path
@@ -18,6 +17,7 @@ from hostlink.cli.documents import Uplink, is_stuck, moves, reason_of_hold, upli
 from hostlink.cli.exits import DONE, FAILED, TIMED_OUT, USAGE, VerbError
 from hostlink.cli.history_text import history_text
 from hostlink.cli.state_text import state_text
+from hostlink.cli.suggestions import state_titles, suggest
 
 EPILOG = """Without a daemon it says so, and shows what the journal and the kernel tell.
 
@@ -38,7 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     kind.add_argument("--watch", action="store_true", help="show it again after each change, until interrupted")
     kind.add_argument("--history", action="store_true", help="the last 1,000 moves with reasons, restarts included")
     kind.add_argument("--audit", action="store_true", help="compare host and VPP now, then show what that found")
-    kind.add_argument("--wait", metavar="STATE", help="wait until the uplinks are in that state, then show it")
+    wait = kind.add_argument("--wait", metavar="STATE", help="wait until the uplinks are in that state, then show it")
+    suggest(wait, state_titles)
     parser.add_argument(
         "--timeout", type=_seconds, default=60.0, metavar="S", help="for --wait and --audit (default 60)"
     )
@@ -74,7 +75,7 @@ def _show_alone(error: UnreachableError, options: argparse.Namespace) -> int:
     raise error
 
 
-def _show_history(path: Path, options: argparse.Namespace) -> int:
+def _show_history(path: str, options: argparse.Namespace) -> int:
     """From the daemon, or from its file where none answers."""
     try:
         with Client(path) as client:
@@ -121,7 +122,7 @@ def _watch(client: Client, options: argparse.Namespace) -> int:
 # ------------------------------------------------------------------------------------------------------------- waiting
 
 
-def _wait(path: Path, wanted: str, options: argparse.Namespace) -> Mapping[str, object]:
+def _wait(path: str, wanted: str, options: argparse.Namespace) -> Mapping[str, object]:
     deadline_s = time.monotonic() + options.timeout
     states = "no daemon has answered yet"
     with _client_by(path, deadline_s) as client:
@@ -139,7 +140,7 @@ def _wait(path: Path, wanted: str, options: argparse.Namespace) -> Mapping[str, 
     raise VerbError(TIMED_OUT, f"{wanted} was not reached in {options.timeout:g} s: {states}")
 
 
-def _client_by(path: Path, deadline_s: float) -> Client:
+def _client_by(path: str, deadline_s: float) -> Client:
     """A daemon may still be starting: it is looked for until the deadline."""
     while True:
         try:

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
 
-from hostlink.cli.documents import Uplink, is_stuck, reason_of_hold, uplinks
+from hostlink.cli.documents import Uplink, is_stuck, reason_of_hold, shown_problems, uplinks
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 HISTORY_LINES = 10
 CHANGES_SHOWN = 3
@@ -42,7 +45,7 @@ def _uplink(uplink: Uplink, now: datetime, colour: bool) -> Iterator[str]:
     yield from _line("in VPP", _indexes(uplink.get("indexes") or {}))
     yield from _line("changed", _round(uplink.get("last_reconvergence") or {}))
     yield from _line("audited", _audit(uplink.get("last_audit") or {}))
-    for problem in uplink.get("problems") or ():
+    for problem in shown_problems(uplink):
         yield from _problem(problem, colour)
     yield from _history(uplink.get("history") or ())
 

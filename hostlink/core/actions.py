@@ -14,7 +14,7 @@ from hostlink.core.guards import changed, ground
 from hostlink.core.model import Problem
 from hostlink.core.table import HOLDS, Action, HoldKind
 
-# Codes of the register in hostlink/problems.py, which core does not import: a test holds the two together.
+# Codes of the register in hostlink/problems/, which core does not import: a test holds the two together.
 VPP_LOST = "HL-404"
 UPLINK_LOST = "HL-405"
 

@@ -29,7 +29,7 @@ from hostlink.core.model import (
 )
 
 NOT_EXPRESSIBLE = "HL-301"
-"""A code of the register in hostlink/problems.py, which core does not import: a test holds the two together."""
+"""A code of the register in hostlink/problems/, which core does not import: a test holds the two together."""
 
 
 def attaching(

@@ -49,7 +49,7 @@ from hostlink.core.table import (
 )
 
 STEP_OVERDUE, GIVE_BACK_OVERDUE = "HL-403", "HL-408"
-"""Codes of the register in hostlink/problems.py, which core does not import: a test holds the two together."""
+"""Codes of the register in hostlink/problems/, which core does not import: a test holds the two together."""
 
 AUDITED = (State.MIRRORING, State.PUNTING)
 """The states that an audit passes on its way back to Steady."""

@@ -389,7 +389,7 @@ class VppShared:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What an operator should know: `code` names the registered record (hostlink/problems.py), `detail` the case."""
+    """What an operator should know: `code` names the registered record (hostlink/problems/), `detail` the case."""
 
     code: str
     detail: str

@@ -17,6 +17,8 @@ class StateText:
     title: str
     what: str
     know: str
+    normal: str
+    """How long an uplink is usually in it."""
     do: str
     step: Step | None
     """What starts at entry."""

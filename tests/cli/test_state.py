@@ -12,7 +12,9 @@ import pytest
 import trio
 
 from hostlink import cli
+from hostlink.cli.documents import SEVERITIES
 from hostlink.cli.state_text import state_text
+from hostlink.problems import Severity
 
 from .conftest import FakeDaemon, document, hold, run_verb, uplink
 
@@ -45,6 +47,24 @@ def test_the_text_of_a_steady_uplink() -> None:
         "\n"
         "VPP  26.06-release at /run/vpp/api.sock\n"
     )
+
+
+def test_only_problems_that_are_shown_are_in_the_text_and_the_gravest_first() -> None:
+    severities = {"HL-1": "note", "HL-2": "error", "HL-3": "warning"}
+    shown = [{**PROBLEM, "code": code, "severity": severity} for code, severity in severities.items()]
+    shown[0] |= {"shown_in_s": 0.0, "hidden_by": None}
+    not_yet = {**PROBLEM, "code": "HL-4", "shown_in_s": 2.5, "hidden_by": None}
+    explained = {**PROBLEM, "code": "HL-5", "shown_in_s": 0.0, "hidden_by": "HL-2"}
+    text = state_text(document(uplink(problems=[not_yet, explained, *shown])), NOW)
+    assert [line.split()[:2] for line in text.splitlines() if "HL-" in line] == [
+        ["error", "HL-2"],
+        ["warning", "HL-3"],
+        ["note", "HL-1"],
+    ]
+
+
+def test_the_severities_are_those_of_the_register() -> None:
+    assert tuple(severity.value for severity in Severity) == SEVERITIES
 
 
 def test_the_text_of_a_hold_says_what_ends_it() -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from hostlink.cli.diagram import draw, machine
+from hostlink.problems import REGISTER
 from tools.gen_states.faults import faults
 from tools.gen_states.main import main, render
 from tools.gen_states.spec import ShapeError, read
@@ -34,6 +36,7 @@ STATE = """
 title = "Flying"
 what = "x"
 know = "x"
+normal = "x"
 do = "x"
 wait_s = 1.0
 waiting = "x"
@@ -308,12 +311,29 @@ def test_the_command_itself() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_the_page_has_the_diagram_each_cell_and_the_runbook() -> None:
+def test_the_page_has_the_picture_each_cell_and_the_runbook() -> None:
     page = (ROOT / "states/README.md").read_text()
     spec = read(SOURCE)
-    assert "stateDiagram-v2" in page
+    assert "](uplink.svg)" in page
     cells = len(spec.rows) + len(spec.ignored) + len(spec.refused)
     words = len(spec.triggers) + len(spec.guards) + len(spec.actions)
     assert sum(line.startswith("| `") for line in page.splitlines()) == cells + words
     for state in spec.states:
-        assert all(text in page for text in (f"### {state.title}", state.what, state.know, state.do))
+        assert all(text in page for text in (f"### {state.title}", state.what, state.know, state.normal, state.do))
+
+
+def test_the_picture_of_the_file_is_the_one_that_hostlink_draws_of_its_table() -> None:
+    assert (ROOT / "states/uplink.svg").read_bytes() == draw(machine(), "svg")
+
+
+def test_the_problems_page_has_each_with_all_of_its_fields() -> None:
+    page = (ROOT / "states/problems.md").read_text()
+    for record in REGISTER.values():
+        (line,) = (line for line in page.splitlines() if line.startswith(f"| [{record.code}]"))
+        delay = f" {record.delay_s:g} s " if record.delay_s else "  "
+        causes = ", ".join(f"[{code}](#{code.lower()})" for code in record.depends_on)
+        assert line.endswith(f"| {record.severity.value} | {record.title} |{delay}| {causes} |")
+        entry = page.split(f"### {record.code} {record.title}")[1].split("<a id=")[0]
+        assert record.text[1:] in entry
+        assert record.to_do in entry
+    assert page.count("<a id=") == len(REGISTER)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import trio
+
 from hostlink.lab.flows import wait_reachable
 from hostlink.lab.layout import HOST4, HOST6, NIC
 from hostlink.lab.network import LabError
 from hostlink.lab.stage import Dataplane, Stage, open_stage
+from hostlink.problems import explain
 from tests.system.addressing import dead
 from tests.system.links import settled
 from tests.system.rounds import eventually
@@ -47,14 +50,26 @@ async def _link(stage: Stage) -> str:
     return "ipvs0"
 
 
+async def _told(stage: Stage, words: str, began: float) -> None:
+    """A person hears of it when it has lasted its delay, and not before; `hostlink state` and the log alike."""
+
+    async def heard() -> bool:
+        return words in stage.log
+
+    await eventually("it is told", heard, explain("HL-311").delay_s + 5)
+    assert trio.current_time() >= began + explain("HL-311").delay_s
+    assert [one["shown_in_s"] for one in (await stage.state())["problems"] if words in one["detail"]] == [0.0]
+
+
 async def _come_and_go(stage: Stage, link: str) -> None:
     """Without any change of the uplink, and no more than a few are named of many."""
     moves = len((await stage.state())["history"])
     await stage.on_host("ip", "address", "del", f"{VIP6}/128", "dev", link)
     await _named(stage, {})
+    began = trio.current_time()
     await stage.on_host("ip", "address", "add", f"{ONE}/32", "dev", "lo")
     await _named(stage, {"lo": {ONE}})
-    assert f"{ONE} on lo" in stage.log
+    await _told(stage, f"{ONE} on lo", began)
     for number in range(5):
         await stage.on_host("ip", "address", "add", f"203.0.113.{200 + number}/32", "dev", link)
     if link == "lo":

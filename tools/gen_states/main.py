@@ -14,6 +14,8 @@ from pathlib import Path
 from tools.gen_states.faults import faults
 from tools.gen_states.module import names_module, table_module
 from tools.gen_states.page import page
+from tools.gen_states.picture import picture
+from tools.gen_states.problems_page import problems_page
 from tools.gen_states.spec import ShapeError, Spec, read
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,7 +24,9 @@ SOURCE = Path("states/uplink.toml")
 
 def main(arguments: Sequence[str], root: Path = ROOT) -> int:
     """Runs the command on the repository at `root`. Returns the exit code; messages go to stderr."""
-    parser = argparse.ArgumentParser(prog="gen-states", description="Makes the machine's modules and its page.")
+    parser = argparse.ArgumentParser(
+        prog="gen-states", description="Makes the machine's modules, and the pages of states/."
+    )
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when something made is stale")
     options = parser.parse_args(arguments)
     try:
@@ -41,6 +45,8 @@ def render(spec: Spec) -> Mapping[Path, str]:
         Path("hostlink/core/_made_names.py"): names_module(spec),
         Path("hostlink/core/_made_table.py"): table_module(spec),
         Path("states/README.md"): page(spec),
+        Path("states/uplink.svg"): picture(spec),
+        Path("states/problems.md"): problems_page(),
     }
 
 

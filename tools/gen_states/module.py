@@ -62,7 +62,7 @@ def table_module(spec: Spec) -> str:
 def _states(states: Iterable[State]) -> Iterator[str]:
     for state in states:
         yield f"State.{state.name.upper()}: StateText("
-        for key in ("title", "what", "know", "do"):
+        for key in ("title", "what", "know", "normal", "do"):
             yield f"    {key}={quoted(getattr(state, key))},"
         yield f"    step={_member('Step', state.step)},"
         yield f"    deadline_s={state.deadline_s},"

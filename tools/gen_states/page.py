@@ -1,4 +1,4 @@
-"""states/README.md: the diagram, every cell of the table, and the runbook, for people."""
+"""states/README.md: the picture, every cell of the table, and the runbook, for people."""
 
 from __future__ import annotations
 
@@ -15,18 +15,26 @@ One machine for each uplink. An event comes in, the first row whose guard holds 
 else sets a state. Every state and trigger has its answer below: a row, ignored on purpose, or refused on purpose.
 """
 
+PICTURE = """\
+## The picture
+
+![The seven states and the moves between them](uplink.svg)
+
+`hostlink diagram` draws it too, in several formats, and with --current where the daemon's uplinks are in it. Where a
+state is entered again, or stays, the tables below say so. What an operator can be told is in
+[problems.md](problems.md).
+"""
+
 
 def page(spec: Spec) -> str:
     """The whole page."""
     titles = {state.name: state.title for state in spec.states}
     parts: list[Iterable[str]] = [
-        [INTRODUCTION, "## The diagram", "", "```mermaid"],
-        _diagram(spec, titles),
-        ["```", "", "Where a state is entered again, or stays, the tables say so.", ""],
+        [INTRODUCTION, PICTURE],
         ["## What an operator should know and do", ""],
         *(_runbook(state, spec.steps) for state in spec.states),
         ["## Holds", "", "A hold waits in Detecting until its condition clears.", ""],
-        _table(("hold", "cleared by"), [(hold.title, hold.clears) for hold in spec.holds]),
+        table(("hold", "cleared by"), [(hold.title, hold.clears) for hold in spec.holds]),
         ["", "## The table", "", "**again**: the state is entered anew, its step starts again."],
         ["**stays**: nothing starts, nothing is cancelled. *detail*: the event's own word.", ""],
         *(_cells(spec, state, titles) for state in spec.states),
@@ -36,26 +44,13 @@ def page(spec: Spec) -> str:
     return "\n".join(line for part in parts for line in part).rstrip() + "\n"
 
 
-def _diagram(spec: Spec, titles: Mapping[str, str]) -> Iterator[str]:
-    yield "stateDiagram-v2"
-    yield f"    [*] --> {titles[spec.initial]}"
-    labels: dict[tuple[str, str], dict[str, None]] = {}
-    for row in spec.rows:
-        if row.to not in (STAY, row.state):
-            labels.setdefault((row.state, row.to), {})[row.trigger] = None
-    for (frm, to), triggers in labels.items():
-        yield f"    {titles[frm]} --> {titles[to]}: {'<br/>'.join(trigger.replace('_', ' ') for trigger in triggers)}"
-    for row in spec.rows:
-        if "finish" in row.does and row.guard == "stopping":
-            yield f"    {titles[row.state]} --> [*]: {row.trigger.replace('_', ' ')}, stopping"
-
-
 def _runbook(state: State, steps: Mapping[str, str]) -> Iterator[str]:
     yield f"### {state.title}"
     yield ""
     yield state.what
     yield ""
     yield f"- **Know:** {state.know}"
+    yield f"- **Normal:** {state.normal}"
     yield f"- **Do:** {state.do}"
     if state.step is not None:
         limit = f"{state.deadline_s:g} s without progress" if state.progress else f"{state.deadline_s:g} s"
@@ -82,7 +77,7 @@ def _cells(spec: Spec, state: State, titles: Mapping[str, str]) -> Iterator[str]
             lines.append((_code(trigger), "", "*refused*", "", refused[cell]))
     yield f"### In {state.title}"
     yield ""
-    yield from _table(("when", "if", "then", "and", "why, as told"), lines)
+    yield from table(("when", "if", "then", "and", "why, as told"), lines)
     yield ""
 
 
@@ -105,11 +100,12 @@ def _vocabulary(spec: Spec) -> Iterator[tuple[str, Mapping[str, str]]]:
 def _words(title: str, texts: Mapping[str, str]) -> Iterator[str]:
     yield f"### {title}"
     yield ""
-    yield from _table(("name", "meaning"), [(_code(name), text) for name, text in texts.items()])
+    yield from table(("name", "meaning"), [(_code(name), text) for name, text in texts.items()])
     yield ""
 
 
-def _table(heads: tuple[str, ...], lines: Iterable[tuple[str, ...]]) -> Iterator[str]:
+def table(heads: tuple[str, ...], lines: Iterable[tuple[str, ...]]) -> Iterator[str]:
+    """A table in Markdown."""
     yield f"| {' | '.join(heads)} |"
     yield f"|{' --- |' * len(heads)}"
     for line in lines:

@@ -14,7 +14,7 @@ STAY = "stay"
 """The `to` of a row that enters nothing."""
 
 TABLES = ("initial", "states", "steps", "triggers", "guards", "actions", "holds", "row", "ignored", "refused")
-STATE_TEXTS = ("title", "what", "know", "do")
+STATE_TEXTS = ("title", "what", "know", "normal", "do")
 STATE_KEYS = (
     *STATE_TEXTS,
     "step",
@@ -39,6 +39,7 @@ class State:
     title: str
     what: str
     know: str
+    normal: str
     do: str
     step: str | None
     deadline_s: float | None
@@ -112,12 +113,13 @@ def read(text: str) -> Spec:
 def _state(name: str, table: Mapping[str, Any]) -> State:
     where = f"states.{name}"
     _only(table, STATE_KEYS, where)
-    title, what, know, do = (_text(table, key, where) for key in STATE_TEXTS)
+    title, what, know, normal, do = (_text(table, key, where) for key in STATE_TEXTS)
     return State(
         name=name,
         title=title,
         what=what,
         know=know,
+        normal=normal,
         do=do,
         step=_optional_text(table, "step", where),
         deadline_s=_seconds(table, "deadline_s", where),

@@ -1,0 +1,128 @@
+"""The host before a takeover: what the preflight finds of the NIC, the kernel and other programs (HL-1xx)."""
+
+from __future__ import annotations
+
+from hostlink.problems.record import Record, Severity
+
+_ERROR, _WARNING, _NOTE = Severity.ERROR, Severity.WARNING, Severity.NOTE
+
+HOST = (
+    Record(
+        "HL-101",
+        "not enough rights",
+        _ERROR,
+        "hostlink moves interfaces between namespaces and opens packet sockets, which takes root, or the capabilities "
+        "that the detail names. Without them nothing was started.",
+        "run it as root, or give the unit the capabilities (CAP_NET_ADMIN, CAP_NET_RAW, CAP_SYS_ADMIN)",
+    ),
+    Record(
+        "HL-102",
+        "uplink absent",
+        _ERROR,
+        "no interface of the host fits the configuration's match. hostlink waits and takes it when it appears.",
+        "compare `ip -details link` with `match` of the configuration; is the NIC's driver loaded, or does another "
+        "program (vfio, DPDK, a container) hold it?",
+        delay_s=5,
+    ),
+    Record(
+        "HL-103",
+        "uplink is a loopback interface",
+        _ERROR,
+        "a loopback interface has no wire, so VPP cannot serve it. Nothing was touched.",
+        "name the NIC in `match`",
+    ),
+    Record(
+        "HL-104",
+        "uplink is a port of a bridge or bond",
+        _ERROR,
+        "the interface belongs to a bridge or bond, which would lose it without being told. Nothing was touched.",
+        "take the bridge or bond apart first, or match an interface that stands alone",
+    ),
+    Record(
+        "HL-105",
+        "uplink is hostlink's own interface",
+        _ERROR,
+        "the match finds an interface that hostlink itself made for another takeover. Nothing was touched.",
+        "match by mac or pci with the NIC released (`hostlink release`), or see why an old interface was left behind",
+    ),
+    Record(
+        "HL-106",
+        "uplink is a bridge, bond or another virtual interface",
+        _ERROR,
+        "the interface has no frames of its own that a driver could hand to VPP. Nothing was touched.",
+        "match the NIC below it",
+    ),
+    Record(
+        "HL-107",
+        "several interfaces fit",
+        _ERROR,
+        "more than one interface fits the match, and the wrong one would cut the node off. Nothing was touched.",
+        "match by pci or name, which fit one interface only",
+    ),
+    Record(
+        "HL-108",
+        "uplink is down",
+        _NOTE,
+        "the uplink was down when it was found. It is taken as it is, and comes up with the host's interface.",
+        "set it up, if it should be: `ip link set NAME up`",
+        delay_s=5,
+    ),
+    Record(
+        "HL-109",
+        "uplink has no address",
+        _NOTE,
+        "the uplink has no global address. It is taken as it is; addresses that come later are mirrored.",
+        "see whether the DHCP client or network manager does its work on the interface",
+        delay_s=15,
+    ),
+    Record(
+        "HL-110",
+        "name clash",
+        _ERROR,
+        "the name that the host's interface or the parked NIC needs belongs to another interface already, as a name or "
+        "as an altname. Nothing was touched.",
+        "rename or remove the interface that the detail names, or its altname",
+    ),
+    Record(
+        "HL-111",
+        "no way to make the host's interface",
+        _ERROR,
+        "host_link `tap` needs /dev/net/tun here and /dev/vhost-net for VPP; one of them is absent. Nothing was "
+        "touched.",
+        'load the modules (`modprobe tun vhost_net`), or set host_link = "veth"',
+    ),
+    Record(
+        "HL-112",
+        "another hostlink runs",
+        _ERROR,
+        "the lock of the runtime folder is held by the process that the detail names. This one has touched nothing.",
+        "see what the other one does by `hostlink state`, or stop it first",
+    ),
+    Record(
+        "HL-113",
+        "two uplinks mean one interface",
+        _ERROR,
+        "an entry of the configuration finds an interface that another entry has already. It is left to the other; "
+        "nothing was touched.",
+        "take one of the two [[uplink]] entries out, or match by what only one interface has (pci, name)",
+    ),
+    Record(
+        "HL-114",
+        "the kernel takes no packet programs",
+        _ERROR,
+        "what the host speaks with its link (DHCP, neighbours, router advertisements, multicast) goes around VPP by "
+        "small eBPF programs at tc, and this kernel refuses them. Nothing was touched.",
+        "use a kernel with CONFIG_BPF_SYSCALL, CONFIG_NET_SCH_INGRESS and CONFIG_NET_CLS_BPF (every distribution's "
+        "has them), and see whether a security module forbids bpf(2)",
+    ),
+    Record(
+        "HL-115",
+        "a program listens on the NIC by packet socket",
+        _WARNING,
+        "the program that the detail names has a packet socket on the uplink. Such a socket is bound to the number of "
+        "the interface and hears nothing any more when the host's interface takes the NIC's place, and again when the "
+        "NIC comes back. udhcpc, systemd-networkd and tcpdump begin anew or end; dhclient 4.4 lets its lease run out.",
+        "restart the program after the takeover, and after a give-back; with its lease file a DHCP client asks for the "
+        "same address",
+    ),
+)
