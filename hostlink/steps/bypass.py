@@ -20,6 +20,7 @@ from hostlink.kernel import link as kernel_link
 from hostlink.kernel.bpf import programs
 from hostlink.kernel.bpf.load import loaded
 from hostlink.kernel.errors import KernelRefused
+from hostlink.kernel.neighbours import forget_neighbours
 from hostlink.kernel.netlink import Netlink
 from hostlink.kernel.snapshot import find_link
 from hostlink.kernel.tc import Placed, Program, Side, ensure_program
@@ -51,6 +52,21 @@ async def ensure_bypass(uplink: Uplink, addresses: Collection[Address]) -> list[
             # The NIC first: while it is closed and the host's end is not yet, a packet is lost, and none comes twice.
             done = [one for one in placed if await ensure_program(there, one)] + done
     return [f"bypass: {one}" for one in done]
+
+
+async def open_bypass(uplink: Uplink, addresses: Collection[Address]) -> None:
+    """VPP loses its part, or has lost it: the host goes around it, where host link and NIC are in their places.
+
+    It asks for its neighbours anew: of those that it reached through VPP it knows VPP's MAC. Raises as `ensure_bypass`.
+    """
+    host_link = await find_link(uplink.node.host, name=mark(uplink.name))
+    async with parked(uplink) as there:
+        nic = await find_link(there, name=uplink.taken().parking.name)
+    if host_link is None or nic is None:
+        return
+    uplink.around = True
+    await ensure_bypass(uplink, addresses)
+    await forget_neighbours(uplink.node.host, host_link.index, vpp_side_mac(uplink.number))
 
 
 async def close_bypass(uplink: Uplink, addresses: Collection[Address]) -> list[str]:

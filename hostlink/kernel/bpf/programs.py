@@ -215,7 +215,7 @@ def nic_egress(own: Collection[IPAddress]) -> bytes:
 def all_nic_egress(own: Collection[IPAddress]) -> bytes:
     """`nic_egress` of an open bypass: VPP says nothing in the host's name, which speaks for itself.
 
-    But for ARP and, by its 255 hops, neighbour discovery: VPP gets to know its neighbours already.
+    But for ARP and neighbour discovery: VPP gets to know its neighbours already.
     """
     asm = _begin()
     asm.context(R7, _MARK)
@@ -225,8 +225,12 @@ def all_nic_egress(own: Collection[IPAddress]) -> bytes:
     asm.jump_unequal(R0, _IP6, "pass")
     asm.load(BYTE, _SOURCE6)
     asm.jump_equal(R0, 0xFF, "drop")
-    asm.load(BYTE, _HOP_LIMIT)
-    asm.jump_equal(R0, 255, "pass")
+    asm.load(BYTE, _NEXT_HEADER)
+    asm.jump_unequal(R0, _ICMP6, "not-nd")
+    asm.load(BYTE, _ICMP6_TYPE)
+    asm.jump_equal(R0, _SOLICITATION, "pass")
+    asm.jump_equal(R0, _ADVERTISEMENT, "pass")
+    asm.label("not-nd")
     _sent_by6(asm, own, "drop")
     asm.jump("pass")
     asm.label("ip4")
