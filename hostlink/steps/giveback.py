@@ -54,10 +54,10 @@ async def give_back(uplink: Uplink, step: int) -> GivenBack:
     if uplink.takeover is not None:
         await _keep_newest(uplink)
         await _go_around(uplink)
-    residue, notes = await _leave_vpp(uplink)
+    residue, notes, answers = await _leave_vpp(uplink)
     takeover = uplink.takeover
     if takeover is None:
-        return GivenBack(step, (*residue, *await _of_vpp(uplink, detach)))
+        return GivenBack(step, (*residue, *await _let_go(uplink, answers)))
     foreseen = await _foreseen(uplink, takeover)
     await _remove_host_link(uplink)
     link = await _bring_home(uplink, takeover)
@@ -68,7 +68,7 @@ async def give_back(uplink: Uplink, step: int) -> GivenBack:
         residue += await _refill(uplink, link)
         await _drop_late_link_local(uplink.node.host, takeover, link)
     await remove_bypass(uplink)
-    residue += await _of_vpp(uplink, detach)
+    residue += await _let_go(uplink, answers)
     async with uplink.saving:
         uplink.journal.discard()
         uplink.forget()
@@ -94,8 +94,8 @@ async def _go_around(uplink: Uplink) -> None:
         await open_bypass(uplink, uplink.taken().last_good.addresses)
 
 
-async def _leave_vpp(uplink: Uplink) -> tuple[list[Problem], tuple[Problem, ...]]:
-    """(what could not be taken out of VPP, what is left there on purpose)"""
+async def _leave_vpp(uplink: Uplink) -> tuple[list[Problem], tuple[Problem, ...], bool]:
+    """(what could not be taken out of VPP, what is left there on purpose, whether it may be asked for more)"""
     notes: tuple[Problem, ...] = ()
 
     async def leave(uplink: Uplink) -> list[VppRefused]:
@@ -105,21 +105,27 @@ async def _leave_vpp(uplink: Uplink) -> tuple[list[Problem], tuple[Problem, ...]
         return refusals
 
     uplink.node.contributions.pop(uplink.name, None)
-    return await _of_vpp(uplink, leave), notes
+    residue, answers = await _of_vpp(uplink, leave)
+    return residue, notes, answers
 
 
-async def _of_vpp(uplink: Uplink, part: Callable[[Uplink], Awaitable[list[VppRefused]]]) -> list[Problem]:
-    """Have it done, as far as VPP answers. Returns what could not be."""
+async def _let_go(uplink: Uplink, answers: bool) -> list[Problem]:
+    """Of the devices. A VPP that did not answer before is not waited for once more."""
+    return (await _of_vpp(uplink, detach))[0] if answers else []
+
+
+async def _of_vpp(uplink: Uplink, part: Callable[[Uplink], Awaitable[list[VppRefused]]]) -> tuple[list[Problem], bool]:
+    """Have it done, as far as VPP answers. Returns what could not be, and whether VPP answers."""
     if uplink.node.vpp.dataplane is None:
-        return []  # dead or out of reach: what was in it went with it, or is found by tag when it is seen again
+        return [], False  # dead or out of reach: what was in it went with it, or is found by tag when it is seen again
     with trio.move_on_after(VPP_PATIENCE_S * uplink.node.config.timing.deadline_factor):
         try:
-            return [problem("HL-406", f"{uplink.name}: {refusal}") for refusal in await part(uplink)]
+            return [problem("HL-406", f"{uplink.name}: {refusal}") for refusal in await part(uplink)], True
         except VppGone:
-            return []
+            return [], False
         except VppError as error:
-            return [problem("HL-406", f"{uplink.name}: VPP was left as it is: {error}")]
-    return [problem("HL-406", f"{uplink.name}: VPP was left as it is: it did not answer in time")]
+            return [problem("HL-406", f"{uplink.name}: VPP was left as it is: {error}")], False
+    return [problem("HL-406", f"{uplink.name}: VPP was left as it is: it did not answer in time")], False
 
 
 async def _remove_host_link(uplink: Uplink) -> None:
