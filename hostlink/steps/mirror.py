@@ -228,6 +228,8 @@ async def _vpp(uplink: Uplink, view: HostView) -> list[str]:
         uplink.told["drift"] = told(uplink.name, left)
         plan = [operation for operation in found.plan if operation not in left] if left else found.plan
         if not plan:
+            if uplink.around and not leads_to_host(uplink):
+                done += [describe(operation) for operation in (await lead_to_host(uplink, view)).done]
             await close_bypass(uplink, view.addresses)
             await shrink(uplink, view.link.mtu_bytes)
             uplink.mirrored = await in_thread(len(desired.routes), _counts, desired)

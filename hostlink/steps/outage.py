@@ -76,8 +76,12 @@ async def _plan(uplink: Uplink) -> _Plan:
 
 def _parted(plan: _Plan) -> tuple[_Plan, _Plan]:
     """What a link that is down may be given while the NIC works, which is first in the plan; and the rest."""
-    early = [one for one in plan if isinstance(one, SetSysctl) or (isinstance(one, SetHostLink) and one.up is None)]
-    return early, [one for one in plan if one not in early]
+    early = [one for one in plan if _is_early(one)]
+    return early, [one for one in plan if not _is_early(one)]
+
+
+def _is_early(operation: HostOperation) -> bool:
+    return isinstance(operation, SetSysctl) or (isinstance(operation, SetHostLink) and operation.up is None)
 
 
 async def _move(uplink: Uplink, there: Netlink, ready: _Ready) -> None:
