@@ -32,6 +32,7 @@ from hostlink.notices import Moved, Notices, ProblemsChanged, Reconverged
 from hostlink.problems import problem
 from hostlink.problems.showing import Seen, Showing, next_s
 from hostlink.rounds import Rounds
+from hostlink.steps.around import go_around
 from hostlink.steps.capture import capture
 from hostlink.steps.confirm import watch_trial
 from hostlink.steps.context import StepError, Uplink, one_failure
@@ -55,11 +56,12 @@ STEPS: dict[Step, StepFunction] = {
     Step.MIRROR: mirror,
     Step.PUNT: punt,
     Step.GIVE_BACK: give_back,
+    Step.GO_AROUND: go_around,
 }
 OPERATOR_TRIGGERS = (Trigger.RELEASE_REQUESTED, Trigger.RESUME_REQUESTED, Trigger.AUDIT_REQUESTED)
 """Asked for by a person, who is told of a refusal by the ticket. Any other event that the table refuses is a bug."""
 OperatorEvent = events.ReleaseRequested | events.ResumeRequested | events.AuditRequested
-_GOES_ON_WITHOUT_VPP = (Step.INSPECT, Step.GIVE_BACK)
+_GOES_ON_WITHOUT_VPP = (Step.INSPECT, Step.GIVE_BACK, Step.GO_AROUND)
 _AGAIN_S = 1.0
 """How soon a back-off that is over asks again, where the NIC is still being given back."""
 _NEEDS_UPLINK = (Step.CAPTURE, Step.MIRROR, Step.PUNT)

@@ -26,6 +26,7 @@ class Step(enum.Enum):
     MIRROR = "mirror"
     PUNT = "punt"
     GIVE_BACK = "give_back"
+    GO_AROUND = "go_around"
 
 
 class Trigger(enum.Enum):
@@ -37,6 +38,7 @@ class Trigger(enum.Enum):
     MIRRORED = "mirrored"
     PATH_PROVED = "path_proved"
     GIVEN_BACK = "given_back"
+    GONE_AROUND = "gone_around"
     STEP_FAILED = "step_failed"
     DEADLINE_PASSED = "deadline_passed"
     HOST_CHANGED = "host_changed"

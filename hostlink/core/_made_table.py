@@ -22,6 +22,7 @@ STATES: Mapping[State, StateText] = {
         progress=False,
         wait_s=2.0,
         grace_s=None,
+        grace_step=None,
         looks=True,
         doing="a look at the host and at VPP",
         waiting="the uplink, a VPP that answers, and no obstacle",
@@ -38,6 +39,7 @@ STATES: Mapping[State, StateText] = {
         progress=False,
         wait_s=None,
         grace_s=None,
+        grace_step=None,
         looks=True,
         doing="the journal to be safely on disk",
         waiting="",
@@ -54,6 +56,7 @@ STATES: Mapping[State, StateText] = {
         progress=False,
         wait_s=None,
         grace_s=None,
+        grace_step=None,
         looks=False,
         doing="VPP and Linux both to show their interface",
         waiting="",
@@ -70,6 +73,7 @@ STATES: Mapping[State, StateText] = {
         progress=True,
         wait_s=None,
         grace_s=None,
+        grace_step=None,
         looks=True,
         doing="no difference between the host and VPP, read back",
         waiting="",
@@ -86,6 +90,7 @@ STATES: Mapping[State, StateText] = {
         progress=False,
         wait_s=None,
         grace_s=None,
+        grace_step=None,
         looks=False,
         doing="the probes that passed before the takeover",
         waiting="",
@@ -102,6 +107,7 @@ STATES: Mapping[State, StateText] = {
         progress=False,
         wait_s=60.0,
         grace_s=None,
+        grace_step=None,
         looks=False,
         doing="",
         waiting="a change on the host or in VPP, or the next audit",
@@ -109,8 +115,8 @@ STATES: Mapping[State, StateText] = {
     ),
     State.RECOVERING: StateText(
         title="Recovering",
-        what="Something was lost, a step failed, or the end was asked for. A VPP that was lost is waited for a moment, with the host's interface in place; else the NIC goes back to the host with its addresses and routes, from the journal, and that is read back.",
-        know="While VPP is waited for, the host's interface keeps its addresses, routes and carrier, and its connections go on when VPP is back. Give-back is tried again until it succeeds. It needs neither VPP nor the network. The journal stays until the NIC is back.",
+        what="Something was lost, a step failed, or the end was asked for. A VPP that was lost is waited for a moment, with the host's interface in place and everything going around VPP; else the NIC goes back to the host with its addresses and routes, from the journal, and that is read back.",
+        know="While VPP is waited for, the host's interface keeps its addresses, routes and carrier, and the host its network by the bypass; what VPP alone carries (pods) waits. Give-back is tried again until it succeeds. It needs neither VPP nor the network. The journal stays until the NIC is back.",
         normal="Some tenths of a second for a give-back; up to `vpp.grace_s` more where a lost VPP is waited for.",
         do="Wait. `hostlink release` ends the waiting for VPP. If it does not end, `hostlink state` says what could not be done; with the daemon stopped, `hostlink release` does the same work from the journal.",
         step=Step.GIVE_BACK,
@@ -118,6 +124,7 @@ STATES: Mapping[State, StateText] = {
         progress=False,
         wait_s=2.0,
         grace_s=10.0,
+        grace_step=Step.GO_AROUND,
         looks=True,
         doing="the NIC to be the host's again, read back",
         waiting="the next try to give the NIC back",
@@ -132,6 +139,7 @@ STEPS: Mapping[Step, str] = {
     Step.MIRROR: "bring the difference between the host and VPP to nothing, and read it back",
     Step.PUNT: "set the punt path and prove it by the probes",
     Step.GIVE_BACK: "give the NIC back from the journal, and read it back",
+    Step.GO_AROUND: "open the bypass, so that the host has its network without VPP",
 }
 
 TRIGGERS: Mapping[Trigger, str] = {
@@ -141,6 +149,7 @@ TRIGGERS: Mapping[Trigger, str] = {
     Trigger.MIRRORED: "the difference is empty, read back",
     Trigger.PATH_PROVED: "the probes passed",
     Trigger.GIVEN_BACK: "the NIC is the host's again, read back; what could not be restored is named",
+    Trigger.GONE_AROUND: "the host goes around the VPP that is waited for, or cannot",
     Trigger.STEP_FAILED: "the running step failed",
     Trigger.DEADLINE_PASSED: "the armed deadline passed, where a step says so without any progress",
     Trigger.HOST_CHANGED: "something on the host changed: look again",
@@ -193,7 +202,7 @@ ACTIONS: Mapping[Action, str] = {
     Action.HOLD_UPLINK_LOST: "hold: uplink lost",
     Action.HOLD_OPERATOR: "hold: operator",
     Action.MARK_PROVED: "from here on a lost VPP is waited for",
-    Action.AWAIT_VPP: "no step runs at entry: VPP is waited for first, for the state's grace",
+    Action.AWAIT_VPP: "the state's step does not run at entry: VPP is waited for first, for the state's grace",
     Action.END_WAITING: "VPP is not waited for any more",
     Action.BEGIN_STOP: "the end is near: the next give-back is the last thing",
     Action.FINISH: "the machine is done",
@@ -913,6 +922,14 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         state=State.RECOVERING,
+        trigger=Trigger.GONE_AROUND,
+        guard=Guard.VPP_AWAITED,
+        to=None,
+        does=(),
+        why=None,
+    ),
+    Row(
+        state=State.RECOVERING,
         trigger=Trigger.DEADLINE_PASSED,
         guard=Guard.RETRY_DUE,
         to=State.RECOVERING,
@@ -1089,6 +1106,11 @@ REFUSED: tuple[Rest, ...] = (
         text="In Detecting only a look at the node runs: this result belongs to no step of it.",
     ),
     Rest(
+        state=State.DETECTING,
+        trigger=Trigger.GONE_AROUND,
+        text="In Detecting only a look at the node runs: this result belongs to no step of it.",
+    ),
+    Rest(
         state=State.CAPTURING,
         trigger=Trigger.INSPECTED,
         text="In Capturing only the snapshot runs: this result belongs to no step of it.",
@@ -1111,6 +1133,11 @@ REFUSED: tuple[Rest, ...] = (
     Rest(
         state=State.CAPTURING,
         trigger=Trigger.GIVEN_BACK,
+        text="In Capturing only the snapshot runs: this result belongs to no step of it.",
+    ),
+    Rest(
+        state=State.CAPTURING,
+        trigger=Trigger.GONE_AROUND,
         text="In Capturing only the snapshot runs: this result belongs to no step of it.",
     ),
     Rest(
@@ -1139,6 +1166,11 @@ REFUSED: tuple[Rest, ...] = (
         text="In Handover only the handover runs: this result belongs to no step of it.",
     ),
     Rest(
+        state=State.HANDOVER,
+        trigger=Trigger.GONE_AROUND,
+        text="In Handover only the handover runs: this result belongs to no step of it.",
+    ),
+    Rest(
         state=State.MIRRORING,
         trigger=Trigger.INSPECTED,
         text="In Mirroring only the mirroring runs: this result belongs to no step of it.",
@@ -1164,6 +1196,11 @@ REFUSED: tuple[Rest, ...] = (
         text="In Mirroring only the mirroring runs: this result belongs to no step of it.",
     ),
     Rest(
+        state=State.MIRRORING,
+        trigger=Trigger.GONE_AROUND,
+        text="In Mirroring only the mirroring runs: this result belongs to no step of it.",
+    ),
+    Rest(
         state=State.PUNTING,
         trigger=Trigger.INSPECTED,
         text="In Punting only the proof of the path runs: this result belongs to no step of it.",
@@ -1186,6 +1223,11 @@ REFUSED: tuple[Rest, ...] = (
     Rest(
         state=State.PUNTING,
         trigger=Trigger.GIVEN_BACK,
+        text="In Punting only the proof of the path runs: this result belongs to no step of it.",
+    ),
+    Rest(
+        state=State.PUNTING,
+        trigger=Trigger.GONE_AROUND,
         text="In Punting only the proof of the path runs: this result belongs to no step of it.",
     ),
     Rest(
@@ -1236,6 +1278,11 @@ REFUSED: tuple[Rest, ...] = (
     Rest(
         state=State.STEADY,
         trigger=Trigger.GIVEN_BACK,
+        text="In Steady no step runs: this result came twice.",
+    ),
+    Rest(
+        state=State.STEADY,
+        trigger=Trigger.GONE_AROUND,
         text="In Steady no step runs: this result came twice.",
     ),
     Rest(
@@ -1296,6 +1343,11 @@ REFUSED: tuple[Rest, ...] = (
     Rest(
         state=State.RECOVERING,
         trigger=Trigger.PATH_PROVED,
+        text="In Recovering only the give-back runs: this result belongs to no step of it.",
+    ),
+    Rest(
+        state=State.RECOVERING,
+        trigger=Trigger.GONE_AROUND,
         text="In Recovering only the give-back runs: this result belongs to no step of it.",
     ),
 )

@@ -42,7 +42,7 @@ class Context:
     proved: bool = False
     """The host has worked through its interface in this takeover: a lost VPP is waited for."""
     awaiting_vpp: bool = False
-    """No step runs: VPP is waited for with the host's interface in place."""
+    """VPP is waited for with the host's interface in place, before the state's step runs."""
     stopping: bool = False
     finished: bool = False
     clean: bool = False

@@ -92,6 +92,18 @@ class GivenBack:
 
 
 @dataclass(frozen=True, slots=True)
+class GoneAround:
+    """The bypass is open, or cannot be."""
+
+    trigger: ClassVar[Trigger] = Trigger.GONE_AROUND
+    step: int
+
+    @property
+    def detail(self) -> str:
+        return "the bypass was opened"
+
+
+@dataclass(frozen=True, slots=True)
 class StepFailed:
     """The step could not be done. Send VppLost or UplinkLost instead where that is why: those clear by themselves."""
 
@@ -221,7 +233,7 @@ class ConfirmMissed:
         return self.problem.detail
 
 
-Result = Inspected | Captured | HandedOver | Mirrored | PathProved | GivenBack | StepFailed
+Result = Inspected | Captured | HandedOver | Mirrored | PathProved | GivenBack | GoneAround | StepFailed
 """How a step ends: exactly one of these for each StartStep that was not cancelled."""
 
 Event = (

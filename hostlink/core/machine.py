@@ -45,6 +45,7 @@ from hostlink.core.table import (
     Action,
     Row,
     State,
+    Step,
     Trigger,
 )
 
@@ -233,14 +234,17 @@ class UplinkMachine:
         if context.finished:
             self._begun.append(Finish(context.clean))
             return
+        self._start(text.grace_step if context.awaiting_vpp else text.step)
         if context.awaiting_vpp:
             self._arm(self._graces[state])
             return
-        if text.step is not None:
-            context.latest_step += 1
-            context.running_step = context.latest_step
-            self._begun.append(StartStep(context.running_step, text.step))
         self._arm(self._waits[state] if text.step is None else self._deadlines[state], by_progress=text.progress)
+
+    def _start(self, step: Step | None) -> None:
+        if step is not None:
+            self._context.latest_step += 1
+            self._context.running_step = self._context.latest_step
+            self._begun.append(StartStep(self._context.running_step, step))
 
     def _arm(self, after_s: float, *, by_progress: bool = False) -> None:
         self._context.latest_timer += 1

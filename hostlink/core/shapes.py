@@ -30,6 +30,8 @@ class StateText:
     """How long the state waits where no step runs."""
     grace_s: float | None
     """How long VPP is waited for before the step starts, where the row that entered it says so."""
+    grace_step: Step | None
+    """What runs meanwhile."""
     looks: bool
     """Its step reads everything anew, so that what changed before it is settled by it."""
     doing: str

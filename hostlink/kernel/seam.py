@@ -31,6 +31,7 @@ NAMES = frozenset(
         "link.rename",
         "link.set",
         "neighbour.add",
+        "neighbour.delete",
         "route.add",
         "route.delete",
         "rule.add",

@@ -12,14 +12,16 @@ import errno
 import hashlib
 import socket
 import struct
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
 
 from hostlink.kernel import uapi
 from hostlink.kernel.attributes import attribute, text, u32, walk
 from hostlink.kernel.bpf.load import loaded
-from hostlink.kernel.errors import KernelRefused
 from hostlink.kernel.netlink import Netlink, Request
+from hostlink.kernel.seam import NO_FAULTS, Faults
 
 _TCMSG = struct.Struct("=BxxxiIII")
 _ROOT = 0xFFFFFFF1
@@ -54,29 +56,62 @@ class Program:
         return f"hostlink-{self.purpose}-{hashlib.sha256(self.code).hexdigest()[:12]}"
 
 
-async def ensure_program(nl: Netlink, link_index: int, side: Side, program: Program) -> bool:
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Where a program belongs."""
+
+    link_index: int
+    side: Side
+    program: Program
+
+    def __str__(self) -> str:
+        return f"put {self.program.name} on the {self.side.name.lower()} of interface {self.link_index}"
+
+
+async def ensure_program(nl: Netlink, placed: Placed) -> bool:
     """The program on that side of the device. True: it was not there, and now is. Raises KernelRefused."""
-    if await _present(nl, link_index, side) == program.name:
+    if await _present(nl, placed.link_index, placed.side) == placed.program.name:
         return False
-    await _ensure_clsact(nl, link_index)
-    operation = f"put {program.name} on the {side.name.lower()} of interface {link_index}"
-    with loaded(program.purpose, program.code, faults=nl.faults) as descriptor:
-        nl.faults.check("tc.filter", operation)
-        options = u32(_TCA_BPF_FD, descriptor) + text(_TCA_BPF_NAME, program.name) + u32(_TCA_BPF_FLAGS, _DIRECT_ACTION)
-        body = _tcmsg(link_index, side, _HANDLE) + text(_TCA_KIND, "bpf") + attribute(_TCA_OPTIONS, options)
-        await nl.request(Request(operation, uapi.RTM_NEWTFILTER, body, uapi.NLM_F_CREATE))
+    with loaded_all([placed], faults=nl.faults) as ready:
+        await put_all(nl, ready)
     return True
 
 
-async def _ensure_clsact(nl: Netlink, link_index: int) -> None:
+Ready = tuple[Placed, int]
+"""With the descriptor of the loaded program."""
+
+
+@contextmanager
+def loaded_all(placed: Iterable[Placed], *, faults: Faults = NO_FAULTS) -> Iterator[list[Ready]]:
+    """The programs, loaded for as long as the block lasts. Raises KernelRefused."""
+    with ExitStack() as stack:
+        yield [
+            (one, stack.enter_context(loaded(one.program.purpose, one.program.code, faults=faults))) for one in placed
+        ]
+
+
+async def put_all(nl: Netlink, ready: Sequence[Ready]) -> None:
+    """Put them there, whatever is there, all in one go. Raises KernelRefused, of the first that was refused."""
+    hooks = [_clsact(nl, index) for index in dict.fromkeys(one.link_index for one, _ in ready)]
+    refusals = await nl.requests(hooks + [_filter(nl, one, descriptor) for one, descriptor in ready])
+    for number, refusal in enumerate(refusals):
+        if refusal is not None and not (number < len(hooks) and refusal.errno == errno.EEXIST):
+            raise refusal
+
+
+def _clsact(nl: Netlink, link_index: int) -> Request:
     operation = f"make the clsact hooks of interface {link_index}"
     nl.faults.check("tc.qdisc", operation)
     body = _TCMSG.pack(0, link_index, _CLSACT_HANDLE, _ROOT, 0) + text(_TCA_KIND, "clsact")
-    try:
-        await nl.request(Request(operation, uapi.RTM_NEWQDISC, body, uapi.NLM_F_CREATE | uapi.NLM_F_EXCL))
-    except KernelRefused as refusal:
-        if refusal.errno != errno.EEXIST:
-            raise
+    return Request(operation, uapi.RTM_NEWQDISC, body, uapi.NLM_F_CREATE | uapi.NLM_F_EXCL)
+
+
+def _filter(nl: Netlink, placed: Placed, descriptor: int) -> Request:
+    nl.faults.check("tc.filter", str(placed))
+    options = u32(_TCA_BPF_FD, descriptor) + text(_TCA_BPF_NAME, placed.program.name)
+    options += u32(_TCA_BPF_FLAGS, _DIRECT_ACTION)
+    body = _tcmsg(placed.link_index, placed.side, _HANDLE) + text(_TCA_KIND, "bpf") + attribute(_TCA_OPTIONS, options)
+    return Request(str(placed), uapi.RTM_NEWTFILTER, body, uapi.NLM_F_CREATE)
 
 
 async def _present(nl: Netlink, link_index: int, side: Side) -> str | None:

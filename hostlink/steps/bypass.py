@@ -4,6 +4,8 @@ A veth pair between the host's namespace and VPP's, of one name on both sides, a
 frame passes. Once set it needs neither the daemon nor VPP: DHCP and router advertisements go on while VPP is restarted.
 It wants the NIC to be a Linux device in VPP's namespace, which af_packet leaves it.
 
+Open (`uplink.around`), it takes everything around VPP: for as long as VPP does not have its part.
+
 Level-triggered like the rest: each look compares what is there with what should be; an undisturbed one sets nothing.
 """
 
@@ -12,15 +14,16 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from hostlink.core.host_addresses import usable
-from hostlink.core.model import Address, IPAddress, Link
+from hostlink.core.model import Address, Link
 from hostlink.core.operations import SetHostLink
 from hostlink.kernel import link as kernel_link
 from hostlink.kernel.bpf import programs
 from hostlink.kernel.bpf.load import loaded
 from hostlink.kernel.errors import KernelRefused
+from hostlink.kernel.neighbours import forget_neighbours
 from hostlink.kernel.netlink import Netlink
 from hostlink.kernel.snapshot import find_link
-from hostlink.kernel.tc import Program, Side, ensure_program
+from hostlink.kernel.tc import Placed, Program, Side, ensure_program
 from hostlink.steps.context import Uplink, fail
 from hostlink.steps.names import mark, pair_name
 from hostlink.steps.parking import carry_out, parked, quiet_and_up
@@ -42,14 +45,36 @@ async def ensure_bypass(uplink: Uplink, addresses: Collection[Address]) -> list[
         host_link = await find_link(host, name=mark(uplink.name))
         if host_link is None:
             raise fail("HL-401", f"the host link of {uplink.name} is gone: somebody deletes interfaces here")
-        done = [one for one in _on_host(uplink, host_link.index, here_end) if await ensure_program(host, *one)]
+        done = [one for one in _on_host(uplink, host_link.index, here_end) if await ensure_program(host, one)]
         nic = await find_link(there, name=uplink.taken().parking.name)
         if nic is not None:
-            own = {address.interface.ip for address in addresses if usable(address)}
-            done += [one for one in _on_nic(nic.index, there_end, own) if await ensure_program(there, *one)]
-    return [
-        f"bypass: put {program.name} on the {side.name.lower()} of interface {index}" for index, side, program in done
-    ]
+            placed = [behind_pair(there_end, nic.index), *on_nic(uplink, nic.index, there_end, addresses)]
+            # The NIC first: while it is closed and the host's end is not yet, a packet is lost, and none comes twice.
+            done = [one for one in placed if await ensure_program(there, one)] + done
+    return [f"bypass: {one}" for one in done]
+
+
+async def open_bypass(uplink: Uplink, addresses: Collection[Address]) -> None:
+    """VPP loses its part, or has lost it: the host goes around it, where host link and NIC are in their places.
+
+    It asks for its neighbours anew: of those that it reached through VPP it knows VPP's MAC. Raises as `ensure_bypass`.
+    """
+    host_link = await find_link(uplink.node.host, name=mark(uplink.name))
+    async with parked(uplink) as there:
+        nic = await find_link(there, name=uplink.taken().parking.name)
+    if host_link is None or nic is None:
+        return
+    uplink.around = True
+    await ensure_bypass(uplink, addresses)
+    await forget_neighbours(uplink.node.host, host_link.index, vpp_side_mac(uplink.number))
+
+
+async def close_bypass(uplink: Uplink, addresses: Collection[Address]) -> list[str]:
+    """VPP has its part: from here on what is VPP's goes through it. Returns what was set. Raises as `ensure_bypass`."""
+    if not uplink.around:
+        return []
+    uplink.around = False
+    return await ensure_bypass(uplink, addresses)
 
 
 def why_impossible() -> str | None:
@@ -69,23 +94,34 @@ async def remove_bypass(uplink: Uplink) -> None:
         await kernel_link.delete_link(uplink.node.host, link.index)
 
 
-_Placed = tuple[int, Side, Program]
-
-
-def _on_host(uplink: Uplink, host_index: int, pair_index: int) -> list[_Placed]:
-    egress = programs.host_egress(pair_index, vpp_side_mac(uplink.number))
+def _on_host(uplink: Uplink, host_index: int, pair_index: int) -> list[Placed]:
+    if uplink.around:
+        egress, ingress = programs.all_host_egress(pair_index), programs.all_host_ingress()
+    else:
+        egress = programs.host_egress(pair_index, vpp_side_mac(uplink.number))
+        ingress = programs.host_ingress()
     return [
-        (host_index, Side.EGRESS, Program("host-egress", egress)),
-        (host_index, Side.INGRESS, Program("host-ingress", programs.host_ingress())),
-        (pair_index, Side.INGRESS, Program("pair", programs.pair_ingress(host_index, to_host=True))),
+        Placed(host_index, Side.EGRESS, Program("host-egress", egress)),
+        Placed(host_index, Side.INGRESS, Program("host-ingress", ingress)),
+        Placed(pair_index, Side.INGRESS, Program("pair", programs.pair_ingress(host_index, to_host=True))),
     ]
 
 
-def _on_nic(nic_index: int, pair_index: int, own: Collection[IPAddress]) -> list[_Placed]:
+def behind_pair(pair_index: int, nic_index: int) -> Placed:
+    """What belongs on the pair's end in VPP's namespace."""
+    return Placed(pair_index, Side.INGRESS, Program("pair", programs.pair_ingress(nic_index, to_host=False)))
+
+
+def on_nic(uplink: Uplink, nic_index: int, pair_index: int, addresses: Collection[Address]) -> list[Placed]:
+    """What belongs on the NIC. pair_index: the pair's end beside it. addresses: the host's own."""
+    own = {address.interface.ip for address in addresses if usable(address)}
+    if uplink.around:
+        ingress, egress = programs.all_nic_ingress(pair_index), programs.all_nic_egress(own)
+    else:
+        ingress, egress = programs.nic_ingress(pair_index), programs.nic_egress(own)
     return [
-        (pair_index, Side.INGRESS, Program("pair", programs.pair_ingress(nic_index, to_host=False))),
-        (nic_index, Side.INGRESS, Program("nic-ingress", programs.nic_ingress(pair_index))),
-        (nic_index, Side.EGRESS, Program("nic-egress", programs.nic_egress(own))),
+        Placed(nic_index, Side.INGRESS, Program("nic-ingress", ingress)),
+        Placed(nic_index, Side.EGRESS, Program("nic-egress", egress)),
     ]
 
 

@@ -172,6 +172,8 @@ class Uplink:
     """Whether the NIC has a carrier, when it was last looked at: the host link follows it."""
     unfilled: bool = False
     """The host link was put back, or seen down, and not filled since: it lacks what it had, up again or not."""
+    around: bool = False
+    """The bypass is open: everything passes around VPP, which does not have its part yet (steps/bypass.py)."""
     ring_stuck: bool = False
     """VPP may have sent to the host link's inner end while that was down, which stops its transmit ring for good."""
     fights: Fights = field(default_factory=Fights)
@@ -263,7 +265,7 @@ class Uplink:
         """The takeover is over; nothing of it is remembered."""
         self.takeover, self.mirrored_view, self.ports = None, None, Ports()
         self.host_link_index, self.parked_indexes = None, frozenset()
-        self.carrier, self.unfilled, self.ring_stuck = True, False, False
+        self.carrier, self.unfilled, self.around, self.ring_stuck = True, False, False, False
         self.copies, self.rules = frozenset(), ()
         self.silent, self.agreed = False, False
         self.tables, self.taken_tables = frozenset(), {}

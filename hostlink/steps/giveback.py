@@ -1,16 +1,18 @@
 """Give-back: the NIC is the host's again, with what the host had last. From the journal alone, with or without VPP.
 
-VPP first, as far as it answers: its shared objects and interfaces are taken down in order, within a deadline of their
-own, because a dead or hanging VPP must not keep the NIC. Then the kernel: the host link goes, the NIC comes home from
-wherever it is (VPP's namespace, or the host under the name that the kernel gave it when that namespace died), gets
-its name back, and is filled from `last_good`. It is reported as done only when a look at the NIC shows it; what could
-not be restored is named. The journal goes last.
+First the bypass is opened, so that the host has its network until the NIC is on its way. Then VPP, as far as it
+answers: what it has of the uplink is taken down in order, within a deadline of its own, because a dead or hanging VPP
+must not keep the NIC. Then the kernel, which is the outage: the host link goes, the NIC comes home from wherever it is
+(VPP's namespace, or the host under the name that the kernel gave it when that namespace died), gets its name back, and
+is filled from `last_good`: at once by a plan that was made before, then by what a look shows. It is reported as done
+only when a look at the NIC shows it; what could not be restored is named. VPP's devices and the journal go last.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 import trio
 
@@ -27,14 +29,15 @@ from hostlink.kernel.apply import HostFailure, apply_host
 from hostlink.kernel.errors import KernelError
 from hostlink.kernel.netlink import Netlink, open_netlink
 from hostlink.kernel.snapshot import find_link, read_addresses, read_links, read_view
+from hostlink.kernel.sysctl import read_sysctls
 from hostlink.problems import problem
-from hostlink.steps.bypass import remove_bypass
+from hostlink.steps.bypass import open_bypass, remove_bypass
 from hostlink.steps.context import StepError, Uplink, fail
 from hostlink.steps.host_link import our_host_link, places
 from hostlink.steps.tables import kept_at_the_end
 from hostlink.steps.view import keep_last_good, look
-from hostlink.steps.withdraw import withdraw
-from hostlink.vpp.errors import VppError, VppGone
+from hostlink.steps.withdraw import detach, withdraw
+from hostlink.vpp.errors import VppError, VppGone, VppRefused
 
 VPP_PATIENCE_S = 5.0
 """A healthy VPP takes its part down in milliseconds; one that does not answer is left behind."""
@@ -50,17 +53,22 @@ async def give_back(uplink: Uplink, step: int) -> GivenBack:
     uplink.takeover = uplink.takeover or (uplink.journal.read() if uplink.claimed else None)
     if uplink.takeover is not None:
         await _keep_newest(uplink)
-    residue, notes = await _leave_vpp(uplink)
+        await _go_around(uplink)
+    residue, notes, answers = await _leave_vpp(uplink)
     takeover = uplink.takeover
     if takeover is None:
-        return GivenBack(step, tuple(residue))
+        return GivenBack(step, (*residue, *await _let_go(uplink, answers)))
+    foreseen = await _foreseen(uplink, takeover)
     await _remove_host_link(uplink)
-    await remove_bypass(uplink)
     link = await _bring_home(uplink, takeover)
     if takeover.boot_id == boot_id():
+        if link.index == takeover.capture.view.link.index:
+            await apply_host(uplink.node.host, foreseen)  # what is wrong of it, the look shows
         await _drop_altnames(uplink.node.host, takeover, link)
         residue += await _refill(uplink, link)
         await _drop_late_link_local(uplink.node.host, takeover, link)
+    await remove_bypass(uplink)
+    residue += await _let_go(uplink, answers)
     async with uplink.saving:
         uplink.journal.discard()
         uplink.forget()
@@ -80,22 +88,44 @@ async def _keep_newest(uplink: Uplink) -> None:
             await keep_last_good(uplink, view, newest=True)
 
 
-async def _leave_vpp(uplink: Uplink) -> tuple[list[Problem], tuple[Problem, ...]]:
-    """(what could not be taken out of VPP, what is left there on purpose)"""
+async def _go_around(uplink: Uplink) -> None:
+    """For as long as VPP is taken down. Where it cannot be, the host waits a little longer."""
+    with suppress(StepError, KernelError):
+        await open_bypass(uplink, uplink.taken().last_good.addresses)
+
+
+async def _leave_vpp(uplink: Uplink) -> tuple[list[Problem], tuple[Problem, ...], bool]:
+    """(what could not be taken out of VPP, what is left there on purpose, whether it may be asked for more)"""
+    notes: tuple[Problem, ...] = ()
+
+    async def leave(uplink: Uplink) -> list[VppRefused]:
+        nonlocal notes
+        refusals = await withdraw(uplink)
+        notes = await kept_at_the_end(uplink)
+        return refusals
+
     uplink.node.contributions.pop(uplink.name, None)
+    residue, answers = await _of_vpp(uplink, leave)
+    return residue, notes, answers
+
+
+async def _let_go(uplink: Uplink, answers: bool) -> list[Problem]:
+    """Of the devices. A VPP that did not answer before is not waited for once more."""
+    return (await _of_vpp(uplink, detach))[0] if answers else []
+
+
+async def _of_vpp(uplink: Uplink, part: Callable[[Uplink], Awaitable[list[VppRefused]]]) -> tuple[list[Problem], bool]:
+    """Have it done, as far as VPP answers. Returns what could not be, and whether VPP answers."""
     if uplink.node.vpp.dataplane is None:
-        return [], ()  # dead or out of reach: what was in it went with it, or is found by tag when it is seen again
-    with trio.move_on_after(VPP_PATIENCE_S * uplink.node.config.timing.deadline_factor) as patience:
+        return [], False  # dead or out of reach: what was in it went with it, or is found by tag when it is seen again
+    with trio.move_on_after(VPP_PATIENCE_S * uplink.node.config.timing.deadline_factor):
         try:
-            refusals = await withdraw(uplink)
-            notes = await kept_at_the_end(uplink)
+            return [problem("HL-406", f"{uplink.name}: {refusal}") for refusal in await part(uplink)], True
         except VppGone:
-            return [], ()
+            return [], False
         except VppError as error:
-            return [problem("HL-406", f"{uplink.name}: VPP was left as it is: {error}")], ()
-        return [problem("HL-406", f"{uplink.name}: {refusal}") for refusal in refusals], notes
-    assert patience.cancelled_caught
-    return [problem("HL-406", f"{uplink.name}: VPP was left as it is: it did not answer in time")], ()
+            return [problem("HL-406", f"{uplink.name}: VPP was left as it is: {error}")], False
+    return [problem("HL-406", f"{uplink.name}: VPP was left as it is: it did not answer in time")], False
 
 
 async def _remove_host_link(uplink: Uplink) -> None:
@@ -183,3 +213,21 @@ async def _refill(uplink: Uplink, link: Link) -> list[Problem]:
     whys = [str(failure) for failure in failures]
     missing = [describe(operation) for operation in plan]
     return [problem("HL-406", f"{uplink.name}: not restored: {'; '.join(missing)} ({'; '.join(whys) or 'no error'})")]
+
+
+async def _foreseen(uplink: Uplink, takeover: Takeover) -> tuple[HostOperation, ...]:
+    """What the NIC will lack when it has come home. Nothing where it is not parked.
+
+    A link that moves loses all but its attributes, and its sysctls are the default ones of where it comes to.
+    """
+    host, nic, wanted = uplink.node.host, takeover.capture.view.link, uplink.left_of_last_good()
+    for place in places(uplink, takeover):
+        async with open_netlink(place, faults=host.faults) as there:
+            link = await find_link(there, name=takeover.parking.name)
+        if link is not None and link.mac == nic.mac:
+            link = replace(link, index=nic.index, up=False, promiscuous=wanted.link.promiscuous)
+            sysctls = read_sysctls(host.namespace_fd, "default")
+            return plan_host(
+                wanted, replace(wanted, link=link, addresses=(), routes=(), neighbours=(), sysctls=sysctls)
+            )
+    return ()

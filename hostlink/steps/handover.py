@@ -3,7 +3,8 @@
 First everything that can be done while the NIC still works: the host link is made (complete, down, under a temporary
 name), the bypass's programs are on it, VPP attaches to it, and VPP's side of it is set. A
 kernel without vhost-net or a VPP that refuses ends the step here, with the network untouched.
-Then the NIC moves, VPP opens it, and the host link takes the name that has become free: that is the outage.
+Then the NIC moves and the host link takes the name that has become free: that is the outage (steps/outage.py). It ends
+before VPP opens the NIC, because the bypass is open until VPP has its part.
 
 Each part looks whether it is done already, so the step can be begun again: also for a VPP that came back, which takes
 its part again while the host link, and the NIC in VPP's namespace, are where they were.
@@ -24,6 +25,7 @@ from hostlink.steps.bypass import ensure_bypass
 from hostlink.steps.confirm import arm
 from hostlink.steps.context import Uplink, fail
 from hostlink.steps.names import mark, temporary_name
+from hostlink.steps.outage import move_nic
 from hostlink.steps.parking import carry_out, parked, quiet_and_up
 from hostlink.steps.shared import settle_shared
 from hostlink.vpp.drivers import DRIVERS
@@ -40,12 +42,14 @@ async def hand_over(uplink: Uplink, step: int) -> HandedOver:
     arm(uplink)
     dataplane = uplink.node.dataplane()
     await make_host_link(uplink)
-    await ensure_bypass(uplink, uplink.taken().last_good.addresses)
     ports = await dataplane.find(uplink.name)
+    uplink.around = uplink.around or ports == Ports()
+    await ensure_bypass(uplink, uplink.taken().last_good.addresses)
     if ports.host is None:
         await attach_host_link(uplink)
     if ports == Ports():
         await _punt_first(uplink)
+    await move_nic(uplink)
     await _park(uplink)
     await ensure_bypass(uplink, uplink.taken().last_good.addresses)
     if (await dataplane.find(uplink.name)).uplink is None:

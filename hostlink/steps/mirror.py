@@ -35,7 +35,7 @@ from hostlink.kernel.apply import HostFailure, apply_host
 from hostlink.kernel.errors import KernelError
 from hostlink.kernel.tap import adopt_tap
 from hostlink.problems import problem
-from hostlink.steps.bypass import ensure_bypass
+from hostlink.steps.bypass import close_bypass, ensure_bypass
 from hostlink.steps.changes import carry_out_in_vpp
 from hostlink.steps.context import CannotPutBack, StepError, Uplink, fail
 from hostlink.steps.drift import drifted, told
@@ -228,6 +228,9 @@ async def _vpp(uplink: Uplink, view: HostView) -> list[str]:
         uplink.told["drift"] = told(uplink.name, left)
         plan = [operation for operation in found.plan if operation not in left] if left else found.plan
         if not plan:
+            if uplink.around and not leads_to_host(uplink):
+                done += [describe(operation) for operation in (await lead_to_host(uplink, view)).done]
+            await close_bypass(uplink, view.addresses)
             await shrink(uplink, view.link.mtu_bytes)
             uplink.mirrored = await in_thread(len(desired.routes), _counts, desired)
             uplink.advanced()
@@ -236,8 +239,9 @@ async def _vpp(uplink: Uplink, view: HostView) -> list[str]:
             return done
         carried_out = await carry_out_in_vpp(uplink, view, plan, desired.uplink.addresses)
         if not leads_to_host(uplink):
-            # Until then the host is off the network: that comes before what is only to be looked at again.
+            # Until then VPP brings the host nothing: that comes before what is only to be looked at again.
             carried_out += (await lead_to_host(uplink, view)).done
+        await close_bypass(uplink, view.addresses)
         if number or uplink.hidden:
             await note_hidden(uplink, plan)
         done += [describe(operation) for operation in carried_out]

@@ -2,6 +2,9 @@
 
 Deletes only what a dump shows. What VPP refuses does not stop the rest: it is returned, to be named. The punt
 redirect and the proxy ARP flag go before their interface does, because VPP keeps both by number.
+
+In two parts: to delete an af_packet interface sets its Linux device down (read: vnet_delete_sw_interface, 26.06), and
+the host may be working through these devices, around VPP, until the NIC is on its way.
 """
 
 from __future__ import annotations
@@ -26,7 +29,10 @@ from hostlink.vpp.tags import Ports
 
 
 async def withdraw(uplink: Uplink) -> list[VppRefused]:
-    """Withdraw the uplink from VPP. Returns what VPP refused. Raises VppError when VPP is lost meanwhile."""
+    """Withdraw the uplink from VPP, but for its devices, which are `detach`'s. Returns what VPP refused.
+
+    Raises VppError when VPP is lost meanwhile.
+    """
     dataplane = uplink.node.dataplane()
     if uplink.takeover is not None:
         await keep_tags(uplink)
@@ -40,8 +46,31 @@ async def withdraw(uplink: Uplink) -> list[VppRefused]:
         if ports.uplink is None:
             refusals += await let_go_of_nic(uplink, uplink.ports.uplink.sw_if_index if uplink.ports.uplink else None)
         refusals += await clear_tables(uplink)
-    refusals += await _detach(uplink, ports)
     return refusals
+
+
+async def detach(uplink: Uplink) -> list[VppRefused]:
+    """VPP lets go of the devices. Returns what it refused. Raises VppError when it is lost meanwhile.
+
+    By tag, and by the journal's device names too: an af_packet interface may have died before it got its tag.
+    """
+    dataplane, takeover = uplink.node.dataplane(), uplink.takeover
+    ports = await dataplane.find(uplink.name)
+    if takeover is None and ports == Ports():
+        return []
+    refusals: list[VppRefused] = []
+    names = await opened_devices(dataplane.session)
+    ours = [port for port in (ports.host, ports.uplink) if port is not None]
+    devices = {names[port.sw_if_index] for port in ours if port.sw_if_index in names}
+    if takeover is not None:
+        devices |= {takeover.parking.name, takeover.inner_name or takeover.parking.name} & set(names.values())
+    try:
+        if ports.host is not None and ports.host.sw_if_index not in names:
+            await detach_tap(dataplane.session, ports.host.sw_if_index)
+    except VppRefused as refusal:
+        refusals.append(refusal)
+    requests = [Request("af_packet_delete", {"host_if_name": name}) for name in sorted(devices)]
+    return refusals + await _ask(dataplane, requests)
 
 
 async def _leave_shared(uplink: Uplink) -> list[VppRefused]:
@@ -137,21 +166,3 @@ async def _ask(dataplane: Dataplane, requests: list[Request]) -> list[VppRefused
         elif isinstance(reply, Exception):
             raise reply
     return refusals
-
-
-async def _detach(uplink: Uplink, ports: Ports) -> list[VppRefused]:
-    """By tag, and by the journal's device names too: an af_packet interface may have died before it got its tag."""
-    dataplane, takeover = uplink.node.dataplane(), uplink.takeover
-    refusals: list[VppRefused] = []
-    names = await opened_devices(dataplane.session)
-    ours = [port for port in (ports.host, ports.uplink) if port is not None]
-    devices = {names[port.sw_if_index] for port in ours if port.sw_if_index in names}
-    if takeover is not None:
-        devices |= {takeover.parking.name, takeover.inner_name or takeover.parking.name} & set(names.values())
-    try:
-        if ports.host is not None and ports.host.sw_if_index not in names:
-            await detach_tap(dataplane.session, ports.host.sw_if_index)
-    except VppRefused as refusal:
-        refusals.append(refusal)
-    requests = [Request("af_packet_delete", {"host_if_name": name}) for name in sorted(devices)]
-    return refusals + await _ask(dataplane, requests)

@@ -8,7 +8,7 @@ from hostlink.core.machine import UplinkMachine
 from hostlink.core.table import State, Step, Trigger
 
 # Each state as it is right after it was entered, its step running. D C H M P S R: that state is entered (anew).
-# V: Recovering without a step, VPP is waited for
+# V: Recovering, VPP is waited for and its step is to go around it
 # w: the step ended, the state waits · d: stays, dirty · h: stays, the hold changes · -: ignored · x: refused
 CELLS = """
                     detecting capturing handover mirroring punting steady recovering
@@ -18,6 +18,7 @@ handed_over             x         x        M         x        x       x       x
 mirrored                x         x        x         P        x       x       x
 path_proved             x         x        x         x        S       x       x
 given_back              x         x        x         x        x       x       D
+gone_around             x         x        x         x        x       x       x
 step_failed             w         R        R         R        R       x       w
 deadline_passed         D         R        R         R        R       M       R
 host_changed            d         C        -         d        d       M       -
@@ -77,7 +78,7 @@ AUDIT_REFUSALS = {State.RECOVERING: "The NIC is being given back: there is nothi
 
 
 def test_the_table_here_is_whole() -> None:
-    assert len(EXPECTED) == len(State) * len(Trigger) == 126
+    assert len(EXPECTED) == len(State) * len(Trigger) == 133
 
 
 @pytest.mark.parametrize(("state", "trigger"), EXPECTED, ids=lambda value: value.value)
@@ -98,7 +99,7 @@ def test_cell(state: State, trigger: Trigger) -> None:
         assert (published(effects) is not None) or driver.state is state
         return
     if word == "V":
-        assert (driver.state, driver.kind, driver.armed_s) == (State.RECOVERING, None, GRACE_S)
+        assert (driver.state, driver.kind, driver.armed_s) == (State.RECOVERING, Step.GO_AROUND, GRACE_S)
         assert published(effects) is not None
         return
     assert driver.state is state

@@ -9,6 +9,7 @@ from hostlink.core.events import (
     Captured,
     Event,
     GivenBack,
+    GoneAround,
     HandedOver,
     ReleaseRequested,
     StopRequested,
@@ -29,12 +30,15 @@ def given_back(driver: Driver, residue: tuple[Problem, ...] = ()) -> None:
 
 def test_a_lost_vpp_is_waited_for_and_takes_its_part_again() -> None:
     driver = Driver().to(State.STEADY)
-    assert started(driver.send(VppLost("the socket closed"))) is None
+    assert started(driver.send(VppLost("the socket closed"))) is Step.GO_AROUND
     assert driver.machine.why == "VPP was lost and is waited for: the socket closed"
     assert driver.machine.next == "VPP to come back; the host's interface stays as it is meanwhile"
     assert [problem.code for problem in driver.machine.problems] == ["HL-404"]
     assert driver.machine.awaits_vpp
     assert driver.send(VppFound(fit=False)) == ()
+    assert driver.send(GoneAround(driver.step)) == ()
+    assert driver.machine.awaits_vpp
+    assert driver.armed_s == 10
     assert started(driver.send(VppFound())) is Step.HAND_OVER
     assert driver.machine.problems == ()
     assert not driver.machine.awaits_vpp
@@ -94,7 +98,7 @@ def test_whoever_wants_the_nic_back_does_not_wait_for_vpp(event: Event) -> None:
 def test_a_host_interface_that_outlived_daemon_and_vpp_is_kept() -> None:
     driver = Driver()
     outlived = replace(LEFTOVERS, host_link_alive=True)
-    assert started(driver.look(replace(outlived, vpp_reachable=False))) is None
+    assert started(driver.look(replace(outlived, vpp_reachable=False))) is Step.GO_AROUND
     assert driver.machine.awaits_vpp
     assert started(driver.send(VppFound())) is Step.HAND_OVER
     driver = Driver()

@@ -12,6 +12,7 @@ import pytest
 from scapy.layers.dhcp6 import DHCP6_Solicit
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.inet6 import (
+    ICMPv6EchoReply,
     ICMPv6EchoRequest,
     ICMPv6MLReport2,
     ICMPv6ND_NA,
@@ -207,3 +208,43 @@ def test_vpps_own_answer_from_a_group_goes_nowhere_and_its_ring_is_told_that_it_
     """TC_ACT_SHOT would make VPP's sendto fail, and wedge its ring."""
     program = programs.nic_egress([ip_address(HOST4), ip_address(HOST6)])
     assert run(program, bytes(unicast(packet / UDP())))[0] == programs.STOLEN
+
+
+# ---------------------------------------------------------------------------------------------------- the open bypass
+
+
+@pytest.mark.parametrize("name", [*LINK_FRAMES, *ROUTED_FRAMES])
+def test_an_open_bypass_takes_everything_and_the_host_gets_nothing_by_vpp(name: str) -> None:
+    frame = bytes((LINK_FRAMES | ROUTED_FRAMES)[name])
+    assert run(programs.all_host_egress(1), frame)[:2] == (REDIRECT, frame)
+    assert run(programs.all_nic_ingress(1), frame)[:2] == (REDIRECT, frame)
+    assert run(programs.all_host_ingress(), frame)[0] == SHOT
+    assert run(programs.all_host_ingress(), frame, mark=programs.MARK) == (CONTINUE, frame, 0)
+
+
+def test_an_open_bypass_leaves_what_is_for_another_mac() -> None:
+    assert run(programs.all_nic_ingress(1), bytes(unicast(IP(src=PEER4, dst=HOST4) / UDP(), OTHER)))[0] == SHOT
+
+
+def test_beside_an_open_bypass_vpp_says_nothing_in_the_hosts_name() -> None:
+    program = programs.all_nic_egress([ip_address(one) for one in (HOST4, HOST6)])
+    answers = (IP(src=HOST4, dst=PEER4) / ICMP(type=0), IPv6(src=HOST6, dst=PEER6, hlim=255) / ICMPv6EchoReply())
+    for answer in answers:
+        frame = bytes(unicast(answer))
+        assert run(program, frame)[0] == programs.STOLEN
+        assert run(program, frame, mark=programs.MARK)[:2] == (CONTINUE, frame), "the host speaks for itself"
+    others: list[Packet] = [
+        ARP(psrc=HOST4, pdst=PEER4),
+        IPv6(src=HOST6, dst="ff02::1:ff00:9", hlim=255) / ICMPv6ND_NS(tgt=PEER6),
+        IP(src="10.0.0.2", dst=PEER4) / UDP(),
+        IPv6(src="fd00::2", dst=PEER6) / UDP(),
+    ]
+    for other in others:
+        frame = bytes(unicast(other))
+        assert run(program, frame)[:2] == (CONTINUE, frame)
+
+
+@pytest.mark.parametrize("own", [[], [HOST4], [HOST6]])
+def test_an_open_bypass_has_a_program_for_a_host_before_its_first_lease(own: list[str]) -> None:
+    program = programs.all_nic_egress([ip_address(one) for one in own])
+    assert run(program, bytes(unicast(IP(src="224.0.0.1", dst=PEER4) / UDP())))[0] == programs.STOLEN

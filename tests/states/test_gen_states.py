@@ -164,6 +164,11 @@ DEADLINES = [
         "",
         "state `recovering` is entered by `await_vpp` and waits without a deadline: give it grace_s",
     ),
+    (
+        'doing = "the journal to be safely on disk"\n',
+        'doing = "the journal to be safely on disk"\ngrace_step = "capture"\n',
+        "state `capturing` has a grace_step and no grace_s: take grace_step away",
+    ),
     ("deadline_s = 20.0\n", "", "state `handover` waits for its step without a deadline: give it deadline_s"),
     (
         "wait_s = 60.0\n",

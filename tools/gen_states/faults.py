@@ -44,8 +44,9 @@ def _states(spec: Spec) -> Iterator[str]:
     if spec.initial not in found:
         yield f"initial: unknown state `{spec.initial}`"
     for state in spec.states:
-        if state.step is not None and state.step not in spec.steps:
-            yield f"states.{state.name}: unknown step `{state.step}`"
+        for step in (state.step, state.grace_step):
+            if step is not None and step not in spec.steps:
+                yield f"states.{state.name}: unknown step `{step}`"
 
 
 def _names(spec: Spec) -> Iterator[str]:
@@ -133,6 +134,8 @@ def _deadlines(spec: Spec) -> Iterator[str]:
             yield f"state `{state.name}` waits without a deadline: give it wait_s"
         if state.grace_s is None and any(row.to == state.name and AWAIT in row.does for row in spec.rows):
             yield f"state `{state.name}` is entered by `{AWAIT}` and waits without a deadline: give it grace_s"
+        elif state.grace_step is not None and state.grace_s is None:
+            yield f"state `{state.name}` has a grace_step and no grace_s: take grace_step away"
     decided = {(rest.state, rest.trigger) for rest in (*spec.ignored, *spec.refused)}
     for state in spec.states:
         idle = any(
@@ -163,7 +166,7 @@ def _texts(spec: Spec) -> Iterator[str]:
 def _unused(spec: Spec) -> Iterator[str]:
     yield from _never("guard", spec.guards, {row.guard for row in spec.rows})
     yield from _never("action", spec.actions, {action for row in spec.rows for action in row.does})
-    yield from _never("step", spec.steps, {state.step for state in spec.states})
+    yield from _never("step", spec.steps, {step for state in spec.states for step in (state.step, state.grace_step)})
 
 
 def _never(kind: str, names: Iterable[str], used: set[str | None] | set[str]) -> Iterator[str]:

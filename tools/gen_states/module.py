@@ -69,6 +69,7 @@ def _states(states: Iterable[State]) -> Iterator[str]:
         yield f"    progress={state.progress},"
         yield f"    wait_s={state.wait_s},"
         yield f"    grace_s={state.grace_s},"
+        yield f"    grace_step={_member('Step', state.grace_step)},"
         yield f"    looks={state.looks},"
         yield f"    doing={quoted(state.doing)},"
         yield f"    waiting={quoted(state.waiting)},"

@@ -59,6 +59,8 @@ def _runbook(state: State, steps: Mapping[str, str]) -> Iterator[str]:
         yield f"- **Waits:** for {state.waiting}; {state.wait_s:g} s at a time."
     if state.grace_s is not None:
         yield f"- **Waits first:** for {state.awaiting}; at most {state.grace_s:g} s."
+    if state.grace_step is not None:
+        yield f"- **Runs meanwhile:** `{state.grace_step}`: {steps[state.grace_step]}."
     yield ""
 
 

@@ -22,6 +22,7 @@ STATE_KEYS = (
     "progress",
     "wait_s",
     "grace_s",
+    "grace_step",
     "looks",
     "doing",
     "waiting",
@@ -46,6 +47,7 @@ class State:
     progress: bool
     wait_s: float | None
     grace_s: float | None
+    grace_step: str | None
     looks: bool
     doing: str
     waiting: str
@@ -126,6 +128,7 @@ def _state(name: str, table: Mapping[str, Any]) -> State:
         progress=bool(table.get("progress", False)),
         wait_s=_seconds(table, "wait_s", where),
         grace_s=_seconds(table, "grace_s", where),
+        grace_step=_optional_text(table, "grace_step", where),
         looks=bool(table.get("looks", False)),
         doing=_optional_text(table, "doing", where) or "",
         waiting=_optional_text(table, "waiting", where) or "",

@@ -19,6 +19,10 @@ VPP takes off again (F21). 255 cannot be raised: it leaves VPP as 254 and is put
 addresses only, because with another source (a pod) it would forge what RFC 5082 checks. So the host's own 254 leaves as
 255 too: that is the one value that does not arrive as sent.
 
+Until VPP has its part, the bypass is open (`all_…`): everything passes it, as if the NIC were the host's. VPP reads
+along meanwhile; what it passes on to the host is dropped there, and what it answers in the host's name at the NIC.
+Closing it takes nothing from the host's connections: whichever MAC the host has learnt, VPP's is put in its place.
+
 The rules were tried against VPP 26.06. Frame offsets: Ethernet II, RFC 826 (ARP), RFC 791, RFC 8200, RFC 4861.
 """
 
@@ -97,6 +101,13 @@ def host_egress(pair_index: int, vpp_mac: str) -> bytes:
     return asm.assembled()
 
 
+def all_host_egress(pair_index: int) -> bytes:
+    """`host_egress` of an open bypass: everything goes around VPP."""
+    asm = _begin()
+    _redirect(asm, pair_index, 0)
+    return asm.assembled()
+
+
 def host_ingress() -> bytes:
     """On the host link, for what comes to the host: what VPP passes on of frames that came around it is dropped."""
     asm = _begin()
@@ -108,6 +119,18 @@ def host_ingress() -> bytes:
     asm.label("pass")
     asm.leave(CONTINUE)
     asm.label("drop")
+    asm.leave(SHOT)
+    asm.label("around")
+    asm.set_context(_MARK, 0)
+    asm.leave(CONTINUE)
+    return asm.assembled()
+
+
+def all_host_ingress() -> bytes:
+    """`host_ingress` of an open bypass: the host gets everything around VPP, and nothing by it."""
+    asm = _begin()
+    asm.context(R7, _MARK)
+    asm.jump_equal(R7, MARK, "around")
     asm.leave(SHOT)
     asm.label("around")
     asm.set_context(_MARK, 0)
@@ -138,6 +161,17 @@ def nic_ingress(pair_index: int) -> bytes:
     return asm.assembled()
 
 
+def all_nic_ingress(pair_index: int) -> bytes:
+    """`nic_ingress` of an open bypass: the host gets everything that is not for another MAC."""
+    asm = _begin()
+    asm.context(R7, _PKT_TYPE)
+    asm.jump_unequal(R7, _OTHERHOST, "around")
+    asm.leave(SHOT)
+    asm.label("around")
+    _redirect(asm, pair_index, 0)
+    return asm.assembled()
+
+
 def nic_egress(own: Collection[IPAddress]) -> bytes:
     """On the NIC, in VPP's namespace: 254 hops of the host's own addresses were 255. `own`: those addresses.
 
@@ -154,14 +188,7 @@ def nic_egress(own: Collection[IPAddress]) -> bytes:
     asm.jump_equal(R0, 0xFF, "drop")
     asm.load(BYTE, _HOP_LIMIT)
     asm.jump_unequal(R0, 254, "pass")
-    own4 = sorted(one for one in own if isinstance(one, IPv4Address))
-    own6 = sorted(one for one in own if isinstance(one, IPv6Address))
-    for number, address in enumerate(own6):
-        for part in range(0, 16, 4):
-            asm.load(WORD, _SOURCE6 + part)
-            asm.jump_unequal(R0, int.from_bytes(address.packed[part : part + 4]), f"not6-{number}")
-        asm.jump("raise6")
-        asm.label(f"not6-{number}")
+    _sent_by6(asm, own, "raise6")
     asm.jump("pass")
     asm.label("ip4")
     asm.load(BYTE, _SOURCE4)
@@ -169,21 +196,52 @@ def nic_egress(own: Collection[IPAddress]) -> bytes:
     asm.jump_equal(R0, _GROUP4, "drop")
     asm.load(BYTE, _TTL)
     asm.jump_unequal(R0, 254, "pass")
-    asm.load(WORD, _SOURCE4)
-    for address4 in own4:
-        asm.jump_equal(R0, int(address4), "raise4")
+    _sent_by4(asm, own, "raise4")
     asm.label("pass")
     asm.leave(CONTINUE)
     asm.label("drop")
     asm.leave(STOLEN)
-    if own4:  # the verifier refuses what nothing leads to, and a host before its first lease has none
+    if any(one.version == 4 for one in own):  # the verifier refuses what nothing leads to; before a lease there is none
         asm.label("raise4")
         _add_hop4(asm)
         asm.leave(CONTINUE)
-    if own6:
+    if any(one.version == 6 for one in own):
         asm.label("raise6")
         _add_hop6(asm)
         asm.leave(CONTINUE)
+    return asm.assembled()
+
+
+def all_nic_egress(own: Collection[IPAddress]) -> bytes:
+    """`nic_egress` of an open bypass: VPP says nothing in the host's name, which speaks for itself.
+
+    But for ARP and neighbour discovery: VPP gets to know its neighbours already.
+    """
+    asm = _begin()
+    asm.context(R7, _MARK)
+    asm.jump_equal(R7, MARK, "pass")
+    asm.load(HALF, _ETHERTYPE)
+    asm.jump_equal(R0, _IP4, "ip4")
+    asm.jump_unequal(R0, _IP6, "pass")
+    asm.load(BYTE, _SOURCE6)
+    asm.jump_equal(R0, 0xFF, "drop")
+    asm.load(BYTE, _NEXT_HEADER)
+    asm.jump_unequal(R0, _ICMP6, "not-nd")
+    asm.load(BYTE, _ICMP6_TYPE)
+    asm.jump_equal(R0, _SOLICITATION, "pass")
+    asm.jump_equal(R0, _ADVERTISEMENT, "pass")
+    asm.label("not-nd")
+    _sent_by6(asm, own, "drop")
+    asm.jump("pass")
+    asm.label("ip4")
+    asm.load(BYTE, _SOURCE4)
+    asm.mask(R0, _GROUPS4)
+    asm.jump_equal(R0, _GROUP4, "drop")
+    _sent_by4(asm, own, "drop")
+    asm.label("pass")
+    asm.leave(CONTINUE)
+    asm.label("drop")
+    asm.leave(STOLEN)
     return asm.assembled()
 
 
@@ -210,6 +268,23 @@ def _for_host(asm: Assembler, around: str) -> None:
     _udp_port4(asm)
     asm.jump_equal(R0, _DHCP_CLIENT, around)
     asm.label("for-vpp")
+
+
+def _sent_by4(asm: Assembler, own: Collection[IPAddress], there: str) -> None:
+    """Jumps to `there` for IPv4 that has one of these as its source."""
+    asm.load(WORD, _SOURCE4)
+    for address in sorted(one for one in own if isinstance(one, IPv4Address)):
+        asm.jump_equal(R0, int(address), there)
+
+
+def _sent_by6(asm: Assembler, own: Collection[IPAddress], there: str) -> None:
+    """The same for IPv6."""
+    for number, address in enumerate(sorted(one for one in own if isinstance(one, IPv6Address))):
+        for part in range(0, 16, 4):
+            asm.load(WORD, _SOURCE6 + part)
+            asm.jump_unequal(R0, int.from_bytes(address.packed[part : part + 4]), f"not6-{number}")
+        asm.jump(there)
+        asm.label(f"not6-{number}")
 
 
 def _tagged(asm: Assembler, around: str) -> None:

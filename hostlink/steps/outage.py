@@ -1,0 +1,101 @@
+"""The outage: from when the NIC leaves the host until the host works through what has taken its place.
+
+What can be done before is done before: the programs of the open bypass are loaded, the host link has its sysctls, the
+rest that it is to carry is known. Then, without a look in between: NIC out and host link renamed in one datagram, the
+NIC's programs, NIC up, addresses, up and routes of the host link. VPP has no part in it.
+
+Whatever of this does not come about as foreseen is made good by those who look: the rest of Handover what concerns the
+NIC, Mirroring what the host link should carry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from hostlink.core.leased import put_back
+from hostlink.core.model import Link
+from hostlink.core.operations import HostOperation, SetHostLink, SetSysctl
+from hostlink.core.plan_host import plan_host
+from hostlink.kernel import link as kernel_link
+from hostlink.kernel.apply import apply_host
+from hostlink.kernel.netlink import Netlink
+from hostlink.kernel.snapshot import find_link
+from hostlink.kernel.tc import loaded_all, put_all
+from hostlink.steps.bypass import behind_pair, on_nic
+from hostlink.steps.context import Uplink
+from hostlink.steps.names import mark, pair_name
+from hostlink.steps.parking import carry_out, parked
+from hostlink.steps.view import host_view
+
+_Plan = Sequence[HostOperation]
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """late: what only the renamed host link can get."""
+
+    nic: Link
+    host_link: Link
+    pair_end: Link
+    """The bypass pair's, in VPP's namespace."""
+    late: _Plan
+
+
+async def move_nic(uplink: Uplink) -> None:
+    """Move the NIC to VPP's namespace and put the host link in its place, where the NIC is still on the host.
+
+    Raises StepError, KernelError.
+    """
+    async with parked(uplink) as there:
+        ready = await _prepared(uplink, there)
+        if ready is not None:
+            await _move(uplink, there, ready)
+
+
+async def _prepared(uplink: Uplink, there: Netlink) -> _Ready | None:
+    """None: the NIC is not on the host."""
+    host, expected = uplink.node.host, uplink.taken().capture.view.link
+    nic, host_link = await find_link(host, name=uplink.name), await find_link(host, name=mark(uplink.name))
+    if nic is None or host_link is None or (nic.index, nic.mac) != (expected.index, expected.mac):
+        return None
+    pair_end = await find_link(there, name=pair_name(expected))
+    if pair_end is None:
+        return None
+    early, late = _parted(await _plan(uplink))
+    await apply_host(host, early)
+    await kernel_link.set_promiscuous(host, nic.index, True)
+    return _Ready(nic, host_link, pair_end, late)
+
+
+async def _plan(uplink: Uplink) -> _Plan:
+    """What the host link is to carry, but for the MAC, which comes last of all (keep_link.py)."""
+    view, wanted = await host_view(uplink), uplink.left_of_last_good()
+    return plan_host(replace(wanted, link=replace(wanted.link, mac=view.link.mac)), view)
+
+
+def _parted(plan: _Plan) -> tuple[_Plan, _Plan]:
+    """What a link that is down may be given while the NIC works, which is first in the plan; and the rest."""
+    early = [one for one in plan if _is_early(one)]
+    return early, [one for one in plan if not _is_early(one)]
+
+
+def _is_early(operation: HostOperation) -> bool:
+    return isinstance(operation, SetSysctl) or (isinstance(operation, SetHostLink) and operation.up is None)
+
+
+async def _move(uplink: Uplink, there: Netlink, ready: _Ready) -> None:
+    host, name, parking = uplink.node.host, uplink.name, uplink.taken().parking
+    placed = on_nic(uplink, ready.nic.index, ready.pair_end.index, uplink.taken().last_good.addresses)
+    with loaded_all(placed, faults=there.faults) as programs:
+        await kernel_link.swap(host, ready.nic.index, parking.namespace, ready.host_link.index, name)
+        moved = await find_link(there, name=parking.name)
+        if moved is None:
+            return
+        await carry_out(there, [SetSysctl(f"ipv6/conf/{parking.name}/disable_ipv6", "1")], name)
+        with loaded_all([behind_pair(ready.pair_end.index, moved.index)], faults=there.faults) as behind:
+            on = [(replace(one, link_index=moved.index), program) for one, program in programs]
+            await put_all(there, behind + on)
+        await carry_out(there, [SetHostLink(moved.index, up=True)], name)
+    await apply_host(host, ready.late)
+    uplink.copies |= put_back(ready.late)
