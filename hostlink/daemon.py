@@ -28,7 +28,8 @@ from hostlink.core.model import Problem
 from hostlink.core.table import STATES, State
 from hostlink.holding import Holding
 from hostlink.journal import JournalError, Takeover
-from hostlink.kernel.errors import KernelError
+from hostlink.kernel.alike import Alikes
+from hostlink.kernel.errors import KernelError, Unreadable
 from hostlink.kernel.netlink import open_watcher
 from hostlink.kernel.privilege import missing_capabilities
 from hostlink.kernel.watcher import WITH_TC, Changed
@@ -188,12 +189,20 @@ async def _watch_host(
     async with open_watcher(groups=WITH_TC, receive_buffer_bytes=_watched_bytes(), routes=True) as watcher:
         task_status.started()
         async for changed in watcher:
-            changes = node.alikes.read(changed.routes)
-            for runner in runners:
-                if changed.routes:
-                    runner.routes_changed(changes)
-                else:
-                    runner.host_changed(changed)
+            hand_on(changed, node.alikes, runners)
+
+
+def hand_on(changed: Changed, alikes: Alikes, runners: Sequence[Runner]) -> None:
+    """To every runner. Of routes that cannot be read nobody knows what became of them: everything is looked at."""
+    try:
+        changes = alikes.read(changed.routes)
+    except Unreadable:
+        changed, changes = Changed("unreadable"), []
+    for runner in runners:
+        if changed.routes:
+            runner.routes_changed(changes)
+        else:
+            runner.host_changed(changed)
 
 
 async def _stop_on_signal(tell: Tell, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:

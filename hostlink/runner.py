@@ -63,6 +63,7 @@ _AGAIN_S = 1.0
 _NEEDS_UPLINK = (Step.CAPTURE, Step.MIRROR, Step.PUNT)
 """Steps that an interface which went away ends. That clears by itself: the NIC comes home and is taken again."""
 _UPLINK_LOST = "HL-405"
+_LOST = {"overflow": "notifications were lost", "unreadable": "a notification could not be read"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +165,7 @@ class Runner:
         ours = (uplink.link_index, uplink.pair_index)
         if changed.link_index is None or ours[0] is None or changed.link_index in ours:
             uplink.inbox.look_at_everything()
-            self.post(events.HostChanged("notifications were lost" if changed.kind == "overflow" else changed.kind))
+            self.post(events.HostChanged(_LOST.get(changed.kind, changed.kind)))
         elif changed.kind in ("address", "link", "down"):
             uplink.elsewhere.set()
 

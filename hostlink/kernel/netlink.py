@@ -28,7 +28,7 @@ import trio
 
 from hostlink.kernel import uapi
 from hostlink.kernel.attributes import walk
-from hostlink.kernel.errors import AnswersLost, KernelError, KernelRefused, ReadUnsteady
+from hostlink.kernel.errors import AnswersLost, KernelError, KernelRefused, ReadUnsteady, reading
 from hostlink.kernel.namespace import open_file
 from hostlink.kernel.seam import NO_FAULTS, Faults
 from hostlink.kernel.sockets import HEADER, RECEIVE_BYTES, Message, open_socket, split
@@ -155,6 +155,7 @@ class Netlink:
                     if message.type in (uapi.NLMSG_DONE, uapi.NLMSG_ERROR):
                         _check_end(request, message)
                         interrupted |= self.faults.tear(messages)
+                        self.faults.garble(messages)
                         return messages, interrupted
                     messages.append(message)
         except BaseException:
@@ -219,12 +220,20 @@ def _batches(requests: Sequence[Request]) -> Iterable[Sequence[Request]]:
         yield requests[start:]
 
 
+@reading("the answer")
 def _refusal(request: Request, message: Message) -> KernelRefused | None:
     """None for an acknowledgement (or any message that is not NLMSG_ERROR)."""
     if message.type != uapi.NLMSG_ERROR:
         return None
     (number,) = struct.unpack_from("=i", message.body)
-    return KernelRefused(request.operation, -number, _extended(message)) if number else None
+    return KernelRefused(request.operation, _errno(number), _extended(message)) if number else None
+
+
+def _errno(number: int) -> int:
+    """The positive one of an answer (MAX_ERRNO in linux/err.h). ValueError: it is none."""
+    if not -4096 < number < 0:
+        raise ValueError(f"{number} is no error of the kernel's")
+    return -number
 
 
 def _extended(message: Message) -> str:
@@ -239,12 +248,13 @@ def _extended(message: Message) -> str:
     return ""
 
 
+@reading("the end of a dump")
 def _check_end(request: Request, message: Message) -> None:
     """NLMSG_DONE carries the dump's own result; an error may come instead of any part."""
     number = struct.unpack_from("=i", message.body)[0] if len(message.body) >= 4 else 0
     if number < 0:
         detail = _extended(message) if message.type == uapi.NLMSG_ERROR else ""
-        raise KernelRefused(request.operation, -number, detail)
+        raise KernelRefused(request.operation, _errno(number), detail)
 
 
 @asynccontextmanager

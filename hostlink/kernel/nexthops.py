@@ -19,6 +19,7 @@ from ipaddress import ip_address
 from hostlink.core.model import NextHop, Route
 from hostlink.kernel import uapi
 from hostlink.kernel.attributes import walk
+from hostlink.kernel.errors import reading
 from hostlink.kernel.netlink import Netlink, Request
 from hostlink.kernel.routebody import with_hops
 from hostlink.kernel.sockets import Message
@@ -42,8 +43,9 @@ async def completed(nl: Netlink, routes: tuple[Route, ...]) -> tuple[Route, ...]
     return tuple(_complete(route, objects) if _only_named(route) else route for route in routes)
 
 
+@reading("the nexthop objects")
 def read_nexthops(messages: Iterable[Message]) -> Objects:
-    """The objects of a dump. A group's members may come after it."""
+    """The objects of a dump. A group's members may come after it. Raises Unreadable."""
     singles: dict[int, tuple[NextHop, ...]] = {}
     groups: dict[int, list[tuple[int, int]]] = {}
     for message in messages:

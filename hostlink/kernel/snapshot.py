@@ -27,7 +27,7 @@ import trio
 from hostlink.core.model import RTN_NOWHERE, Address, HostView, IPAddress, Link, Neighbour, PolicyRule, Route, Rule
 from hostlink.kernel import parse, uapi
 from hostlink.kernel.attributes import text, u32
-from hostlink.kernel.errors import KernelRefused, ReadUnsteady
+from hostlink.kernel.errors import KernelRefused, ReadUnsteady, Unreadable, reading
 from hostlink.kernel.link import link_body
 from hostlink.kernel.netlink import Message, Netlink, Request
 from hostlink.kernel.nexthops import completed
@@ -113,7 +113,9 @@ async def find_link(
 async def _default_route_link(nl: Netlink) -> int | None:
     for family in _FAMILIES:
         messages = await nl.dump(_routes_request(family, u32(uapi.RTA_TABLE, _MAIN)))
-        routes = read_routes(message for message in messages if message.body[1] == 0)
+        with reading("the default route"):
+            defaults = [message for message in messages if message.body[1] == 0]
+        routes = read_routes(defaults)
         usable = [route for route in routes if route.type == uapi.RTN_UNICAST and route.next_hops]
         if usable:
             return min(usable, key=lambda route: route.metric).next_hops[0].link_index
@@ -127,8 +129,10 @@ async def read_view(
 
     heard_bytes: what is said of the link meanwhile may fill so much of a socket's buffer.
 
-    Raises ReadUnsteady if the link or its addresses changed during each attempt.
+    Raises ReadUnsteady if the link or its addresses changed during each attempt, Unreadable if nothing could be made of
+    what the kernel said of them in the last.
     """
+    unreadable: Unreadable | None = None
     async with open_watcher(nl.namespace_fd, receive_buffer_bytes=heard_bytes) as watcher:
         for attempt in range(_ATTEMPTS):
             await trio.sleep(attempt * _PAUSE_S)
@@ -136,11 +140,18 @@ async def read_view(
             if found is None:
                 return None
             watcher.only_about(found.index, link_alone=attempt >= _WHOLE_ATTEMPTS)
-            view = await _read_once(nl, found, proc_root)
+            unreadable = None
+            try:
+                view = await _read_once(nl, found, proc_root)
+            except Unreadable as error:
+                unreadable = error
+                continue
             if view is None:
                 return None
             if view.link == found and not watcher.pending():
                 return view
+    if unreadable is not None:
+        raise unreadable
     raise ReadUnsteady(f"interface {link} changed during each of {_ATTEMPTS} attempts to read it")
 
 
