@@ -128,15 +128,26 @@ async def test_a_message_without_definition_is_dropped_and_counted(make_peer):
 
 
 @pytest.mark.parametrize(
-    "make", [lambda: Replies("x", range(1, 300), [1] * 300), lambda: Dumps("x", range(1, 2), [1], 2)]
+    "make", [lambda: Replies("x", range(1, 400), [1] * 400), lambda: Dumps("x", range(1, 2), [1], 2)]
 )
 async def test_an_answer_that_never_ends_is_bounded(make):
     waiter, mebibyte = make(), bytes(1 << 20)
-    contexts = range(1, 300) if isinstance(waiter, Replies) else [1] * 300
-    for context in contexts[: MOST_HELD_BYTES >> 20]:
+    contexts = range(1, 400) if isinstance(waiter, Replies) else [1] * 400
+    fitting = MOST_HELD_BYTES // (len(mebibyte) + 48)
+    assert fitting == 319
+    for context in contexts[:fitting]:
         waiter.take(context, 1, mebibyte)
-    with pytest.raises(VppProtocolError, match="passed 256 MiB and did not end"):
-        waiter.take(contexts[256], 1, mebibyte)
+    with pytest.raises(VppProtocolError, match="passed 320 MiB and did not end"):
+        waiter.take(contexts[fitting], 1, mebibyte)
+
+
+async def test_short_messages_count_by_what_they_take():
+    """Of 6 bytes each it would be 3 GB: Python needs more beside them than they have."""
+    waiter = Dumps("x", range(1, 2), [1], 2)
+    for _ in range(MOST_HELD_BYTES // 54):
+        waiter.hold(6)
+    with pytest.raises(VppProtocolError, match="did not end"):
+        waiter.take(1, 1, b"123456")
 
 
 # ------------------------------------------------------------------------------------------------------- connecting

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tools.fuzzing import netlink_targets
+from tools.fuzzing import control_targets, file_targets, netlink_targets, vpp_targets
 from tools.fuzzing.engine import Target
 
-TARGETS: dict[str, Target] = {target.name: target for target in (*netlink_targets.TARGETS,)}
+_MODULES = (netlink_targets, vpp_targets, file_targets, control_targets)
+TARGETS: dict[str, Target] = {target.name: target for module in _MODULES for target in module.TARGETS}
