@@ -24,7 +24,7 @@ from hostlink.core.model import Problem, Route
 from hostlink.core.route_book import Change, RouteChange
 from hostlink.core.table import State, Step, Trigger
 from hostlink.holding import Holding
-from hostlink.journal import JournalError
+from hostlink.journal import JournalError, Phase
 from hostlink.kernel.errors import KernelError, ReadUnsteady
 from hostlink.kernel.watcher import Changed
 from hostlink.notices import Moved, Notices, ProblemsChanged, Reconverged
@@ -40,7 +40,7 @@ from hostlink.steps.inspect import inspect
 from hostlink.steps.mirror import mirror
 from hostlink.steps.punt import punt
 from hostlink.steps.view import save_edits
-from hostlink.vpp.errors import VppError, VppGone, VppTimeout
+from hostlink.vpp.errors import VppError, VppGone, VppProtocolError, VppTimeout
 
 HISTORY = 1000
 _WAITING_EVENTS = 4096
@@ -289,8 +289,20 @@ class Runner:
             if isinstance(error, VppTimeout):
                 self.uplink.node.doubted.set()
             return events.VppLost(str(error), self.uplink.node.losses_lately() + 1)
+        except VppProtocolError as error:
+            if kind in _GOES_ON_WITHOUT_VPP or not self._is_proved:
+                return events.StepFailed(step, problem("HL-402", f"{name}: {error}"))
+            # What it said cannot be trusted, nor what it will say: another session, and a look at everything. One that
+            # goes on so is lost too often, and then the NIC is given back (HL-208).
+            self.uplink.node.doubted.set()
+            return events.VppLost(str(error), self.uplink.node.losses_lately() + 1)
         except VppError as error:
             return events.StepFailed(step, problem("HL-402", f"{name}: {error}"))
+
+    @property
+    def _is_proved(self) -> bool:
+        takeover = self.uplink.takeover
+        return takeover is not None and takeover.phase is Phase.PROVED
 
     async def _time(self, armed: effects.ArmTimer, began: float, scope: trio.CancelScope) -> None:
         with scope:  # which may have been cancelled before this task had its first turn

@@ -128,7 +128,7 @@ async def _until_lost(
     async def doubt() -> None:
         nonlocal reason
         await node.doubted.wait()
-        reason = VppTimeout("VPP did not answer a request in time")
+        reason = VppTimeout("VPP did not answer a request in time, or not as a VPP does")
         nursery.cancel_scope.cancel()
 
     async def watch() -> None:

@@ -18,28 +18,34 @@ Sending may block the event loop as long as another process holds the kernel's R
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import struct
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import ParamSpec, TypeVar
 
 import trio
 
 from hostlink.kernel import uapi
 from hostlink.kernel.attributes import walk
-from hostlink.kernel.errors import AnswersLost, KernelError, KernelRefused, ReadUnsteady, reading
+from hostlink.kernel.errors import AnswersLost, KernelError, KernelRefused, ReadUnsteady, Unreadable, reading
 from hostlink.kernel.namespace import open_file
 from hostlink.kernel.seam import NO_FAULTS, Faults
 from hostlink.kernel.sockets import HEADER, RECEIVE_BYTES, Message, open_socket, split
 from hostlink.kernel.watcher import Changed, Watcher, open_watcher
 
-__all__ = ["Changed", "Message", "Netlink", "Request", "Watcher", "open_netlink", "open_watcher"]
+__all__ = ["Changed", "Message", "Netlink", "Request", "Watcher", "open_netlink", "open_watcher", "read_again"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _BATCH_MESSAGES = 256
 """Measured: an answer takes 832 bytes of the receive buffer, so this many fit even in the default 212,992."""
 _BATCH_BYTES = 1 << 16
 _DUMP_ATTEMPTS = 10
+_READ_ATTEMPTS, _READ_PAUSE_S = 4, 0.02
 _SEQUENCE_LIMIT = 0xFFFF0000
 
 
@@ -206,6 +212,24 @@ class Netlink:
             except OSError as error:
                 if error.errno != errno.ENOBUFS:
                     raise
+
+
+def read_again(read: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
+    """A decorator for what only reads: what the kernel said cannot be made sense of, so it is asked again, a few times.
+
+    Raises Unreadable if that is no use.
+    """
+
+    @functools.wraps(read)
+    async def again(*args: P.args, **kwargs: P.kwargs) -> T:
+        for attempt in range(1, _READ_ATTEMPTS):
+            try:
+                return await read(*args, **kwargs)
+            except Unreadable:
+                await trio.sleep(attempt * _READ_PAUSE_S)
+        return await read(*args, **kwargs)
+
+    return again
 
 
 def _batches(requests: Sequence[Request]) -> Iterable[Sequence[Request]]:

@@ -20,7 +20,7 @@ from hostlink.core.model import NextHop, Route
 from hostlink.kernel import uapi
 from hostlink.kernel.attributes import walk
 from hostlink.kernel.errors import reading
-from hostlink.kernel.netlink import Netlink, Request
+from hostlink.kernel.netlink import Netlink, Request, read_again
 from hostlink.kernel.routebody import with_hops
 from hostlink.kernel.sockets import Message
 
@@ -33,6 +33,7 @@ Objects = Mapping[int, tuple[NextHop, ...]]
 """Id of each object → its next hops; a blackhole has none."""
 
 
+@read_again
 async def completed(nl: Netlink, routes: tuple[Route, ...]) -> tuple[Route, ...]:
     """The routes, those that only name a nexthop object with its next hops. Raises KernelError."""
     if not any(_only_named(route) for route in routes):

@@ -20,7 +20,7 @@ from hostlink.kernel import uapi
 from hostlink.kernel.attributes import attribute, text, u32, walk
 from hostlink.kernel.bpf.load import loaded
 from hostlink.kernel.errors import KernelRefused, reading
-from hostlink.kernel.netlink import Message, Netlink, Request
+from hostlink.kernel.netlink import Message, Netlink, Request, read_again
 
 _TCMSG = struct.Struct("=BxxxiIII")
 _ROOT = 0xFFFFFFF1
@@ -80,6 +80,7 @@ async def _ensure_clsact(nl: Netlink, link_index: int) -> None:
             raise
 
 
+@read_again
 async def _present(nl: Netlink, link_index: int, side: Side) -> str | None:
     """The name of hostlink's program there, or None."""
     body = _TCMSG.pack(0, link_index, 0, side, 0)
