@@ -115,7 +115,7 @@ def _read(path: Path) -> Held:
         with path.open("rb") as file:
             tree = json.loads(file.read(_SIZE_LIMIT_BYTES))
         if tree["format"] != FORMAT or tree["version"] != VERSION:
-            return _unclear(path, f"is of version {tree['version']!r} of {tree['format']!r}")
+            return _unclear(path, f"is of version {tree['version']!r} of {tree['format']!r}"[:200])
         return decode(Held, tree["hold"])
     except (OSError, ValueError, RecursionError, LookupError, TypeError, DecodeError) as error:
         return _unclear(path, f"cannot be understood: {error}"[:200])

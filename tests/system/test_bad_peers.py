@@ -153,9 +153,9 @@ async def _shown(stage: Stage, prefix: str) -> None:
             await trio.sleep(0.1)
 
 
-async def test_dumps_of_the_kernel_that_cannot_be_read_are_read_again(standin: Dataplane) -> None:
+async def test_dumps_of_the_kernel_that_cannot_be_read_are_read_again(dataplane: Dataplane) -> None:
     """Of each 23 one is cut off in the middle of a message, on the way there and in Steady: no step fails by that."""
-    async with open_stage(standin, settings=CLUSTER) as stage:
+    async with open_stage(dataplane, settings=CLUSTER) as stage:
         before = await picture(stage)
         stage.start_daemon(HOSTLINK_LAB_GARBLED_DUMPS="23")
         await stage.wait_state("Steady")
@@ -171,9 +171,9 @@ async def test_dumps_of_the_kernel_that_cannot_be_read_are_read_again(standin: D
 # -------------------------------------------------------------------------------------------------- the control socket
 
 
-async def test_clients_that_say_nothing_and_read_nothing_stall_nobody(standin: Dataplane) -> None:
+async def test_clients_that_say_nothing_and_read_nothing_stall_nobody(dataplane: Dataplane) -> None:
     """As many as the daemon takes: some silent, some in the middle of a call, some that never read. It goes on."""
-    async with open_stage(standin) as stage:
+    async with open_stage(dataplane) as stage:
         stage.start_daemon()
         await stage.wait_state("Steady")
         path = os.fspath(stage.runtime / varlink.SOCKET_NAME)
