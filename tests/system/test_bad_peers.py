@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable
 from itertools import cycle
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -44,7 +45,9 @@ PLACES = (
     ("huge", "get_api_json"),
     ("unknown", "sockclnt_create"),
 )
-"""In CI: each lie once, and where a session begins."""
+"""In CI, half of them on each host link: each lie, and where a session begins."""
+ON_BOTH = (("huge", "af_packet_create_v3"),)
+"""Its interface has no tag yet, and nothing else says whose it is: with a tap it is the NIC's, else the host link's."""
 
 
 async def check(dataplane: Dataplane, place: str, lie: str) -> str | None:
@@ -100,7 +103,7 @@ async def check_all(dataplane: Dataplane, places: Iterable[tuple[str, str]]) -> 
 
 @pytest.mark.timeout(400)
 async def test_a_takeover_meets_an_answer_that_no_vpp_gives(standin: Dataplane) -> None:
-    wrong = await check_all(standin, PLACES)
+    wrong = await check_all(standin, (*PLACES[standin.host_link == "veth" :: 2], *ON_BOTH))
     assert not wrong, "\n\n".join(wrong)
 
 
@@ -138,6 +141,31 @@ async def test_a_steady_daemon_takes_another_session_and_keeps_the_takeover(stan
         await stage.on_host("ip", "route", "delete", "203.0.113.0/24")
         assert await stage.stop_daemon() == 0, stage.log
         assert await picture(stage) == before
+
+
+async def test_one_that_goes_on_so_loses_the_nic(standin: Dataplane) -> None:
+    """As a VPP that dies again and again: the takeover is not tried for ever."""
+    lying = ",".join(f"ip_route_lookup_v2:{number}=unknown" for number in range(1, 10))
+    async with open_stage(standin, vpp_environment={"HOSTLINK_STANDIN_FAIL": lying}) as stage:
+        stage.start_daemon()
+        await stage.wait_state("Steady")
+        for number in range(1, 9):
+            await stage.on_host("ip", "route", "add", f"203.0.113.{number}/32", "via", "192.168.0.254")
+            uplink = await until(stage, lambda uplink, number=number: _lost(uplink) >= number and _rests(uplink))
+            if uplink["state"] == "Detecting":
+                break
+        assert number == 4, "more than three losses"
+        assert "HL-208" in codes(uplink)
+        assert "via 192.168.0.254 dev" in await stage.on_host("ip", "route", "show", "203.0.113.4")
+        assert await stage.stop_daemon() == 0, stage.log
+
+
+def _lost(uplink: dict[str, Any]) -> int:
+    return [move["to"] for move in uplink["history"] if move["to"] != move["from"]].count("Recovering")
+
+
+def _rests(uplink: dict[str, Any]) -> bool:
+    return uplink["state"] == "Steady" or (uplink["state"] == "Detecting" and "HL-208" in codes(uplink))
 
 
 def _has_route(uplink: dict[str, object]) -> bool:
