@@ -27,6 +27,8 @@ from hostlink.handlers import control_handlers
 from hostlink.history import History, keep_history
 from hostlink.holding import Holding
 from hostlink.journal import JournalError, Takeover
+from hostlink.kernel.alike import Alikes
+from hostlink.kernel.errors import Unreadable
 from hostlink.kernel.netlink import open_watcher
 from hostlink.kernel.privilege import missing_capabilities
 from hostlink.kernel.watcher import WITH_TC, Changed
@@ -191,13 +193,21 @@ async def _watch_host(
     async with open_watcher(groups=WITH_TC, receive_buffer_bytes=_watched_bytes(), routes=True) as watcher:
         task_status.started()
         async for changed in watcher:
-            changes = node.alikes.read(changed.routes)
             node.overflows += changed.kind == "overflow"
-            for runner in runners:
-                if changed.routes:
-                    runner.routes_changed(changes)
-                else:
-                    runner.host_changed(changed)
+            hand_on(changed, node.alikes, runners)
+
+
+def hand_on(changed: Changed, alikes: Alikes, runners: Sequence[Runner]) -> None:
+    """To every runner. Of routes that cannot be read nobody knows what became of them: everything is looked at."""
+    try:
+        changes = alikes.read(changed.routes)
+    except Unreadable:
+        changed, changes = Changed("unreadable"), []
+    for runner in runners:
+        if changed.routes:
+            runner.routes_changed(changes)
+        else:
+            runner.host_changed(changed)
 
 
 async def _stop_on_signal(tell: Tell, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:

@@ -13,6 +13,7 @@ import base64
 import enum
 import functools
 import ipaddress
+import math
 import types
 import typing
 from collections.abc import Callable
@@ -31,6 +32,10 @@ _IP_TYPES = (
     ipaddress.IPv6Interface,
     ipaddress.IPv6Network,
 )
+
+
+_LEAST, _MOST = -(1 << 63), (1 << 64) - 1
+"""JSON knows no limit, and NaN; the kernel and VPP have 64 bits at most."""
 
 
 class DecodeError(ValueError):
@@ -138,6 +143,8 @@ def _plain(kind: type) -> Callable[[object, str], Any]:
     def read(tree: object, where: str) -> Any:
         if type(tree) is not kind:  # not isinstance: True is an int
             raise DecodeError(where, f"should be of type {kind.__name__}, not {type(tree).__name__}")
+        if (type(tree) is int and not _LEAST <= tree <= _MOST) or (type(tree) is float and not math.isfinite(tree)):
+            raise DecodeError(where, f"{tree} is no number that hostlink writes"[:200])
         return tree
 
     return read

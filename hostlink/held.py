@@ -115,8 +115,11 @@ def _read(path: Path) -> Held:
         with path.open("rb") as file:
             tree = json.loads(file.read(_SIZE_LIMIT_BYTES))
         if tree["format"] != FORMAT or tree["version"] != VERSION:
-            return _unclear(path, f"is of version {tree['version']!r} of {tree['format']!r}")
-        return decode(Held, tree["hold"])
+            return _unclear(path, f"is of version {tree['version']!r} of {tree['format']!r}"[:200])
+        found = decode(Held, tree["hold"])
+        if found.uplink != path.stem:  # a resume would clear another file, and this one hold for ever
+            return _unclear(path, f"is about {found.uplink!r}, not its name"[:200])
+        return found
     except (OSError, ValueError, RecursionError, LookupError, TypeError, DecodeError) as error:
         return _unclear(path, f"cannot be understood: {error}"[:200])
 

@@ -31,7 +31,8 @@ async def open_node(config: Config, try_s: float | None = None) -> AsyncIterator
 def lab_faults() -> Faults:
     """What the lab's scenarios plan; nothing on a node, where these variables are not set."""
     plan, trace = os.environ.get("HOSTLINK_LAB_FAIL_KERNEL", ""), os.environ.get("HOSTLINK_LAB_TRACE_KERNEL")
-    torn, die_at = (int(os.environ.get(f"HOSTLINK_LAB_{what}") or 0) for what in ("TORN_DUMPS", "DIE_AT"))
-    if not (plan or trace or torn or die_at):
+    counts = (int(os.environ.get(f"HOSTLINK_LAB_{what}") or 0) for what in ("TORN_DUMPS", "DIE_AT", "GARBLED_DUMPS"))
+    torn, die_at, garbled = counts
+    if not (plan or trace or torn or die_at or garbled):
         return NO_FAULTS
-    return Faults.from_text(plan, Path(trace) if trace else None, torn, die_at)
+    return Faults.from_text(plan, Path(trace) if trace else None, torn, die_at, garbled)

@@ -25,7 +25,7 @@ from hostlink.core.model import Problem, Route
 from hostlink.core.route_book import Change, RouteChange
 from hostlink.core.table import State, Step, Trigger
 from hostlink.holding import Holding
-from hostlink.journal import JournalError
+from hostlink.journal import JournalError, Phase
 from hostlink.kernel.errors import KernelError, ReadUnsteady
 from hostlink.kernel.watcher import Changed
 from hostlink.notices import Moved, Notices, ProblemsChanged, Reconverged
@@ -43,7 +43,7 @@ from hostlink.steps.inspect import inspect
 from hostlink.steps.mirror import mirror
 from hostlink.steps.punt import punt
 from hostlink.steps.view import save_edits
-from hostlink.vpp.errors import VppError, VppGone, VppTimeout
+from hostlink.vpp.errors import VppError, VppGone, VppProtocolError, VppTimeout
 
 HISTORY = 1000
 _WAITING_EVENTS = 4096
@@ -67,6 +67,7 @@ _AGAIN_S = 1.0
 _NEEDS_UPLINK = (Step.CAPTURE, Step.MIRROR, Step.PUNT)
 """Steps that an interface which went away ends. That clears by itself: the NIC comes home and is taken again."""
 _UPLINK_LOST = "HL-405"
+_LOST = {"overflow": "notifications were lost", "unreadable": "a notification could not be read"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +175,7 @@ class Runner:
         ours = (uplink.link_index, uplink.pair_index)
         if changed.link_index is None or ours[0] is None or changed.link_index in ours:
             uplink.inbox.look_at_everything()
-            self.post(events.HostChanged("notifications were lost" if changed.kind == "overflow" else changed.kind))
+            self.post(events.HostChanged(_LOST.get(changed.kind, changed.kind)))
         elif changed.kind in ("address", "link", "down"):
             uplink.elsewhere.set()
 
@@ -298,8 +299,20 @@ class Runner:
             if isinstance(error, VppTimeout):
                 self.uplink.node.doubted.set()
             return events.VppLost(str(error), self.uplink.node.losses_lately() + 1)
+        except VppProtocolError as error:
+            if kind in _GOES_ON_WITHOUT_VPP or not self._is_proved:
+                return events.StepFailed(step, problem("HL-402", f"{name}: {error}"))
+            # What it said cannot be trusted, nor what it will say: another session, and a look at everything. One that
+            # goes on so is lost too often, and then the NIC is given back (HL-208).
+            self.uplink.node.doubted.set()
+            return events.VppLost(str(error), self.uplink.node.losses_lately() + 1)
         except VppError as error:
             return events.StepFailed(step, problem("HL-402", f"{name}: {error}"))
+
+    @property
+    def _is_proved(self) -> bool:
+        takeover = self.uplink.takeover
+        return takeover is not None and takeover.phase is Phase.PROVED
 
     async def _time(self, armed: effects.ArmTimer, began: float, scope: trio.CancelScope) -> None:
         with scope:  # which may have been cancelled before this task had its first turn

@@ -25,7 +25,7 @@ from hostlink.problems import problem
 from hostlink.steps.context import Node, VppLife, one_failure
 from hostlink.vpp.contract import check_contract
 from hostlink.vpp.dataplane import open_dataplane
-from hostlink.vpp.errors import VppError, VppTimeout
+from hostlink.vpp.errors import VppError, VppTimeout, understanding
 from hostlink.vpp.session import Session, open_session
 
 RETRY_S, RETRY_SOON_S = 0.5, 0.05
@@ -73,7 +73,8 @@ async def _introduce(node: Node, session: Session) -> VppLife:
         names = "; ".join(str(one) for one in missing)
         obstacles = (problem("HL-204", f"VPP at {node.config.vpp.api_socket}: {names}"), *obstacles)
         return VppLife(pid=pid, obstacles=obstacles)
-    version = str((await session.request("show_version")).version)
+    with understanding("show_version"):
+        version = str((await session.request("show_version")).version)
     dataplane = await open_dataplane(session)
     await session.request("want_interface_events", enable_disable=1, pid=os.getpid())
     return VppLife(dataplane=dataplane, version=version, pid=pid, obstacles=obstacles, since=trio.current_time())
@@ -110,7 +111,9 @@ async def _until_lost(
     async def listen() -> None:
         async for event in session.events:
             if event.name == "sw_interface_event":
-                interface_changed(int(event.message.sw_if_index))
+                with understanding("an interface event"):
+                    sw_if_index = int(event.message.sw_if_index)
+                interface_changed(sw_if_index)
 
     async def ping() -> None:
         nonlocal reason
@@ -125,7 +128,7 @@ async def _until_lost(
     async def doubt() -> None:
         nonlocal reason
         await node.doubted.wait()
-        reason = VppTimeout("VPP did not answer a request in time")
+        reason = VppTimeout("VPP did not answer a request in time, or not as a VPP does")
         nursery.cancel_scope.cancel()
 
     async def watch() -> None:

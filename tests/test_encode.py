@@ -97,6 +97,8 @@ def changed(**fields: object) -> dict[str, object]:
         (changed(altnames=["a", 1]), r"altnames\[1\]", "str, not int"),
         (changed(alias=1), "alias", "str"),
         (changed(colour="red"), "colour", "is not known in a Link"),
+        (changed(index=1 << 64), "index", "no number that hostlink writes"),
+        (changed(index=-(1 << 63) - 1), "index", "no number that hostlink writes"),
         ({"name": "eth0"}, "alias", "is missing in a Link"),
         ([], "the whole", "object, a Link"),
     ],
@@ -148,3 +150,15 @@ def test_every_value_that_the_journal_keeps_is_complete() -> None:
     assert isinstance(tree, dict)
     assert isinstance(tree["view"], dict)
     assert set(tree["view"]) == set(model.HostView.__dataclass_fields__)
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    at_s: float
+
+
+@pytest.mark.parametrize("odd", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_a_time_that_is_none_is_refused(odd: str) -> None:
+    """Python's JSON has them; the age of a journal that was read "at Infinity" would have ended the give-back."""
+    with pytest.raises(DecodeError, match=r"at_s: .* no number"):
+        decode(Moment, json.loads(f'{{"at_s": {odd}}}'))

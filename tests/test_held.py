@@ -50,6 +50,23 @@ def test_what_cannot_be_understood_holds_and_says_so(tmp_path: Path, text: str) 
     assert one.is_about(Match(name="eth0"))
 
 
+def test_what_is_told_of_an_unclear_one_is_short(tmp_path: Path) -> None:
+    (tmp_path / "eth0.held").write_text(json.dumps({"format": "x" * 10_000, "version": 1}))
+    assert len(read_all(tmp_path)[0].detail) < 200 + len(str(tmp_path)) + 20
+
+
+@pytest.mark.parametrize("other", ["eth9", "a/b", ""])
+def test_one_under_another_name_is_unclear_and_can_be_cleared(tmp_path: Path, other: str) -> None:
+    """Found by tools/fuzz: it held for ever, because a resume removed the file of the name that it says."""
+    keep(tmp_path, ETH0)
+    text = (tmp_path / "eth0.held").read_text()
+    (tmp_path / "eth0.held").write_text(text.replace('"uplink": "eth0"', f'"uplink": "{other}"'))
+    (one,) = read_all(tmp_path)
+    assert (one.uplink, one.code) == ("eth0", "HL-510")
+    drop(tmp_path, one)
+    assert read_all(tmp_path) == ()
+
+
 def test_a_hold_of_another_shape_is_unclear(tmp_path: Path) -> None:
     keep(tmp_path, ETH0)
     tree = json.loads((tmp_path / "eth0.held").read_text())

@@ -15,6 +15,7 @@ from hostlink.core.alike import Alike, AlikeChange, Cut, Place, place_of
 from hostlink.core.model import Route
 from hostlink.core.route_book import Change, RouteChange
 from hostlink.kernel import uapi
+from hostlink.kernel.errors import reading
 from hostlink.kernel.routes import HopCache, by_hand, by_pyroute2
 from hostlink.kernel.sockets import HEADER
 
@@ -28,6 +29,10 @@ _MOST = 10_000
 """Kinds that are remembered."""
 
 _Layout = Callable[[bytes], tuple[bytes, ...]]
+_HOST_BITS = {
+    size: [(1 << 8 * size - length) - 1 for length in range(8 * size + 1)] for size in _ADDRESS_BYTES.values()
+}
+"""By bytes of the address and prefix length: what a prefix has not set."""
 
 
 class Alikes:
@@ -43,8 +48,12 @@ class Alikes:
         """What a route that was read has in common with others, by its body; None where that is not so simple."""
         return self._alike(route.body, route) if route.body else None
 
+    @reading("the routes")
     def read(self, messages: Iterable[bytes]) -> list[Change]:
-        """Whole RTM_NEWROUTE and RTM_DELROUTE messages, in their order, without cache entries, which are no routes."""
+        """Whole RTM_NEWROUTE and RTM_DELROUTE messages, in their order, without cache entries, which are no routes.
+
+        Raises Unreadable; then of none of them is known what it says.
+        """
         found: list[Change] = []
         known, layouts = self._known, self._layouts
         for message in messages:
@@ -52,7 +61,10 @@ class Alikes:
             if layout is not None:
                 said, family, length, middle, address, tail = layout(message)
                 change = known.get((said, family, middle, tail))
-                if change is not None:
+                host_bits = _HOST_BITS[len(address)]
+                if change is not None and (
+                    length[0] < len(host_bits) and not int.from_bytes(address, "big") & host_bits[length[0]]
+                ):
                     found.append((change, length + address))
                     continue
             self._read_one(message, found)

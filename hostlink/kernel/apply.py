@@ -10,12 +10,13 @@ EEXIST is not taken for success: whether what is there is what was wanted shows 
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from hostlink.core.operations import AddHostRule, HostOperation, SetSysctl
-from hostlink.kernel.errors import KernelRefused
+from hostlink.kernel.errors import KernelRefused, Unreadable, reading
 from hostlink.kernel.netlink import Netlink, Request
 from hostlink.kernel.snapshot import read_link
 from hostlink.kernel.sysctl import set_sysctl
@@ -74,13 +75,16 @@ class _Run:
                 await self.flush()
                 self._sysctl(operation)
             else:
-                step = step_of(operation)
+                with reading(f"what is to be sent for {type(operation).__name__}"):
+                    step = step_of(operation)
                 self._nl.faults.check(step.seam, step.requests[0].operation)
                 self._queued += [(position, request) for request in step.requests]
                 if len(self._queued) >= _AT_ONCE:
                     await self.flush()
         except KernelRefused as refusal:
             self.refused[position] = refusal
+        except Unreadable as error:  # a body out of the journal that is none
+            self.refused[position] = KernelRefused("do what the journal says", errno.EINVAL, str(error))
 
     def _sysctl(self, wanted: SetSysctl) -> None:
         nl = self._nl

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import errno as numbers
 import os
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class KernelError(Exception):
@@ -52,3 +55,21 @@ class ReadUnsteady(KernelError):
 
 class NoSuchNamespace(KernelError):
     """The network namespace is not there, or what is there is not one."""
+
+
+class Unreadable(KernelError):
+    """A message that is not built as the kernel's headers say. Nothing is known of what it is about: look again."""
+
+
+_FAULTS = (LookupError, ValueError, TypeError, AttributeError, ArithmeticError, RecursionError, struct.error)
+"""What readers of bytes, ours and pyroute2's, end with where the bytes are not what they should be."""
+
+
+@contextmanager
+def reading(what: str) -> Iterator[None]:
+    """For whatever makes values of netlink messages, as a block or a decorator: all that it may fail with there is one
+    error, Unreadable. `what`: a phrase, "the links"."""
+    try:
+        yield
+    except _FAULTS as fault:
+        raise Unreadable(f"{what} cannot be made of these bytes: {fault!r}"[:300]) from fault

@@ -18,28 +18,34 @@ Sending may block the event loop as long as another process holds the kernel's R
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import struct
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import ParamSpec, TypeVar
 
 import trio
 
 from hostlink.kernel import uapi
 from hostlink.kernel.attributes import walk
-from hostlink.kernel.errors import AnswersLost, KernelError, KernelRefused, ReadUnsteady
+from hostlink.kernel.errors import AnswersLost, KernelError, KernelRefused, ReadUnsteady, Unreadable, reading
 from hostlink.kernel.namespace import open_file
 from hostlink.kernel.seam import NO_FAULTS, Faults
 from hostlink.kernel.sockets import HEADER, RECEIVE_BYTES, Message, open_socket, split
 from hostlink.kernel.watcher import Changed, Watcher, open_watcher
 
-__all__ = ["Changed", "Message", "Netlink", "Request", "Watcher", "open_netlink", "open_watcher"]
+__all__ = ["Changed", "Message", "Netlink", "Request", "Watcher", "open_netlink", "open_watcher", "read_again"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _BATCH_MESSAGES = 256
 """Measured: an answer takes 832 bytes of the receive buffer, so this many fit even in the default 212,992."""
 _BATCH_BYTES = 1 << 16
 _DUMP_ATTEMPTS = 10
+_READ_ATTEMPTS, _READ_PAUSE_S = 4, 0.02
 _SEQUENCE_LIMIT = 0xFFFF0000
 
 
@@ -155,6 +161,7 @@ class Netlink:
                     if message.type in (uapi.NLMSG_DONE, uapi.NLMSG_ERROR):
                         _check_end(request, message)
                         interrupted |= self.faults.tear(messages)
+                        self.faults.garble(messages)
                         return messages, interrupted
                     messages.append(message)
         except BaseException:
@@ -207,6 +214,24 @@ class Netlink:
                     raise
 
 
+def read_again(read: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
+    """A decorator for what only reads: what the kernel said cannot be made sense of, so it is asked again, a few times.
+
+    Raises Unreadable if that is no use.
+    """
+
+    @functools.wraps(read)
+    async def again(*args: P.args, **kwargs: P.kwargs) -> T:
+        for attempt in range(1, _READ_ATTEMPTS):
+            try:
+                return await read(*args, **kwargs)
+            except Unreadable:
+                await trio.sleep(attempt * _READ_PAUSE_S)
+        return await read(*args, **kwargs)
+
+    return again
+
+
 def _batches(requests: Sequence[Request]) -> Iterable[Sequence[Request]]:
     start = size = 0
     for position, request in enumerate(requests):
@@ -219,12 +244,20 @@ def _batches(requests: Sequence[Request]) -> Iterable[Sequence[Request]]:
         yield requests[start:]
 
 
+@reading("the answer")
 def _refusal(request: Request, message: Message) -> KernelRefused | None:
     """None for an acknowledgement (or any message that is not NLMSG_ERROR)."""
     if message.type != uapi.NLMSG_ERROR:
         return None
     (number,) = struct.unpack_from("=i", message.body)
-    return KernelRefused(request.operation, -number, _extended(message)) if number else None
+    return KernelRefused(request.operation, _errno(number), _extended(message)) if number else None
+
+
+def _errno(number: int) -> int:
+    """The positive one of an answer (MAX_ERRNO in linux/err.h). ValueError: it is none."""
+    if not -4096 < number < 0:
+        raise ValueError(f"{number} is no error of the kernel's")
+    return -number
 
 
 def _extended(message: Message) -> str:
@@ -239,12 +272,13 @@ def _extended(message: Message) -> str:
     return ""
 
 
+@reading("the end of a dump")
 def _check_end(request: Request, message: Message) -> None:
     """NLMSG_DONE carries the dump's own result; an error may come instead of any part."""
     number = struct.unpack_from("=i", message.body)[0] if len(message.body) >= 4 else 0
     if number < 0:
         detail = _extended(message) if message.type == uapi.NLMSG_ERROR else ""
-        raise KernelRefused(request.operation, -number, detail)
+        raise KernelRefused(request.operation, _errno(number), detail)
 
 
 @asynccontextmanager

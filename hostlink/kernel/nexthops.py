@@ -19,7 +19,8 @@ from ipaddress import ip_address
 from hostlink.core.model import NextHop, Route
 from hostlink.kernel import uapi
 from hostlink.kernel.attributes import walk
-from hostlink.kernel.netlink import Netlink, Request
+from hostlink.kernel.errors import reading
+from hostlink.kernel.netlink import Netlink, Request, read_again
 from hostlink.kernel.routebody import with_hops
 from hostlink.kernel.sockets import Message
 
@@ -32,6 +33,7 @@ Objects = Mapping[int, tuple[NextHop, ...]]
 """Id of each object → its next hops; a blackhole has none."""
 
 
+@read_again
 async def completed(nl: Netlink, routes: tuple[Route, ...]) -> tuple[Route, ...]:
     """The routes, those that only name a nexthop object with its next hops. Raises KernelError."""
     if not any(_only_named(route) for route in routes):
@@ -42,8 +44,9 @@ async def completed(nl: Netlink, routes: tuple[Route, ...]) -> tuple[Route, ...]
     return tuple(_complete(route, objects) if _only_named(route) else route for route in routes)
 
 
+@reading("the nexthop objects")
 def read_nexthops(messages: Iterable[Message]) -> Objects:
-    """The objects of a dump. A group's members may come after it."""
+    """The objects of a dump. A group's members may come after it. Raises Unreadable."""
     singles: dict[int, tuple[NextHop, ...]] = {}
     groups: dict[int, list[tuple[int, int]]] = {}
     for message in messages:

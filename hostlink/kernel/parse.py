@@ -1,39 +1,78 @@
 """Links, addresses, neighbours and rules from netlink messages, by pyroute2's parser.
 
 None of them is ever many, so its pace does not matter here (routes are read in routes.py). pyroute2 wants
-whole messages, so the header is put before each body again.
+whole messages, so the header is put before each body again. All of these raise Unreadable.
+
+pyroute2 0.9.7 says of a message that it cannot read nothing but a traceback in its log, and gives what it has (an error
+is overwritten in marshal.py), bytes in place of an attribute's value. So attributes are walked through here first, and
+what is taken of them is asked for by its type.
 """
 
 from __future__ import annotations
 
+import logging
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from ipaddress import IPv4Address, ip_address, ip_interface
-from typing import Any
+from typing import Any, TypeVar
 
 from pyroute2.netlink.rtnl.marshal import MarshalRtnl
 
 from hostlink.core.model import Address, Family, IPAddress, IPInterface, Link, Neighbour, PolicyRule, Rule
 from hostlink.kernel import uapi
 from hostlink.kernel.attributes import walk
-from hostlink.kernel.errors import KernelError
+from hostlink.kernel.errors import Unreadable, reading
 from hostlink.kernel.sockets import HEADER, Message
 
 _IFADDRMSG = struct.Struct("=BBBBi")
 _NDMSG = struct.Struct("=BxxxiHBB")
+_HEAD_BYTES = {
+    uapi.RTM_NEWLINK: 16,
+    uapi.RTM_NEWADDR: _IFADDRMSG.size,
+    uapi.RTM_NEWROUTE: 12,
+    uapi.RTM_NEWNEIGH: _NDMSG.size,
+    uapi.RTM_NEWRULE: 12,
+}
+"""Before the attributes: ifinfomsg, ifaddrmsg, rtmsg, ndmsg, fib_rule_hdr."""
+T = TypeVar("T")
+
+logging.getLogger("pyroute2").setLevel(logging.CRITICAL)  # of what is unreadable it logs a traceback each
 
 
 def decode(messages: Iterable[Message]) -> list[Any]:
     """pyroute2's messages (dicts with `get_attr`)."""
+    messages = list(messages)
+    for one in messages:
+        if len(one.body) < (head_bytes := _HEAD_BYTES[one.type]):
+            raise ValueError(f"a message of type {one.type} has {len(one.body)} bytes")
+        for _ in walk(one.body, head_bytes):
+            pass
     data = b"".join(HEADER.pack(16 + len(m.body), m.type, 0, 0, 0) + m.body for m in messages)
     decoded = list(MarshalRtnl().parse(data))
     for message in decoded:
         error = message["header"]["error"]
         if error is not None:
-            raise KernelError(f"pyroute2 cannot read a netlink message of type {message['header']['type']}") from error
+            raise Unreadable(f"pyroute2 cannot read a netlink message of type {message['header']['type']}") from error
     return decoded
 
 
+def said(message: Any, name: str, kind: type[T]) -> T | None:
+    """The value of an attribute, of that type; None where it is not there. Raises ValueError for any other."""
+    value = message.get_attr(name)
+    if value is not None and not isinstance(value, kind):
+        raise ValueError(f"{name} is {value!r}")
+    return value
+
+
+def must_say(message: Any, name: str, kind: type[T]) -> T:
+    """The same, of one that is always there."""
+    value = said(message, name, kind)
+    if value is None:
+        raise ValueError(f"{name} is missing")
+    return value
+
+
+@reading("the links")
 def links(messages: Iterable[Message]) -> tuple[Link, ...]:
     return tuple(_link(message) for message in decode(messages))
 
@@ -43,33 +82,40 @@ def _link(message: Any) -> Link:
     info = message.get_attr("IFLA_LINKINFO")
     properties = message.get_attr("IFLA_PROP_LIST")
     return Link(
-        name=message.get_attr("IFLA_IFNAME"),
+        name=must_say(message, "IFLA_IFNAME", str),
         index=message["index"],
-        mac=message.get_attr("IFLA_ADDRESS") or "",
-        mtu_bytes=message.get_attr("IFLA_MTU"),
+        mac=said(message, "IFLA_ADDRESS", str) or "",
+        mtu_bytes=must_say(message, "IFLA_MTU", int),
         up=bool(flags & uapi.IFF_UP),
         carrier=bool(flags & uapi.IFF_LOWER_UP),
-        kind=(info.get_attr("IFLA_INFO_KIND") if info else None) or "",
-        altnames=tuple(properties.get_attrs("IFLA_ALT_IFNAME")) if properties else (),
-        alias=message.get_attr("IFLA_IFALIAS"),
-        tx_queue_length=message.get_attr("IFLA_TXQLEN"),
+        kind=(said(info, "IFLA_INFO_KIND", str) if info else None) or "",
+        altnames=tuple(map(_text, properties.get_attrs("IFLA_ALT_IFNAME"))) if properties else (),
+        alias=said(message, "IFLA_IFALIAS", str),
+        tx_queue_length=must_say(message, "IFLA_TXQLEN", int),
         promiscuous=bool(flags & uapi.IFF_PROMISC),
         loopback=bool(flags & uapi.IFF_LOOPBACK),
-        master_index=message.get_attr("IFLA_MASTER"),
-        permanent_mac=message.get_attr("IFLA_PERM_ADDRESS"),
+        master_index=said(message, "IFLA_MASTER", int),
+        permanent_mac=said(message, "IFLA_PERM_ADDRESS", str),
     )
 
 
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is no name")
+    return value
+
+
+@reading("the addresses")
 def addresses(messages: Iterable[Message], link_index: int) -> tuple[Address, ...]:
     """Those of one link, in the kernel's order."""
     return tuple(_address(message) for message in decode(messages) if message["index"] == link_index)
 
 
 def _address(message: Any) -> Address:
-    shown = message.get_attr("IFA_ADDRESS")
-    local = message.get_attr("IFA_LOCAL") or shown
-    broadcast = message.get_attr("IFA_BROADCAST")
-    flags = message.get_attr("IFA_FLAGS")
+    shown = said(message, "IFA_ADDRESS", str)
+    local = said(message, "IFA_LOCAL", str) or shown
+    broadcast = said(message, "IFA_BROADCAST", str)
+    flags = said(message, "IFA_FLAGS", int)
     life = message.get_attr("IFA_CACHEINFO")
     interface: IPInterface = ip_interface(f"{local}/{message['prefixlen']}")
     return Address(
@@ -78,27 +124,31 @@ def _address(message: Any) -> Address:
         broadcast=IPv4Address(broadcast) if broadcast else None,
         scope=message["scope"],
         flags=message["flags"] if flags is None else flags,
-        label=message.get_attr("IFA_LABEL"),
-        protocol=message.get_attr("IFA_PROTO") or 0,
+        label=said(message, "IFA_LABEL", str),
+        protocol=said(message, "IFA_PROTO", int) or 0,
         valid_lifetime_s=_lifetime(life["ifa_valid"]) if life else None,
         preferred_lifetime_s=_lifetime(life["ifa_preferred"]) if life else None,
-        route_priority=message.get_attr("IFA_RT_PRIORITY"),
+        route_priority=said(message, "IFA_RT_PRIORITY", int),
     )
 
 
-def global_addresses(messages: Iterable[Message], link_index: int) -> Iterator[IPAddress]:
+@reading("the addresses")
+def global_addresses(messages: Iterable[Message], link_index: int) -> list[IPAddress]:
     """Those of one link, of global scope (struct ifaddrmsg of linux/if_addr.h)."""
+    found: list[IPAddress] = []
     for message in messages:
         _family, _length, _flags, scope, index = _IFADDRMSG.unpack_from(message.body)
         if index == link_index and scope == uapi.RT_SCOPE_UNIVERSE:
-            said = dict(walk(message.body, _IFADDRMSG.size))
-            yield ip_address(said.get(uapi.IFA_LOCAL) or said[uapi.IFA_ADDRESS])
+            told = dict(walk(message.body, _IFADDRMSG.size))
+            found.append(ip_address(told.get(uapi.IFA_LOCAL) or told[uapi.IFA_ADDRESS]))
+    return found
 
 
 def _lifetime(seconds: int) -> int | None:
     return None if seconds == uapi.FOR_EVER else seconds
 
 
+@reading("the neighbours")
 def neighbours(messages: Iterable[Message], link_index: int) -> tuple[Neighbour, ...]:
     """The permanent and the proxy entries of one link; the header tells, so the learnt ones need no parsing."""
     return tuple(_neighbour(message) for message in decode(m for m in messages if _kept(m.body, link_index)))
@@ -110,10 +160,11 @@ def _kept(body: bytes, link_index: int) -> bool:
 
 
 def _neighbour(message: Any) -> Neighbour:
-    address: IPAddress = ip_address(message.get_attr("NDA_DST"))
-    return Neighbour(address, message.get_attr("NDA_LLADDR"), message["state"], message["flags"])
+    address: IPAddress = ip_address(must_say(message, "NDA_DST", str))
+    return Neighbour(address, said(message, "NDA_LLADDR", str), message["state"], message["flags"])
 
 
+@reading("the rules")
 def rules(messages: Iterable[Message], names: Iterable[str]) -> tuple[Rule, ...]:
     """The rules that name one of these as incoming or outgoing interface."""
     kept = [m for m in messages if m.type == uapi.RTM_NEWRULE]
@@ -127,10 +178,11 @@ def rules(messages: Iterable[Message], names: Iterable[str]) -> tuple[Rule, ...]
 
 def _rule(raw: Message, message: Any) -> Rule:
     family = Family.IPV6 if message["family"] == 10 else Family.IPV4
-    name = message.get_attr("FRA_IIFNAME") or message.get_attr("FRA_OIFNAME")
-    return Rule(family, message.get_attr("FRA_PRIORITY") or 0, raw.body, name)
+    name = said(message, "FRA_IIFNAME", str) or said(message, "FRA_OIFNAME", str)
+    return Rule(family, said(message, "FRA_PRIORITY", int) or 0, raw.body, name)
 
 
+@reading("the rules")
 def policy_rules(messages: Iterable[Message]) -> tuple[PolicyRule, ...]:
     """All rules that look a table up."""
     kept = [m for m in messages if m.type == uapi.RTM_NEWRULE]
@@ -138,9 +190,8 @@ def policy_rules(messages: Iterable[Message]) -> tuple[PolicyRule, ...]:
 
 
 def _policy_rule(message: Any) -> PolicyRule:
-    get = message.get_attr
     family = Family.IPV6 if message["family"] == 10 else Family.IPV4
-    priority, table = get("FRA_PRIORITY") or 0, get("FRA_TABLE") or message["table"]
+    priority, table = said(message, "FRA_PRIORITY", int) or 0, said(message, "FRA_TABLE", int) or message["table"]
     return PolicyRule(family, priority, table, f"{priority}: {_asked(message)} lookup {table}")
 
 

@@ -17,6 +17,7 @@ import trio
 
 from hostlink.kernel import uapi
 from hostlink.kernel.attributes import pieces
+from hostlink.kernel.errors import reading
 from hostlink.kernel.netlink import Message, Netlink, Request
 from hostlink.kernel.watcher import open_watcher
 
@@ -31,7 +32,7 @@ _HEARING_BYTES = 1 << 16
 
 
 async def dump_routes(nl: Netlink, request: Request) -> list[Message]:
-    """What answers an RTM_GETROUTE; its body is a struct rtmsg. Raises KernelRefused."""
+    """What answers an RTM_GETROUTE; its body is a struct rtmsg. Raises KernelRefused, Unreadable."""
     if request.body[0] != _AF_INET6:
         return await nl.dump(request, watched=True)
     found: dict[bytes, Message] = {}
@@ -51,6 +52,7 @@ async def dump_routes(nl: Netlink, request: Request) -> list[Message]:
     return list(found.values())
 
 
+@reading("the routes")
 def _lasting(message: Message) -> bytes:
     """What the same route says in each dump: all but how long it has left."""
     said = (whole for kind, whole in pieces(message.body, _RTMSG_BYTES) if kind != uapi.RTA_CACHEINFO)

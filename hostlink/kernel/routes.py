@@ -11,16 +11,16 @@ from __future__ import annotations
 
 import gc
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
 
 from hostlink.core.model import IPAddress, NextHop, Prefix, Route
 from hostlink.kernel import uapi
-from hostlink.kernel.attributes import walk
-from hostlink.kernel.errors import KernelError
-from hostlink.kernel.parse import decode
+from hostlink.kernel.attributes import attribute, pieces, walk
+from hostlink.kernel.errors import reading
+from hostlink.kernel.parse import decode, said
 from hostlink.kernel.sockets import Message
 
 _RTMSG = struct.Struct("=8BI")
@@ -42,8 +42,9 @@ _DST_AT, _AFTER_DST4 = 20, 28
 _AF_INET6 = 10
 
 
+@reading("the routes")
 def read_routes(messages: Iterable[Message]) -> tuple[Route, ...]:
-    """All routes of a dump, in its order, but not cache entries (RTM_F_CLONED)."""
+    """All routes of a dump, in its order, but not cache entries (RTM_F_CLONED). Raises Unreadable."""
     hops: HopCache = {}
     alike: AlikeCache = {}
     found = []
@@ -130,10 +131,10 @@ def by_hand(body: bytes, cache: HopCache) -> Route | None:
     offset, end = 12, len(body)
     while offset < end:
         length, attribute = _ATTRIBUTE.unpack_from(body, offset)
-        if length < 4:
-            raise KernelError(f"a route's attribute {attribute} is {length} bytes long")
         start, stop = offset + 4, offset + length
         offset = (stop + 3) & ~3
+        if length < 4 or offset > end:
+            raise ValueError(f"a route's attribute {attribute} of {length} bytes does not fit in it")
         if attribute == uapi.RTA_DST:
             destination = body[start:stop]
         elif attribute == uapi.RTA_OIF:
@@ -184,7 +185,7 @@ def _mtu(body: bytes, offset: int, end: int) -> int | None:
     while offset < end:
         length, kind = _ATTRIBUTE.unpack_from(body, offset)
         if length < 4:
-            raise KernelError(f"a route's metric {kind} is {length} bytes long")
+            raise ValueError(f"a route's metric {kind} is {length} bytes long")
         if kind == uapi.RTAX_MTU:
             mtu_bytes: int = _u32(body, offset + 4)[0]
             return mtu_bytes
@@ -202,8 +203,8 @@ def _multipath(body: bytes, offset: int, end: int, cache: HopCache) -> tuple[Nex
     hops: list[NextHop] = []
     while offset < end:
         length, flags, weight, link_index = _RTNEXTHOP.unpack_from(body, offset)
-        if length < _RTNEXTHOP.size:
-            raise KernelError(f"a route's next hop is {length} bytes long")
+        if length < _RTNEXTHOP.size or offset + length > end:
+            raise ValueError(f"a route's next hop of {length} bytes does not fit in it")
         gateway = b""
         if length > 8:
             size, attribute = _ATTRIBUTE.unpack_from(body, offset + 8)
@@ -220,28 +221,56 @@ def _multipath(body: bytes, offset: int, end: int, cache: HopCache) -> tuple[Nex
 
 def by_pyroute2(body: bytes) -> Route:
     """The same value from any RTM_NEWROUTE body."""
-    (message,) = decode([Message(uapi.RTM_NEWROUTE, 0, 0, body)])
-    get = message.get_attr
+    (message,) = decode([Message(uapi.RTM_NEWROUTE, 0, 0, _without_encapsulation(body))])
     any_address = "::" if message["family"] == _AF_INET6 else "0.0.0.0"
-    metrics = get("RTA_METRICS")
-    life = get("RTA_CACHEINFO")
+    metrics, life = message.get_attr("RTA_METRICS"), message.get_attr("RTA_CACHEINFO")
     source_length = message["src_len"]
     return Route(
-        prefix=ip_network(f"{get('RTA_DST') or any_address}/{message['dst_len']}"),
-        table=get("RTA_TABLE") or message["table"],
+        prefix=ip_network(f"{said(message, 'RTA_DST', str) or any_address}/{message['dst_len']}"),
+        table=said(message, "RTA_TABLE", int) or message["table"],
         next_hops=_next_hops(message),
         type=message["type"],
         protocol=message["proto"],
         scope=message["scope"],
-        metric=get("RTA_PRIORITY") or 0,
+        metric=said(message, "RTA_PRIORITY", int) or 0,
         tos=message["tos"],
-        preferred_source=_optional(get("RTA_PREFSRC")),
-        mtu_bytes=metrics.get_attr("RTAX_MTU") if metrics else None,
+        preferred_source=_optional(said(message, "RTA_PREFSRC", str)),
+        mtu_bytes=said(metrics, "RTAX_MTU", int) if metrics else None,
         expires_s=_expires(_signed(life["rta_expires"])) if life else None,
-        source_prefix=ip_network(f"{get('RTA_SRC') or any_address}/{source_length}") if source_length else None,
+        source_prefix=_source(message, any_address) if source_length else None,
         nexthop_id=_nexthop_id(body),
         body=body,
     )
+
+
+def _source(message: Any, any_address: str) -> Prefix:
+    return ip_network(f"{said(message, 'RTA_SRC', str) or any_address}/{message['src_len']}")
+
+
+_ENCAPSULATION = (uapi.RTA_ENCAP, uapi.RTA_ENCAP_TYPE)
+
+
+def _without_encapsulation(body: bytes) -> bytes:
+    """No model has it, and pyroute2's search for its type (rtmsg.py, encap_info) never ends where a length is 0."""
+    parts = [body[: _RTMSG.size]]
+    for kind, piece in pieces(body, _RTMSG.size):
+        if kind not in _ENCAPSULATION:
+            parts.append(_hops_without(piece) if kind == uapi.RTA_MULTIPATH else piece)
+    return b"".join(parts)
+
+
+def _hops_without(piece: bytes) -> bytes:
+    (end,) = struct.unpack_from("=H", piece)
+    offset, hops = 4, b""
+    while offset < end:
+        length, *rest = _RTNEXTHOP.unpack_from(piece, offset)
+        if length < _RTNEXTHOP.size or offset + length > end:
+            raise ValueError(f"a next hop of {length} bytes does not fit in {end}")
+        kept = pieces(piece[offset : offset + ((length + 3) & ~3)], _RTNEXTHOP.size)
+        attributes = b"".join(one for kind, one in kept if kind not in _ENCAPSULATION)
+        hops += _RTNEXTHOP.pack(_RTNEXTHOP.size + len(attributes), *rest) + attributes
+        offset += (length + 3) & ~3
+    return attribute(uapi.RTA_MULTIPATH, hops)
 
 
 def _nexthop_id(body: bytes) -> int | None:
@@ -256,14 +285,14 @@ def _nexthop_id(body: bytes) -> int | None:
 def _next_hops(message: Any) -> tuple[NextHop, ...]:
     multipath = message.get_attr("RTA_MULTIPATH")
     if multipath:
-        return tuple(_pyroute2_hop(hop.get_attr, hop["oif"], hop["flags"], hop["hops"] + 1) for hop in multipath)
-    link_index = message.get_attr("RTA_OIF")
-    return (_pyroute2_hop(message.get_attr, link_index, message["flags"], 1),) if link_index else ()
+        return tuple(_pyroute2_hop(hop, hop["oif"], hop["flags"], hop["hops"] + 1) for hop in multipath)
+    link_index = said(message, "RTA_OIF", int)
+    return (_pyroute2_hop(message, link_index, message["flags"], 1),) if link_index else ()
 
 
-def _pyroute2_hop(get: Callable[[str], Any], link_index: int, flags: int, weight: int) -> NextHop:
-    via = get("RTA_VIA")
-    gateway = _optional(via["addr"] if via else get("RTA_GATEWAY"))
+def _pyroute2_hop(message: Any, link_index: int, flags: int, weight: int) -> NextHop:
+    via = said(message, "RTA_VIA", dict)
+    gateway = _optional(via["addr"] if via else said(message, "RTA_GATEWAY", str))
     return NextHop(link_index or None, gateway, weight, bool(flags & uapi.RTNH_F_ONLINK))
 
 

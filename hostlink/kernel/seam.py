@@ -55,8 +55,8 @@ class Faults:
     """Faults that are planned, and the trace of what was reached.
 
     `planned` is {(name, n): errno}: the n-th time (from 1) that name is reached, it is refused with that errno.
-    `torn`: every so many dumps one is interrupted; 0: none but those that the kernel interrupts. `die_at`: the process
-    dies at that operation, counted from 1 over all names; 0: never.
+    `torn`: every so many dumps one is interrupted; 0: none but those that the kernel interrupts. `garbled`: of every so
+    many one is unreadable. `die_at`: the process dies at that operation, counted from 1 over all names; 0: never.
     """
 
     def __init__(
@@ -65,19 +65,23 @@ class Faults:
         trace: Path | None = None,
         torn: int = 0,
         die_at: int = 0,
+        garbled: int = 0,
     ) -> None:
         self._planned = dict(planned or {})
         self._die_at, self._count = die_at, 0
         self._torn, self._dumps = torn, 0
+        self._garbled, self._whole_dumps = garbled, 0
         self._trace = trace
         self._reached: Counter[str] = Counter()
         for name, _ in self._planned:
             _known(name)
 
     @classmethod
-    def from_text(cls, plan: str, trace: Path | None = None, torn: int = 0, die_at: int = 0) -> Faults:
+    def from_text(
+        cls, plan: str, trace: Path | None = None, torn: int = 0, die_at: int = 0, garbled: int = 0
+    ) -> Faults:
         """Reads `link.move=EBUSY,route.add:3=ENOMEM`. ValueError names the part that is wrong."""
-        return cls(dict(_one(part.strip()) for part in plan.split(",") if part.strip()), trace, torn, die_at)
+        return cls(dict(_one(part.strip()) for part in plan.split(",") if part.strip()), trace, torn, die_at, garbled)
 
     def tear(self, messages: list[Message]) -> bool:
         """To be called with what a dump gave. True: it is to count as interrupted, and lacks some of it now."""
@@ -88,6 +92,15 @@ class Faults:
             return False
         del messages[::2]
         return True
+
+    def garble(self, messages: list[Message]) -> None:
+        """To be called with what a dump gave: where it is one's turn, and it is not empty, its last message is cut."""
+        if not self._garbled or not messages:
+            return
+        self._whole_dumps += 1
+        if self._whole_dumps % self._garbled == 0:
+            last = messages[-1]
+            messages[-1] = last._replace(body=last.body[:-2])
 
     def check(self, name: str, operation: str) -> None:
         """To be called before the kernel is asked; `operation` is the phrase an error would use.

@@ -27,9 +27,9 @@ import trio
 from hostlink.core.model import RTN_NOWHERE, Address, HostView, IPAddress, Link, Neighbour, PolicyRule, Route, Rule
 from hostlink.kernel import parse, uapi
 from hostlink.kernel.attributes import text, u32
-from hostlink.kernel.errors import KernelRefused, ReadUnsteady
+from hostlink.kernel.errors import KernelRefused, ReadUnsteady, reading
 from hostlink.kernel.link import link_body
-from hostlink.kernel.netlink import Message, Netlink, Request
+from hostlink.kernel.netlink import Message, Netlink, Request, read_again
 from hostlink.kernel.nexthops import completed
 from hostlink.kernel.nic import read_driver
 from hostlink.kernel.route_dump import dump_routes
@@ -49,6 +49,7 @@ _NAME_BYTES = 15
 _MAIN = uapi.RT_TABLE_MAIN
 
 
+@read_again
 async def read_links(nl: Netlink) -> tuple[Link, ...]:
     """All links of the namespace, by ifindex.
 
@@ -59,6 +60,7 @@ async def read_links(nl: Netlink) -> tuple[Link, ...]:
     return tuple(sorted(parse.links(messages), key=lambda link: link.index))
 
 
+@read_again
 async def read_link(nl: Netlink, which: str | int) -> Link | None:
     """One link by name, altname or ifindex, or None."""
     request = Request(f"read interface {which}", uapi.RTM_GETLINK, _which(which))
@@ -110,10 +112,13 @@ async def find_link(
     return min(found, key=lambda link: (link.kind != "", link.index), default=None)
 
 
+@read_again
 async def _default_route_link(nl: Netlink) -> int | None:
     for family in _FAMILIES:
         messages = await nl.dump(_routes_request(family, u32(uapi.RTA_TABLE, _MAIN)))
-        routes = read_routes(message for message in messages if message.body[1] == 0)
+        with reading("the default route"):
+            defaults = [message for message in messages if message.body[1] == 0]
+        routes = read_routes(defaults)
         usable = [route for route in routes if route.type == uapi.RTN_UNICAST and route.next_hops]
         if usable:
             return min(usable, key=lambda route: route.metric).next_hops[0].link_index
@@ -127,7 +132,8 @@ async def read_view(
 
     heard_bytes: what is said of the link meanwhile may fill so much of a socket's buffer.
 
-    Raises ReadUnsteady if the link or its addresses changed during each attempt.
+    Raises ReadUnsteady if the link or its addresses changed during each attempt, Unreadable if nothing can be made of
+    what the kernel says of them.
     """
     async with open_watcher(nl.namespace_fd, receive_buffer_bytes=heard_bytes) as watcher:
         for attempt in range(_ATTEMPTS):
@@ -162,6 +168,7 @@ async def _read_once(nl: Netlink, link: Link, proc_root: Path) -> HostView | Non
     return HostView(last, addresses, routes, neighbours, rules, sysctls, driver.name, driver.pci_address)
 
 
+@read_again
 async def read_addresses(nl: Netlink, link_index: int) -> tuple[Address, ...]:
     """Whatever other links' addresses do meanwhile; of changes of these a watcher tells."""
     messages = []
@@ -172,6 +179,7 @@ async def read_addresses(nl: Netlink, link_index: int) -> tuple[Address, ...]:
     return parse.addresses(messages, link_index)
 
 
+@read_again
 async def read_global_addresses(nl: Netlink, link_index: int) -> list[IPAddress]:
     """Those of global scope alone, and nothing but themselves: a link may have thousands (kube-ipvs0)."""
     found: list[IPAddress] = []
@@ -188,6 +196,7 @@ async def read_global_addresses(nl: Netlink, link_index: int) -> list[IPAddress]
     return found
 
 
+@read_again
 async def _routes(nl: Netlink, link_index: int) -> tuple[Route, ...]:
     """Of every table and type. The kernel leaves out those that do not use the link (strict checking, Linux 5.0).
 
@@ -217,6 +226,7 @@ def _routes_request(family: int, filter_attribute: bytes = b"", kind: int = 0) -
     return Request("read the routes", uapi.RTM_GETROUTE, body)
 
 
+@read_again
 async def read_neighbours(nl: Netlink, link_index: int) -> tuple[Neighbour, ...]:
     """Permanent ones, then proxies, which are a dump of their own."""
     messages = []
@@ -228,10 +238,12 @@ async def read_neighbours(nl: Netlink, link_index: int) -> tuple[Neighbour, ...]
     return parse.neighbours(messages, link_index)
 
 
+@read_again
 async def _rules(nl: Netlink, link: Link) -> tuple[Rule, ...]:
     return parse.rules(await _rule_messages(nl), (link.name, *link.altnames))
 
 
+@read_again
 async def read_policy(nl: Netlink) -> tuple[PolicyRule, ...]:
     """All rules of the namespace that look a table up. Raises KernelError."""
     return parse.policy_rules(await _rule_messages(nl))

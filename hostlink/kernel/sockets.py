@@ -10,7 +10,7 @@ from typing import NamedTuple
 import trio
 
 from hostlink.kernel import uapi
-from hostlink.kernel.errors import KernelError
+from hostlink.kernel.errors import Unreadable
 from hostlink.kernel.namespace import inside
 
 HEADER = struct.Struct("=IHHII")
@@ -52,11 +52,11 @@ def open_socket(
 
 
 def split(datagram: bytes) -> Iterator[Message]:
-    """The messages of one datagram."""
+    """The messages of one datagram. Raises Unreadable."""
     offset, end = 0, len(datagram)
     while offset + 16 <= end:
         length, kind, flags, sequence, _port = HEADER.unpack_from(datagram, offset)
         if length < 16 or offset + length > end:
-            raise KernelError(f"netlink message of {length} bytes at {offset} does not fit in {end}")
+            raise Unreadable(f"netlink message of {length} bytes at {offset} does not fit in {end}")
         yield Message(kind, flags, sequence, datagram[offset + 16 : offset + length])
         offset += (length + 3) & ~3

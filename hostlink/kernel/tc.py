@@ -20,7 +20,8 @@ from enum import IntEnum
 from hostlink.kernel import uapi
 from hostlink.kernel.attributes import attribute, text, u32, walk
 from hostlink.kernel.bpf.load import loaded
-from hostlink.kernel.netlink import Netlink, Request
+from hostlink.kernel.errors import reading
+from hostlink.kernel.netlink import Message, Netlink, Request, read_again
 from hostlink.kernel.seam import NO_FAULTS, Faults
 
 _TCMSG = struct.Struct("=BxxxiIII")
@@ -114,10 +115,19 @@ def _filter(nl: Netlink, placed: Placed, descriptor: int) -> Request:
     return Request(str(placed), uapi.RTM_NEWTFILTER, body, uapi.NLM_F_CREATE)
 
 
+@read_again
 async def _present(nl: Netlink, link_index: int, side: Side) -> str | None:
     """The name of hostlink's program there, or None."""
     body = _TCMSG.pack(0, link_index, 0, side, 0)
-    for message in await nl.dump(Request(f"read the filters of interface {link_index}", uapi.RTM_GETTFILTER, body)):
+    return program_name(
+        await nl.dump(Request(f"read the filters of interface {link_index}", uapi.RTM_GETTFILTER, body))
+    )
+
+
+@reading("the filters")
+def program_name(messages: Iterable[Message]) -> str | None:
+    """The name of hostlink's program among filters. Raises Unreadable."""
+    for message in messages:
         _, _, handle, _, info = _TCMSG.unpack_from(message.body)
         if handle == _HANDLE and info >> 16 == _PRIORITY:
             options = dict(walk(message.body, _TCMSG.size)).get(_TCA_OPTIONS, b"")

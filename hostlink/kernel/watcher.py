@@ -2,7 +2,8 @@
 
 Netlink tells much, but not everything (no message when a link that goes down takes its IPv4 routes along), and a socket
 that overflows has lost messages for ever. So a notification carries no state: its reader takes a new snapshot. An
-overflow (ENOBUFS) is itself a notification, "look at everything again", and never the watcher's end.
+overflow (ENOBUFS) is itself a notification, "look at everything again", and never the watcher's end. So is a message
+that cannot be read, whatever it was to say.
 
 What has queued up is read in one go and each thing said once: a routing daemon that loads 100,000 routes wakes the
 reader a few hundred times and not 100,000 times.
@@ -33,9 +34,10 @@ import trio
 from hostlink.kernel import uapi
 from hostlink.kernel.attributes import walk
 from hostlink.kernel.earshot import hear_only
+from hostlink.kernel.errors import Unreadable, reading
 from hostlink.kernel.sockets import HEADER, RECEIVE_BYTES, Message, open_socket, split
 
-Kind = Literal["link", "down", "address", "route", "nexthop", "rule", "neighbour", "tc", "overflow"]
+Kind = Literal["link", "down", "address", "route", "nexthop", "rule", "neighbour", "tc", "overflow", "unreadable"]
 
 ALL_BUT_NEIGHBOURS = (
     uapi.RTNLGRP_LINK,
@@ -187,6 +189,13 @@ class Watcher:
         return _distinct([*found, *_said(routes)])
 
     def _read(self, datagram: bytes) -> list[Changed]:
+        try:
+            return self._said_by(datagram)
+        except Unreadable:
+            return [Changed("unreadable")]
+
+    @reading("a notification")
+    def _said_by(self, datagram: bytes) -> list[Changed]:
         return [
             self._changed(message)
             for message in split(datagram)

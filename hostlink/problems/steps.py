@@ -19,8 +19,8 @@ STEPS = (
         "HL-402",
         "a step failed in VPP",
         _ERROR,
-        "VPP refused a message of the takeover, or answered what cannot be. The NIC is given back, and hostlink does "
-        "not try again by itself.",
+        "VPP refused a message of the takeover, or answered what cannot be before the takeover was proved. The NIC is "
+        "given back, and hostlink does not try again by itself.",
         "mend what the detail names (VPP's own log says more), then `hostlink resume`",
     ),
     Record(
@@ -35,8 +35,8 @@ STEPS = (
         "HL-404",
         "VPP lost",
         _ERROR,
-        "VPP's API socket closed or does not answer. The NIC goes back to the host, and is taken again when VPP is "
-        "back.",
+        "VPP's API socket closed, does not answer, or answers what no VPP does. The NIC goes back to the host, and is "
+        "taken again when VPP is back.",
         "see `systemctl status vpp` and VPP's log",
         delay_s=1,
     ),

@@ -52,7 +52,9 @@ async def withdraw(uplink: Uplink) -> list[VppRefused]:
 async def detach(uplink: Uplink) -> list[VppRefused]:
     """VPP lets go of the devices. Returns what it refused. Raises VppError when it is lost meanwhile.
 
-    By tag, and by the journal's device names too: an af_packet interface may have died before it got its tag.
+    By tag, and by the journal's device names too: the session may have ended before an af_packet interface had its tag.
+    Without a journal what has none and is called as the NIC goes with what has: no takeover begins where it was there
+    before (HL-207).
     """
     dataplane, takeover = uplink.node.dataplane(), uplink.takeover
     ports = await dataplane.find(uplink.name)
@@ -64,6 +66,9 @@ async def detach(uplink: Uplink) -> list[VppRefused]:
     devices = {names[port.sw_if_index] for port in ours if port.sw_if_index in names}
     if takeover is not None:
         devices |= {takeover.parking.name, takeover.inner_name or takeover.parking.name} & set(names.values())
+    elif uplink.name in names.values():
+        untagged = {one.sw_if_index for one in await dataplane.interfaces() if not one.tag}
+        devices |= {name for number, name in names.items() if name == uplink.name and number in untagged}
     try:
         if ports.host is not None and ports.host.sw_if_index not in names:
             await detach_tap(dataplane.session, ports.host.sw_if_index)

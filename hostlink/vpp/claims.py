@@ -30,7 +30,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from hostlink.core.model import Family
-from hostlink.vpp.errors import VppError, VppRefused
+from hostlink.vpp.errors import VppError, VppRefused, understood
 from hostlink.vpp.session import Request, Session, raise_first
 
 COMMANDS = ("show ip local", "show ip6 local", "show udp ports", "show node ip4-icmp-input")
@@ -98,6 +98,7 @@ class Claims:
     """Commands that this VPP does not know: what they would tell is not known."""
 
 
+@understood
 async def read_claims(session: Session) -> Claims:
     """Raises any VppError but a refusal: a command that VPP does not know stands in the way of no takeover."""
     replies = await session.batch([Request("cli_inband", {"cmd": command}) for command in COMMANDS])

@@ -13,21 +13,17 @@ from __future__ import annotations
 import enum
 import hashlib
 import importlib.resources
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hostlink.vpp.errors import VppBadRequest, VppProtocolError
+from hostlink.vpp.errors import SENSELESS, VppBadRequest, VppProtocolError
 from hostlink.vpp.papi import private_copy
 
 Message = Any
 """A decoded message: a named tuple of vpp_papi with the fields of the API file, such as `reply.retval`."""
 
 _HEADER_FIELDS = frozenset({"_vl_msg_id", "client_index", "context"})
-
-_FAULTS = (LookupError, ValueError, TypeError, AttributeError, struct.error, OverflowError, RecursionError)
-"""What vpp_papi raises for definitions, bytes or values that make no sense; no class of its own covers them."""
 
 
 class Kind(enum.Enum):
@@ -61,7 +57,7 @@ class Codec:
         """Request → how it is answered."""
         try:
             self._learn(*loader.process_json_array_str(definitions_json))
-        except _FAULTS as fault:
+        except SENSELESS as fault:
             raise VppProtocolError(f"the API definitions that VPP sent cannot be used: {fault!r}") from fault
         # A VPP's own definitions leave out memclnt.api, control_ping with it. Last, because the first of a name wins.
         self._learn(*loader.process_json_str(_bundled_definitions()))
@@ -81,14 +77,14 @@ class Codec:
         header = {"_vl_msg_id": message_id, "client_index": client_index, "context": context}
         try:
             return bytes(definition.pack({**fields, **header}))
-        except _FAULTS as fault:
+        except SENSELESS as fault:
             raise VppBadRequest(f"{name} cannot be packed from {dict(fields)!r}: {_cause(fault)}") from fault
 
     def unpack(self, name: str, data: bytes) -> Message:
         """Decode a message of kind `name`. VppProtocolError when it does not fit its definition."""
         try:
             message, _size = self.messages[name].unpack(data)
-        except _FAULTS as fault:
+        except SENSELESS as fault:
             self._forget_half_done_work()
             raise VppProtocolError(f"a {name} of {len(data)} bytes does not fit its definition: {fault}") from fault
         return message

@@ -18,7 +18,7 @@ import trio
 
 from hostlink.vpp.codec import Message
 from hostlink.vpp.dictionary import NO_DEFINITION, Dictionary
-from hostlink.vpp.errors import VppError, VppGone, VppProtocolError, VppTimeout, VppUnreachable
+from hostlink.vpp.errors import VppError, VppGone, VppProtocolError, VppTimeout, VppUnreachable, understanding
 from hostlink.vpp.frames import HEADER, MESSAGE_ID, FrameSplitter
 from hostlink.vpp.waiters import Waiter
 
@@ -168,7 +168,8 @@ class Connection:
                 if not data:
                     self.close(VppGone("VPP closed the API socket: it ended, was killed, or dropped this client"))
                     return
-                self._deliver(data)
+                with understanding("a message"):
+                    self._deliver(data)
             except (trio.BrokenResourceError, trio.ClosedResourceError) as fault:
                 self.close(VppGone(f"the API socket broke: {fault.__cause__ or fault}"))
             except VppProtocolError as fault:

@@ -16,13 +16,23 @@ them is retried in here: whether another try makes sense is `retry`, and when is
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+import struct
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, ParamSpec, TypeVar
 
 from hostlink.vpp.retvals import word_for
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 _LONGEST_FIELDS_TEXT = 300
+
+SENSELESS = (LookupError, ValueError, TypeError, AttributeError, ArithmeticError, RecursionError, struct.error)
+"""What readers of VPP's bytes, ours and vpp_papi's, end with where those make no sense; no class of its own covers
+them."""
 
 
 class VppError(Exception):
@@ -101,6 +111,26 @@ class ContractError(VppError):
         return (
             f"this VPP does not speak the API that hostlink needs (24.10 to 26.06, with the plugins it uses): {listed}"
         )
+
+
+@contextmanager
+def understanding(what: str) -> Iterator[None]:
+    """For whatever makes values of VPP's messages: all that it may fail with there is one error, VppProtocolError."""
+    try:
+        yield
+    except SENSELESS as fault:
+        raise VppProtocolError(f"{what}: what VPP answers makes no sense: {fault!r}"[:300]) from fault
+
+
+def understood(read: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
+    """The same as a decorator, for a function that asks VPP and makes values of the answers."""
+
+    @functools.wraps(read)
+    async def guarded(*args: P.args, **kwargs: P.kwargs) -> T:
+        with understanding(read.__name__):
+            return await read(*args, **kwargs)
+
+    return guarded
 
 
 def _shown(fields: Mapping[str, Any]) -> str:

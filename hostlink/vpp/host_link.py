@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hostlink.vpp.drivers.af_packet import AfPacket
+from hostlink.vpp.drivers.af_packet import AfPacket, opened_devices
 from hostlink.vpp.session import Session
 
 TAP_FLAGS = 1 | 4 | 8
@@ -70,7 +70,12 @@ async def attach_tap(session: Session, end: HostEnd) -> int:
 
 
 async def attach_veth(session: Session, end: HostEnd) -> int:
-    """VPP opens the inner end of the veth. Returns the sw_if_index. Raises VppError."""
+    """VPP opens the inner end of the veth. Returns the sw_if_index. Raises VppError.
+
+    What it has opened under that name, which only hostlink gives, is of a session that ended before the answer came.
+    """
+    if end.name in (await opened_devices(session)).values():
+        await session.request("af_packet_delete", host_if_name=end.name)
     return await AfPacket().attach(session, end.name, vpp_side_mac(end.number), end.tag)
 
 

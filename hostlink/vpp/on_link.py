@@ -14,13 +14,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from hostlink.core.model import NO_INDEX, Family, PathType, VppRoute
-from hostlink.vpp.errors import VppProtocolError
+from hostlink.vpp.errors import VppProtocolError, understood
 from hostlink.vpp.routes import read_routes
 from hostlink.vpp.session import Session
 
 SOURCE_NAME = "CLI"
 
 
+@understood
 async def on_link_source(session: Session) -> int:
     """The id of VPP's source CLI, another one in each release. Raises VppError."""
     for details in await session.dump("fib_source_dump"):

@@ -14,7 +14,7 @@ import trio
 
 from hostlink.core.alike import PLACE4_BYTES, PackedRoutes, Place, prefix_at
 from hostlink.core.model import VppPaths, VppRoute
-from hostlink.vpp.errors import VppRefused
+from hostlink.vpp.errors import VppRefused, understood
 from hostlink.vpp.frames import HEADER, MESSAGE_ID
 from hostlink.vpp.route_layout import route_layout
 from hostlink.vpp.route_packer import ADD_DEL, DETAILS, RoutePacker, RouteReader, Template
@@ -85,6 +85,7 @@ def _refused(packed: PackedRoutes, at: int, source_id: int, retval: int) -> VppR
 # ------------------------------------------------------------------------------------------------------------ read back
 
 
+@understood
 async def has_paths(
     session: Session, source_id: int, places: set[Place], wanted: Callable[[Place], VppPaths | None]
 ) -> bool:
@@ -123,6 +124,7 @@ class _Compared(Waiter):
             return True
         if message_id != self._details_id:
             raise self.refuse_kind(message_id, self._details_id)
+        self.hold(len(data))
         self.progress_at = trio.current_time()
         self._compare(data)
         return False
@@ -153,6 +155,7 @@ class _Compared(Waiter):
             if paths != before[0] or wanted is not before[1]:
                 before = paths, wanted
                 self.differs |= not self._fits(data[at - length : at], wanted)
+        self.hold(at)
         self.progress_at = trio.current_time()
         return Run(at)
 

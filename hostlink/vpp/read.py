@@ -36,7 +36,7 @@ from hostlink.core.model import (
     VppUplink,
 )
 from hostlink.core.vpp_tables import ours
-from hostlink.vpp.errors import VppError, VppRefused
+from hostlink.vpp.errors import VppError, VppRefused, understood
 from hostlink.vpp.messages import FULL_REASSEMBLY, NEIGHBOUR_STATIC_NO_FIB_ENTRY
 from hostlink.vpp.on_link import read_on_link
 from hostlink.vpp.routes import read_routes
@@ -52,6 +52,7 @@ FAMILIES = (Family.IPV4, Family.IPV6)
 PROTOCOLS = {"tcp": 6, "udp": 17}
 
 
+@understood
 async def read_interfaces(session: Session) -> tuple[VppInterface, ...]:
     """Every interface of VPP."""
     return tuple(_interface(details) for details in await session.dump("sw_interface_dump"))
@@ -69,6 +70,7 @@ def _interface(details: Any) -> VppInterface:
     )
 
 
+@understood
 async def read_uplink(
     session: Session, source_id: int, on_link_id: int, uplink: VppInterface, host: VppInterface
 ) -> VppUplink:
@@ -105,6 +107,7 @@ def _concerns(route: VppRoute, ports: set[int]) -> bool:
     return all(path.sw_if_index in ports or path.type is not PathType.NORMAL for path in route.paths)
 
 
+@understood
 async def read_port(session: Session, interface: VppInterface) -> VppPort:
     """Everything that hostlink sets on one interface, as VPP has it now. Raises VppError."""
     sw = interface.sw_if_index
@@ -151,6 +154,7 @@ async def _link_local(session: Session, sw_if_index: int) -> IPv6Address | None:
     return None if address == IPv6Address(0) else address
 
 
+@understood
 async def has_feature(session: Session, name: str, feature: str) -> bool:
     """Whether a feature is on for the interface of that name."""
     return feature in await _features(session, name)
@@ -165,6 +169,7 @@ async def _static_neighbours(session: Session, sw_if_index: int) -> frozenset[Vp
     return await read_neighbours(session, sw_if_index, NEIGHBOUR_STATIC_NO_FIB_ENTRY)
 
 
+@understood
 async def read_neighbours(session: Session, sw_if_index: int, flags: int) -> frozenset[VppNeighbour]:
     """The neighbours on that interface that have exactly these of the two flags."""
     found = await session.dumps(
@@ -178,12 +183,14 @@ async def read_neighbours(session: Session, sw_if_index: int, flags: int) -> fro
     )
 
 
+@understood
 async def neighbour_known(session: Session, sw_if_index: int, address: IPAddress) -> bool:
     """Whether VPP has resolved that neighbour on that interface: a router on the wire answered it."""
     details = await session.dump("ip_neighbor_dump", sw_if_index=sw_if_index, af=int(address.version == 6))
     return any(ip_address(str(item.neighbor.ip_address)) == address for item in details)
 
 
+@understood
 async def read_shared(session: Session) -> VppShared:
     """What the node shares."""
     redirects: set[Redirect] = set()

@@ -19,7 +19,15 @@ from dataclasses import dataclass
 import trio
 
 from hostlink.core.model import Family, Prefix, VppPaths, VppRoute
-from hostlink.vpp.errors import ContractError, Missing, VppBadRequest, VppError, VppProtocolError, VppRefused
+from hostlink.vpp.errors import (
+    ContractError,
+    Missing,
+    VppBadRequest,
+    VppError,
+    VppProtocolError,
+    VppRefused,
+    understood,
+)
 from hostlink.vpp.frames import HEADER, MESSAGE_ID
 from hostlink.vpp.route_packer import (
     ADD_DEL,
@@ -59,6 +67,7 @@ class RouteFailure:
     error: VppRefused
 
 
+@understood
 async def own_source(session: Session, name: str = SOURCE_NAME, priority: int = SOURCE_PRIORITY) -> int:
     """The id of hostlink's FIB source in this VPP, made if it is not there yet. Valid for VPP's life."""
     for details in await session.dump("fib_source_dump"):
@@ -88,6 +97,7 @@ async def apply_routes(
     return [_failure(routes[at], at < len(adds), source_id, retval) for at, retval in sorted(waiter.refused)]
 
 
+@understood
 async def read_routes(session: Session, source_id: int, table_id: int, family: Family) -> list[VppRoute]:
     """The routes of one table of which the source is the best one, paths in `path_order`. No such table: none."""
     dump = await _dumped(session, source_id, table_id, family)
@@ -99,6 +109,7 @@ async def read_routes(session: Session, source_id: int, table_id: int, family: F
     return routes
 
 
+@understood
 async def paths_by_dump(
     session: Session, source_id: int, places: Sequence[tuple[int, Prefix]]
 ) -> list[VppPaths | None]:
@@ -123,6 +134,7 @@ async def _dumped(session: Session, source_id: int, table_id: int, family: Famil
     return dump
 
 
+@understood
 async def routes_at(
     session: Session, source_ids: Collection[int], places: Sequence[tuple[int, Prefix]]
 ) -> dict[tuple[int, Prefix], tuple[int, VppRoute]]:

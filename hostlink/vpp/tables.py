@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from hostlink.core.model import Family, VppRoute, VppTable
-from hostlink.vpp.errors import VppRefused
+from hostlink.vpp.errors import VppRefused, understood
 from hostlink.vpp.messages import vpp_table
 from hostlink.vpp.route_layout import route_layout
 from hostlink.vpp.route_packer import DETAILS, place_bytes
@@ -43,6 +43,7 @@ class TableUse:
         return ", ".join([*(f"interface {name}" for name in self.interfaces), *words])
 
 
+@understood
 async def read_tables(session: Session) -> dict[VppTable, str]:
     """The name of each table of VPP."""
     details = await session.dump("ip_table_dump")
@@ -52,6 +53,7 @@ async def read_tables(session: Session) -> dict[VppTable, str]:
     }
 
 
+@understood
 async def tables_in_use(
     session: Session, tables: Collection[VppTable], source_id: int, ours: Iterable[VppRoute] = ()
 ) -> dict[VppTable, TableUse]:

@@ -13,8 +13,10 @@ import trio
 
 from hostlink.vpp.errors import VppError, VppProtocolError, VppTimeout
 
-MOST_HELD_BYTES = 256 << 20
-"""What one exchange may collect. 100,000 routes of one path are 23 MB; a dump above this is a peer that never stops."""
+MOST_HELD_BYTES = 320 << 20
+"""What one exchange may collect. 1,000,000 routes of one path are 290 MB; a dump above this is one that never stops."""
+_BESIDE_BYTES = 48
+"""A bytes object beside its bytes (33, sys.getsizeof), rounded up by the allocator, and its place in a list."""
 
 
 class Run(NamedTuple):
@@ -91,9 +93,9 @@ class Waiter:
         if self._error is not None:
             raise type(self._error)(*self._error.args)
 
-    def hold(self, data: bytes) -> None:
-        """Count what is kept against the bound."""
-        self._held_bytes += len(data)
+    def hold(self, size_bytes: int) -> None:
+        """Count a message against the bound, with what Python needs beside it: of short ones that is the most."""
+        self._held_bytes += size_bytes + _BESIDE_BYTES
         if self._held_bytes > MOST_HELD_BYTES:
             raise VppProtocolError(
                 f"the answer to {self.waiting_for} passed {MOST_HELD_BYTES >> 20} MiB and did not end; no VPP does that"
@@ -119,7 +121,7 @@ class Replies(Waiter):
         index = context - self.contexts.start
         if message_id != self._reply_ids[index]:
             raise self.refuse_kind(message_id, self._reply_ids[index])
-        self.hold(data)
+        self.hold(len(data))
         self.replies[index] = data
         return True
 
@@ -143,7 +145,7 @@ class Dumps(Waiter):
         index = context - self.contexts.start
         if message_id != self._details_ids[index]:
             raise self.refuse_kind(message_id, self._details_ids[index])
-        self.hold(data)
+        self.hold(len(data))
         self.progress_at = trio.current_time()
         self.details[index].append(data)
         return False

@@ -10,9 +10,9 @@ import pytest
 import trio
 
 from hostlink.kernel import uapi
-from hostlink.kernel.errors import AnswersLost, KernelRefused, NoSuchNamespace, ReadUnsteady
+from hostlink.kernel.errors import AnswersLost, KernelRefused, NoSuchNamespace, ReadUnsteady, Unreadable
 from hostlink.kernel.link import link_body, set_request
-from hostlink.kernel.netlink import Netlink, Request, _batches, open_netlink
+from hostlink.kernel.netlink import Netlink, Request, _batches, open_netlink, read_again
 from hostlink.kernel.routes import read_routes
 from hostlink.kernel.snapshot import read_link, read_links
 
@@ -196,3 +196,28 @@ async def test_only_the_kernel_is_believed():
     nl._sock.port = 4711
     with pytest.raises(IndexError):  # the script runs out: everything was passed over
         await nl.dump(LINKS)
+
+
+async def test_what_cannot_be_read_is_asked_again_and_again_but_not_for_ever(autojump_clock):  # noqa: ARG001
+    asked = 0
+
+    @read_again
+    async def read(good_at: int) -> int:
+        nonlocal asked
+        asked += 1
+        if asked < good_at:
+            raise Unreadable("the links")
+        return asked
+
+    assert await read(3) == 3
+    asked = 0
+    with pytest.raises(Unreadable):
+        await read(100)
+    assert asked == 4
+
+
+async def test_an_answer_without_its_number_is_unreadable_and_leaves_the_socket_usable():
+    nl = scripted([[(uapi.NLMSG_ERROR, 0, b"\0")]])
+    with pytest.raises(Unreadable):
+        await nl.request(LINKS)
+    assert not nl._lock.locked()

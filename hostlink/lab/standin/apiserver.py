@@ -27,6 +27,7 @@ from hostlink.lab.standin.api_interface import ADMIN_UP, LINK_UP
 from hostlink.lab.standin.codec import Codec, CodecError, Values
 from hostlink.lab.standin.definitions import MessageDef, api
 from hostlink.lab.standin.faults import Fault, Faults
+from hostlink.lab.standin.lies import LIES
 from hostlink.lab.standin.registry import HANDLERS, Vpp
 from hostlink.lab.standin.retvals import Refused
 from hostlink.lab.standin.state import InterfaceEvent
@@ -47,6 +48,17 @@ class Connection:
         self.gone = gone
         self.index = 0
         self.received = bytearray()
+        self.endless = b""
+        """What is sent again and again from now on (faults.py)."""
+        self._late: list[bytes] = []
+
+    def answer(self, frames: list[bytes], fault: str) -> None:
+        """Send them, or what that fault makes of them."""
+        late, self._late = self._late, frames if fault == "late" else []
+        if fault == "endless" and frames:
+            self.endless = frames[0]
+        told = LIES[fault](frames) if fault in LIES and frames else frames
+        self.send(b"".join([*([] if fault == "late" else told), *late]))
 
 
 class ApiServer:
@@ -119,15 +131,15 @@ class ApiServer:
     def _answer(self, message: MessageDef, request: Values, fault: Fault | None) -> None:
         if fault is not None and fault.action == "drop":
             return
-        killing = fault is not None and fault.action == "kill"
-        replies = self._carry_out(message, request) if fault is None or killing else _refusal(message, fault)
-        for pid in self._vpp.event_clients.values() if killing else ():
+        carried_out = fault is None or fault.is_carried_out
+        replies = self._carry_out(message, request) if carried_out else _refusal(message, fault)
+        for pid in self._vpp.event_clients.values() if fault is not None and fault.action == "kill" else ():
             os.kill(pid, signal.SIGKILL)
         client = self._clients.get(request["client_index"])
         if client is None or message.reply is None:
             return
-        for reply in replies:
-            self._send(client, message.reply, {**reply, "context": request["context"]})
+        frames = [self._frame(message.reply, {**reply, "context": request["context"]}) for reply in replies]
+        client.answer(frames, fault.action if fault is not None else "")
 
     def _carry_out(self, message: MessageDef, request: Values) -> Sequence[Mapping[str, Any]]:
         try:
@@ -139,9 +151,11 @@ class ApiServer:
         return [reply] if isinstance(reply, dict) else reply
 
     def _send(self, connection: Connection, name: str, values: Mapping[str, Any]) -> None:
-        number = self._numbers.get(name, 0)
-        body = self._codec.pack(name, {**values, "_vl_msg_id": number})
-        connection.send(HEADER.pack(0, len(body), 0) + body)
+        connection.send(self._frame(name, values))
+
+    def _frame(self, name: str, values: Mapping[str, Any]) -> bytes:
+        body = self._codec.pack(name, {**values, "_vl_msg_id": self._numbers.get(name, 0)})
+        return HEADER.pack(0, len(body), 0) + body
 
     def _tell_interface_events(self) -> None:
         """One for each interface, as VPP batches them: `added`, `down` and `deleted` all have flags 0."""
@@ -164,7 +178,7 @@ def _numbered(without: frozenset[str]) -> dict[str, int]:
     return numbers
 
 
-def _refusal(message: MessageDef, fault: Fault) -> list[Mapping[str, Any]]:
+def _refusal(message: MessageDef, fault: Fault | None) -> list[Mapping[str, Any]]:
     """A dump has no retval: what VPP cannot dump is just not there."""
     is_dump = message.reply is not None and message.reply.endswith("_details")
-    return [] if is_dump else [{"retval": fault.retval}]
+    return [] if is_dump or fault is None else [{"retval": fault.retval}]

@@ -5,7 +5,10 @@ Environment of the stand-in's process (a lab's, never a node's):
     HOSTLINK_STANDIN_FAIL     "message_name[:n]=what", several separated by commas: the n-th request of that name since
                               the start (default 1) is not carried out; `what` is the retval to answer with, `drop` for
                               no answer, or `die`: the process ends at it, as by SIGKILL. `kill`: it is carried out,
-                              and then every client that wants interface events is killed (its word for its pid)
+                              and then every client that wants interface events is killed (its word for its pid).
+                              Carried out and answered as no VPP does (lies.py): `short` by a byte, `huge` by its
+                              frame's header, `twice`, with an `unknown` message number, `late` (behind what is
+                              answered next), `endless` (the first of it again and again)
     HOSTLINK_STANDIN_WITHOUT  "name,name": these messages (and their replies) are not in the message table or the JSON
     HOSTLINK_STANDIN_TRACE    a file to which the name of each request is appended, one a line
     HOSTLINK_STANDIN_NEIGHBOUR_AGE_S
@@ -20,6 +23,8 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from hostlink.lab.standin.lies import LIES
+
 
 class BadFaultError(Exception):
     """An environment variable that is not in the form above; says which part."""
@@ -28,8 +33,15 @@ class BadFaultError(Exception):
 @dataclass(frozen=True, slots=True)
 class Fault:
     action: str
-    """`retval`, `drop`, `die` or `kill`."""
+    """`retval`, or one of ACTIONS."""
     retval: int = 0
+
+    @property
+    def is_carried_out(self) -> bool:
+        return self.action not in ("retval", "drop")
+
+
+ACTIONS = ("drop", "die", "kill", "late", "endless", *LIES)
 
 
 def _parse(text: str) -> dict[tuple[str, int], Fault]:
@@ -38,15 +50,15 @@ def _parse(text: str) -> dict[tuple[str, int], Fault]:
         where, equals, what = part.partition("=")
         name, _, count = where.partition(":")
         if not equals or (count and not count.isdigit()):
-            raise BadFaultError(f"HOSTLINK_STANDIN_FAIL: {part!r} is not message_name[:n]=retval|drop|die|kill")
-        if what in ("drop", "die", "kill"):
+            raise BadFaultError(f"HOSTLINK_STANDIN_FAIL: {part!r} is not message_name[:n]=retval|{'|'.join(ACTIONS)}")
+        if what in ACTIONS:
             fault = Fault(what)
         else:
             try:
                 fault = Fault("retval", int(what))
             except ValueError:
                 raise BadFaultError(
-                    f"HOSTLINK_STANDIN_FAIL: {what!r} is neither a number nor drop, die or kill"
+                    f"HOSTLINK_STANDIN_FAIL: {what!r} is neither a number nor one of {', '.join(ACTIONS)}"
                 ) from None
         faults[(name, int(count or 1))] = fault
     return faults

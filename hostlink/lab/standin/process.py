@@ -51,6 +51,8 @@ class _Client:
 
     def flush(self) -> bool:
         """Sends what it can; False when the client is to go."""
+        if self.connection.endless and not self._pending:
+            self._pending += self.connection.endless * (READ_BYTES // len(self.connection.endless))
         while self._pending:
             try:
                 sent = self.sock.send(self._pending)
@@ -63,7 +65,8 @@ class _Client:
 
     @property
     def interest(self) -> int:
-        return selectors.EVENT_READ | (selectors.EVENT_WRITE if self._pending else 0)
+        is_sending = self._pending or self.connection.endless
+        return selectors.EVENT_READ | (selectors.EVENT_WRITE if is_sending else 0)
 
 
 class Process:

@@ -138,6 +138,30 @@ def test_every_request_is_traced_by_name(tmp_path: Path) -> None:
     assert trace.read_text().split() == ["sockclnt_create", "show_version", "control_ping"]
 
 
+def test_answers_as_no_vpp_gives_them() -> None:
+    def answered(lie: str) -> tuple[bytes, bytes]:
+        bench = Bench(environment={"HOSTLINK_STANDIN_FAIL": f"create_loopback:2={lie}"} if lie else {})
+        sent = bytearray()
+        bench.connection.send = sent.extend
+        for name in ("create_loopback", "create_loopback", "control_ping"):
+            body = bench._codec.pack(name, {"_vl_msg_id": bench._numbers[name], "client_index": bench.client_index})
+            bench.server.receive(bench.connection, HEADER.pack(0, len(body), 0) + body)
+        assert len(list(bench.state.interfaces)) == 3, "it is carried out all the same"
+        return bytes(sent), bench.connection.endless
+
+    right, none = answered("")
+    size = HEADER.size + HEADER.unpack_from(right)[1]
+    first, second, ping = right[:size], right[size : 2 * size], right[2 * size :]
+    assert none == b""
+    assert answered("short")[0] == first + HEADER.pack(0, size - HEADER.size - 1, 0) + second[HEADER.size : -1] + ping
+    assert answered("huge")[0] == first + HEADER.pack(0, 1 << 30, 0) + second[HEADER.size :] + ping
+    assert answered("twice")[0] == first + second + second + ping
+    unknown = second[: HEADER.size] + b"\xff\xff" + second[HEADER.size + 2 :]
+    assert answered("unknown")[0] == first + unknown + ping
+    assert answered("late")[0] == first + ping + second
+    assert answered("endless") == (right, second)
+
+
 @pytest.mark.parametrize("text", ["show_version", "show_version:x=1", "show_version=perhaps"])
 def test_a_fault_that_is_not_understood_is_said(text: str) -> None:
     with pytest.raises(BadFaultError, match="HOSTLINK_STANDIN_FAIL"):
