@@ -178,6 +178,15 @@ _HOST = (
         "restart the program after the takeover, and after a give-back; with its lease file a DHCP client asks for the "
         "same address",
     ),
+    Record(
+        "HL-116",
+        "something on the NIC does not come back",
+        _WARNING,
+        "the kernel takes what the detail names from an interface that moves to another namespace, and no other "
+        "interface can have it: classful queueing, tc filters, MACs of the device's filter. A takeover goes on without "
+        "it, and give-back does not restore it. Of nexthop objects only the routes come back, with plain next hops.",
+        "write down what makes it, to run that again on the host's interface and after a give-back; or take it off",
+    ),
 )
 
 _VPP = (
@@ -578,6 +587,14 @@ _STEPS = (
         "the node went down, or was reset, before its takeover was confirmed. After the boot the NIC is the host's "
         "own; hostlink does not try again by itself.",
         "see the journal of the earlier boot for why it went down (`journalctl -b -1`), then `hostlink resume`",
+    ),
+    Record(
+        "HL-418",
+        "something on the NIC did not come back",
+        _WARNING,
+        "the NIC is back, and read back, but for what the detail names: it was on the NIC before the takeover, or on "
+        "the host's interface at the end, and the kernel takes it from an interface that leaves (HL-116).",
+        "run again what had made it: `tc …`, `bridge fdb add … self`, `ip nexthop add …`, `ip token set …`",
     ),
     Record(
         "HL-420",

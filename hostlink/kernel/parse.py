@@ -8,12 +8,22 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator
-from ipaddress import IPv4Address, ip_address, ip_interface
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface
 from typing import Any
 
 from pyroute2.netlink.rtnl.marshal import MarshalRtnl
 
-from hostlink.core.model import Address, Family, IPAddress, IPInterface, Link, Neighbour, PolicyRule, Rule
+from hostlink.core.model import (
+    SETTABLE_FLAGS,
+    Address,
+    Family,
+    IPAddress,
+    IPInterface,
+    Link,
+    Neighbour,
+    PolicyRule,
+    Rule,
+)
 from hostlink.kernel import uapi
 from hostlink.kernel.attributes import walk
 from hostlink.kernel.errors import KernelError
@@ -41,6 +51,8 @@ def links(messages: Iterable[Message]) -> tuple[Link, ...]:
 def _link(message: Any) -> Link:
     flags = message["flags"]
     info = message.get_attr("IFLA_LINKINFO")
+    inet6 = _part(_part(message, "IFLA_AF_SPEC"), "AF_INET6")
+    token = IPv6Address((inet6 and inet6.get_attr("IFLA_INET6_TOKEN")) or "::")
     properties = message.get_attr("IFLA_PROP_LIST")
     return Link(
         name=message.get_attr("IFLA_IFNAME"),
@@ -57,7 +69,15 @@ def _link(message: Any) -> Link:
         loopback=bool(flags & uapi.IFF_LOOPBACK),
         master_index=message.get_attr("IFLA_MASTER"),
         permanent_mac=message.get_attr("IFLA_PERM_ADDRESS"),
+        flags=flags & SETTABLE_FLAGS,
+        group=message.get_attr("IFLA_GROUP"),
+        token=token if int(token) else None,
     )
+
+
+def _part(message: Any, name: str) -> Any:
+    """A nested attribute, or None."""
+    return message.get_attr(name) if message else None
 
 
 def addresses(messages: Iterable[Message], link_index: int) -> tuple[Address, ...]:
@@ -112,6 +132,17 @@ def _kept(body: bytes, link_index: int) -> bool:
 def _neighbour(message: Any) -> Neighbour:
     address: IPAddress = ip_address(message.get_attr("NDA_DST"))
     return Neighbour(address, message.get_attr("NDA_LLADDR"), message["state"], message["flags"])
+
+
+def unicast_filter(messages: Iterable[Message], link_index: int) -> tuple[str, ...]:
+    """In the words of `bridge fdb`, sorted; multicast addresses, which the kernel adds itself, are not among them."""
+    found = set()
+    for message in messages:
+        _family, index, _state, flags, _type = _NDMSG.unpack_from(message.body)
+        mac = dict(walk(message.body, _NDMSG.size)).get(uapi.NDA_LLADDR, b"")
+        if index == link_index and flags & uapi.NTF_SELF and mac and not mac[0] & 1:
+            found.add(f"bridge fdb entry {mac.hex(':')} self")
+    return tuple(sorted(found))
 
 
 def rules(messages: Iterable[Message], names: Iterable[str]) -> tuple[Rule, ...]:

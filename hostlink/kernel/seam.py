@@ -30,6 +30,8 @@ NAMES = frozenset(
         "link.move",
         "link.rename",
         "link.set",
+        "link.token",
+        "multicast.add",
         "neighbour.add",
         "route.add",
         "route.delete",

@@ -20,10 +20,11 @@ from hostlink.kernel.attributes import attribute, text, u32, walk
 from hostlink.kernel.bpf.load import loaded
 from hostlink.kernel.errors import KernelRefused
 from hostlink.kernel.netlink import Netlink, Request
+from hostlink.kernel.sockets import Message
 
 _TCMSG = struct.Struct("=BxxxiIII")
-_ROOT = 0xFFFFFFF1
-"""TC_H_CLSACT."""
+FILTERED = 0xFFFFFFF1
+"""TC_H_CLSACT, also TC_H_INGRESS: the parent of the qdiscs that are nothing but hooks."""
 _CLSACT_HANDLE = 0xFFFF0000
 _HANDLE = 1
 _PRIORITY = 0x686C
@@ -71,7 +72,7 @@ async def ensure_program(nl: Netlink, link_index: int, side: Side, program: Prog
 async def _ensure_clsact(nl: Netlink, link_index: int) -> None:
     operation = f"make the clsact hooks of interface {link_index}"
     nl.faults.check("tc.qdisc", operation)
-    body = _TCMSG.pack(0, link_index, _CLSACT_HANDLE, _ROOT, 0) + text(_TCA_KIND, "clsact")
+    body = _TCMSG.pack(0, link_index, _CLSACT_HANDLE, FILTERED, 0) + text(_TCA_KIND, "clsact")
     try:
         await nl.request(Request(operation, uapi.RTM_NEWQDISC, body, uapi.NLM_F_CREATE | uapi.NLM_F_EXCL))
     except KernelRefused as refusal:
@@ -81,13 +82,28 @@ async def _ensure_clsact(nl: Netlink, link_index: int) -> None:
 
 async def _present(nl: Netlink, link_index: int, side: Side) -> str | None:
     """The name of hostlink's program there, or None."""
-    body = _TCMSG.pack(0, link_index, 0, side, 0)
-    for message in await nl.dump(Request(f"read the filters of interface {link_index}", uapi.RTM_GETTFILTER, body)):
+    for message in await _filters(nl, link_index, side):
         _, _, handle, _, info = _TCMSG.unpack_from(message.body)
         if handle == _HANDLE and info >> 16 == _PRIORITY:
             options = dict(walk(message.body, _TCMSG.size)).get(_TCA_OPTIONS, b"")
             return dict(walk(options)).get(_TCA_BPF_NAME, b"").rstrip(b"\0").decode()
     return None
+
+
+async def _filters(nl: Netlink, link_index: int, side: Side) -> list[Message]:
+    body = _TCMSG.pack(0, link_index, 0, side, 0)
+    return await nl.dump(Request(f"read the filters of interface {link_index}", uapi.RTM_GETTFILTER, body))
+
+
+async def filters_of_others(nl: Netlink, link_index: int, side: Side) -> list[str]:
+    """All but hostlink's, as `tc filter` says them in short: `ingress pref 10 flower`."""
+    found: dict[str, None] = {}
+    for message in await _filters(nl, link_index, side):
+        info = _TCMSG.unpack_from(message.body)[4]
+        kind = dict(walk(message.body, _TCMSG.size)).get(_TCA_KIND, b"").rstrip(b"\0").decode()
+        if info >> 16 != _PRIORITY:
+            found[f"{side.name.lower()} pref {info >> 16} {kind}"] = None
+    return list(found)
 
 
 def _tcmsg(link_index: int, side: Side, handle: int) -> bytes:

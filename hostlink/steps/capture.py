@@ -16,6 +16,7 @@ from hostlink.problems import problem
 from hostlink.steps.confirm import armed, unguarded
 from hostlink.steps.context import Uplink, fail
 from hostlink.steps.names import inner_name
+from hostlink.steps.stuck import would_be_lost
 
 PATIENCE_S = 10.0
 """Within the step's deadline. The NIC is the host's still: nothing is lost by waiting for a moment of rest."""
@@ -45,6 +46,7 @@ async def capture(uplink: Uplink, step: int) -> Captured:
         uplink.journal.discard()
     uplink.remember(takeover)
     uplink.told["listeners"], uplink.told["guard"] = deafened(view), unguarded(uplink)
+    uplink.told["stuck"] = would_be_lost(view)
     return Captured(step)
 
 

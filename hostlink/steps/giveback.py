@@ -9,7 +9,6 @@ not be restored is named. The journal goes last.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import suppress
 
 import trio
@@ -18,7 +17,7 @@ from hostlink.clock import boot_id
 from hostlink.core.describe import describe
 from hostlink.core.events import GivenBack
 from hostlink.core.host_addresses import is_link_local6
-from hostlink.core.model import Link, Problem
+from hostlink.core.model import HostView, Link, Problem
 from hostlink.core.operations import DeleteHostAddress, HostOperation
 from hostlink.core.plan_host import plan_host
 from hostlink.journal import JournalError, Phase, Takeover
@@ -31,6 +30,7 @@ from hostlink.problems import problem
 from hostlink.steps.bypass import remove_bypass
 from hostlink.steps.context import StepError, Uplink, fail
 from hostlink.steps.host_link import our_host_link, places
+from hostlink.steps.stuck import lost
 from hostlink.steps.tables import kept_at_the_end
 from hostlink.steps.view import keep_last_good, look
 from hostlink.steps.withdraw import withdraw
@@ -60,6 +60,7 @@ async def give_back(uplink: Uplink, step: int) -> GivenBack:
     if takeover.boot_id == boot_id():
         await _drop_altnames(uplink.node.host, takeover, link)
         residue += await _refill(uplink, link)
+        residue += lost(uplink.name, takeover)
         await _drop_late_link_local(uplink.node.host, takeover, link)
     async with uplink.saving:
         uplink.journal.discard()
@@ -168,18 +169,31 @@ async def _drop_late_link_local(host: Netlink, takeover: Takeover, link: Link) -
 
 
 async def _refill(uplink: Uplink, link: Link) -> list[Problem]:
-    """Fill the NIC from last_good and read it back; what is missing then is named."""
+    """Fill the NIC from last_good and read it back; what is missing then is named.
+
+    What the kernel has refused twice is not asked for again, and nothing else waits for it.
+    """
     host = uplink.node.host
-    failures: Sequence[HostFailure] = ()
-    plan: tuple[HostOperation, ...] = ()
+    failures: dict[HostOperation, HostFailure] = {}
+    refused: dict[HostOperation, HostFailure] = {}
     for _ in range(ROUNDS):
-        view = await read_view(host, link.index)
-        if view is None:
-            raise fail("HL-408", f"{uplink.name} went away while it was being filled again")
-        plan = plan_host(uplink.left_of_last_good(), view)
+        view = await _read_back(uplink, link)
+        plan = plan_host(uplink.left_of_last_good(), view, refused=refused)
         if not plan:
-            return []
-        failures = await apply_host(host, plan)
-    whys = [str(failure) for failure in failures]
-    missing = [describe(operation) for operation in plan]
-    return [problem("HL-406", f"{uplink.name}: not restored: {'; '.join(missing)} ({'; '.join(whys) or 'no error'})")]
+            break
+        before, failures = failures, {failure.operation: failure for failure in await apply_host(host, plan)}
+        refused |= {operation: failure for operation, failure in failures.items() if operation in before}
+    missing = plan_host(uplink.left_of_last_good(), await _read_back(uplink, link))
+    if not missing:
+        return []
+    whys = [*failures.values(), *(why for operation, why in refused.items() if operation not in failures)]
+    what = "; ".join(describe(operation, links={link.index: uplink.name}) for operation in missing)
+    why = "; ".join(map(str, whys)) or "the kernel took it, and it is not there"
+    return [problem("HL-406", f"{uplink.name}: not restored: {what} ({why})")]
+
+
+async def _read_back(uplink: Uplink, link: Link) -> HostView:
+    view = await read_view(uplink.node.host, link.index)
+    if view is None:
+        raise fail("HL-408", f"{uplink.name} went away while it was being filled again")
+    return view

@@ -21,6 +21,7 @@ from hostlink.steps.claims import claimed
 from hostlink.steps.context import LOSSES_WITHIN_S, Node, Uplink
 from hostlink.steps.mirror import remarks
 from hostlink.steps.names import inner_name, is_mark, mark, name_before, pair_name
+from hostlink.steps.stuck import would_be_lost
 from hostlink.vpp.tags import OURS
 
 VPP_KNOWN_WITHIN_S = 8.0
@@ -85,6 +86,7 @@ async def _fresh(uplink: Uplink, link: Link | None) -> Facts:
         view = await read_view(uplink.node.host, link.index)
         notes += remarks(view) if view is not None else ()
         uplink.told["listeners"] = deafened(view) if view is not None else ()
+        uplink.told["stuck"] = would_be_lost(view) if view is not None else ()
     obstacles += await _vpp_obstacles(uplink)
     return Facts(
         uplink_found=link is not None,

@@ -78,7 +78,7 @@ def test_every_name_is_used_and_every_used_name_is_known():
     source = "".join(
         path.read_text() for path in Path(hostlink.kernel.__path__[0]).rglob("*.py") if path.name != "seam.py"
     )
-    used = set(re.findall(r'"((?:address|bpf|link|neighbour|route|rule|sysctl|tap|tc|veth)\.[a-z]+)"', source))
+    used = set(re.findall(r'"((?:address|bpf|link|multicast|neighbour|route|rule|sysctl|tap|tc|veth)\.[a-z]+)"', source))
     assert used == NAMES
 
 
