@@ -107,6 +107,8 @@ class Takeover:
     """How many writes the file has had; set by `Journal.write`."""
     confirm: Confirm | None = None
     """Set before anything moves, and at each later handover; None once it is confirmed."""
+    deaths: int = 0
+    """How many daemons have died since it was set, with this takeover or with the one before it that they had begun."""
     read_at_s: float = 0.0
     """When `last_good` was read (CLOCK_BOOTTIME, seconds): its lifetimes have run down since (core/lifetimes.py).
     0: an earlier build wrote it and did not say; what it says is left as it is then."""
@@ -338,6 +340,7 @@ def _as_of_now(body: Any) -> Any:
         return body
     body.setdefault("confirm", None)
     body.setdefault("read_at_s", 0.0)
+    body.setdefault("deaths", 0)
     capture = body.get("capture")
     for view in (body.get("last_good"), capture.get("view") if isinstance(capture, dict) else None):
         _view_as_of_now(view)

@@ -597,6 +597,15 @@ _STEPS = (
         "run again what had made it: `tc …`, `bridge fdb add … self`, `ip nexthop add …`, `ip token set …`",
     ),
     Record(
+        "HL-419",
+        "daemons died over the takeover",
+        _ERROR,
+        "one hostlink daemon after another died before the takeover was confirmed: a bug of hostlink's, or something "
+        "that kills it. The NIC is given back, and hostlink does not try again by itself.",
+        "see what ended them (`journalctl -u hostlink`: a traceback is a bug to report; `dmesg` for memory that ran "
+        "out), then `hostlink resume`",
+    ),
+    Record(
         "HL-420",
         "somebody deletes the host's interface again and again",
         _ERROR,

@@ -182,6 +182,23 @@ def test_an_older_hostlinks_file_is_read_as_it_was_meant(journal: Journal) -> No
     assert refusal(journal).fault is JournalFault.DAMAGED, "of this version nothing may be missing"
 
 
+def test_what_version_2_did_not_know_of_a_link_is_left_as_it_is(journal: Journal) -> None:
+    """Flags, group, queueing and the like; and no daemon had died."""
+    written = journal.write(replace(TAKEOVER, phase=Phase.TAKEN))
+    tree = json.loads(journal.path.read_bytes())
+    del tree["body"]["deaths"]
+    for view in (tree["body"]["last_good"], tree["body"]["capture"]["view"]):
+        for name in ("qdisc", "multicast", "stuck"):
+            del view[name]
+        for name in ("flags", "group", "token"):
+            del view["link"][name]
+    text = json.dumps(tree["body"], sort_keys=True, separators=(",", ":"))
+    older = {**tree, "version": 2, "sha256": hashlib.sha256(text.encode()).hexdigest()}
+    journal.path.write_text(json.dumps(older))
+    assert journal.read() == written
+    assert written.last_good.link.flags is None
+
+
 def test_what_is_to_be_confirmed_is_read_as_it_was_written(journal: Journal) -> None:
     confirm = Confirm(1234.5, Awaits.PERSON)
     journal.write(replace(TAKEOVER, confirm=confirm))

@@ -436,5 +436,7 @@ class Facts:
     """Something of an earlier takeover is there, and it is not alive."""
     obstacles: tuple[Problem, ...] = ()
     """What makes a takeover impossible or wrong now. Empty: fit."""
+    given_up: Problem | None = None
+    """Why the takeover that the journal tells of is to be given back and not to be tried again by itself."""
     notes: tuple[Problem, ...] = ()
     """What an operator should know though it stops nothing (the uplink is down, has no address …)."""

@@ -15,6 +15,7 @@ from hostlink.kernel.snapshot import read_view
 from hostlink.problems import problem
 from hostlink.steps.confirm import armed, unguarded
 from hostlink.steps.context import Uplink, fail
+from hostlink.steps.deaths import so_far
 from hostlink.steps.names import inner_name
 from hostlink.steps.stuck import would_be_lost
 
@@ -40,6 +41,7 @@ async def capture(uplink: Uplink, step: int) -> Captured:
         inner_name=inner_name(view.link) if uplink.config.host_link == "veth" else None,
         boot_id=boot_id(),
         confirm=armed(uplink),
+        deaths=so_far(uplink),
     )
     if uplink.takeover is not None:
         # The host changed during the snapshot and it is taken again. Nothing has moved, so the first one may go.

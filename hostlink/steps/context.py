@@ -230,6 +230,9 @@ class Uplink:
     """A person has confirmed the takeover."""
     on_trial: trio.Event = field(default_factory=trio.Event)
     """Set when a person's time to confirm has begun."""
+    deaths: int | None = None
+    """How many daemons before this one have died over its takeover while that was to be confirmed. None: not counted
+    yet (steps/deaths.py)."""
     silent: bool = False
     """A probe failed when the path was looked at last."""
     told: dict[str, tuple[Problem, ...]] = field(default_factory=dict)
