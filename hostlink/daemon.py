@@ -39,9 +39,10 @@ from hostlink.offline import EXIT_DONE, EXIT_FAILED, say_failed
 from hostlink.problems import explain
 from hostlink.report import state_report
 from hostlink.runner import OperatorEvent, Runner
-from hostlink.steps.context import Node, StepError, Uplink
+from hostlink.steps.context import KEEPER, Node, StepError, Uplink
 from hostlink.steps.mirror import difference
 from hostlink.steps.view import host_view
+from hostlink.store import Store, open_store
 from hostlink.varlink import REFUSED, CallError
 from hostlink.vpp.errors import VppError
 from hostlink.vpp_watch import Tell, keep_vpp
@@ -66,7 +67,7 @@ def run_daemon(config: Config, try_s: float | None = None) -> int:
     sys.setswitchinterval(SWITCH_S)
     try:
         with acquire_lock(config.paths.runtime, DAEMON):
-            return trio.run(_serve, config, try_s)
+            return trio.run(_serve, config, try_s, open_store())
     except LockedError as error:
         return say_failed(f"HL-112: {error}")
     except OSError as error:
@@ -122,10 +123,11 @@ def _is_matched(match: Match, takeover: Takeover) -> bool:
 # ------------------------------------------------------------------------------------------------------- the nursery
 
 
-async def _serve(config: Config, try_s: float | None) -> int:
+async def _serve(config: Config, try_s: float | None, store: Store) -> int:
     notices = Notices()
-    async with open_node(config, try_s) as node:
+    async with open_node(config, try_s, store) as node:
         runners = [_runner(node, number, notices) for number in range(len(config.uplinks))]
+        _drop_stale(store, runners)
 
         def tell(event: Event) -> None:
             for runner in runners:
@@ -174,6 +176,13 @@ def _runner(node: Node, number: int, notices: Notices) -> Runner:
     if node.try_s is not None:
         holding.clear()  # whoever tries a takeover is there, and wants one
     return Runner(uplink, UplinkMachine(uplink.name, deadlines, waits, graces, holding.hold), notices, holding)
+
+
+def _drop_stale(store: Store, runners: list[Runner]) -> None:
+    """What an earlier daemon kept for a takeover that is over by now: `hostlink release` or the guard has ended it."""
+    alive = {f"{KEEPER}{runner.uplink.name}" for runner in runners if runner.uplink.takeover is not None}
+    for name in set(store.names) - alive:
+        store.drop(name)
 
 
 def _hold_of(config: Config, number: int) -> held.Held | None:

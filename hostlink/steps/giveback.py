@@ -100,9 +100,7 @@ async def _leave_vpp(uplink: Uplink) -> tuple[list[Problem], tuple[Problem, ...]
 
 
 async def _remove_host_link(uplink: Uplink) -> None:
-    if uplink.keeper is not None:
-        uplink.keeper.close()
-        uplink.keeper = None
+    uplink.let_go()
     link = await our_host_link(uplink)
     if link is not None:
         await kernel_link.delete_link(uplink.node.host, link.index)  # of a veth, VPP's end goes with it

@@ -71,7 +71,7 @@ async def make_host_link(uplink: Uplink) -> None:
     if await find_link(host, name=mark(uplink.name)) is not None:
         return
     if takeover.host_link == "tap":
-        uplink.keeper = make_tap(name, nic.mac, nic.mtu_bytes, faults=uplink.node.faults)
+        uplink.hold_on(make_tap(name, nic.mac, nic.mtu_bytes, faults=uplink.node.faults))
     else:
         peer = takeover.inner_name or ""
         await kernel_link.make_veth(

@@ -62,9 +62,7 @@ async def _put_back(uplink: Uplink) -> list[str]:
         raise CannotPutBack(problem("HL-420", f"{uplink.name} was deleted {TIMES} times within {WITHIN_S:g} s"))
     uplink.fights.move(DELETED, now)
     uplink.unfilled = True
-    if uplink.keeper is not None:
-        uplink.keeper.close()
-        uplink.keeper = None
+    uplink.let_go()
     port = (await uplink.node.dataplane().find(uplink.name)).host
     if port is not None:
         await let_go_of_host(uplink, port)
