@@ -33,7 +33,7 @@ def read_multicast(namespace: str | int | None, link_index: int, *, proc_root: P
 
 
 def add_multicast(namespace: str | int | None, link: str, mac: str, *, faults: Faults = NO_FAULTS) -> None:
-    """Raises KernelRefused: ENODEV, EEXIST, EINVAL for a device that filters no multicast."""
+    """Raises KernelRefused: ENODEV, EINVAL for a device that filters no multicast."""
     operation = f"add the multicast address {mac} to {link}"
     faults.check("multicast.add", operation)
     # struct ifreq with ifr_hwaddr of the family AF_UNSPEC, as dev_ifsioc wants it.

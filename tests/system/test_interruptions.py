@@ -312,23 +312,19 @@ async def test_a_vpp_that_is_killed_while_it_hangs_is_lost_like_any_other() -> N
     await on_each(available(), scenario)
 
 
-async def test_release_does_not_wait_for_a_vpp_that_hangs() -> None:
+async def test_release_does_not_wait_for_a_vpp_that_hangs(dataplane: Dataplane) -> None:
     """F57 with F42: no daemon, and a VPP that accepts and never answers."""
-
-    async def scenario(dataplane: Dataplane) -> None:
-        async with open_stage(dataplane) as stage:
-            before = await picture(stage)
-            stage.start_daemon()
-            await stage.wait_state("Steady")
-            assert stage.vpp is not None
-            os.killpg(stage.vpp.pid, signal.SIGSTOP)
-            await stage.stop_daemon(signal.SIGKILL)
-            with trio.fail_after(15 * deadline_factor()):
-                done = await stage.hostlink("release", "--config", str(stage.config))
-            assert done.returncode == 0, done.stderr
-            assert await unlike(stage, before) is None
-
-    await on_each(available(), scenario)
+    async with open_stage(dataplane) as stage:
+        before = await picture(stage)
+        stage.start_daemon()
+        await stage.wait_state("Steady")
+        assert stage.vpp is not None
+        os.killpg(stage.vpp.pid, signal.SIGSTOP)
+        await stage.stop_daemon(signal.SIGKILL)
+        with trio.fail_after(15 * deadline_factor()):
+            done = await stage.hostlink("release", "--config", str(stage.config))
+        assert done.returncode == 0, done.stderr
+        assert await unlike(stage, before) is None
 
 
 async def test_vpp_killed_at_any_moment_of_a_takeover() -> None:
