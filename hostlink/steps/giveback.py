@@ -30,6 +30,7 @@ from hostlink.problems import problem
 from hostlink.steps.bypass import remove_bypass
 from hostlink.steps.context import StepError, Uplink, fail
 from hostlink.steps.host_link import our_host_link, places
+from hostlink.steps.names import name_before
 from hostlink.steps.stuck import lost
 from hostlink.steps.tables import kept_at_the_end
 from hostlink.steps.view import keep_last_good, look
@@ -56,7 +57,8 @@ async def give_back(uplink: Uplink, step: int) -> GivenBack:
         return GivenBack(step, tuple(residue))
     await _remove_host_link(uplink)
     await remove_bypass(uplink)
-    link = await _bring_home(uplink, takeover)
+    link, unnamed = await _bring_home(uplink, takeover)
+    residue += unnamed
     if takeover.boot_id == boot_id():
         await _drop_altnames(uplink.node.host, takeover, link)
         residue += await _refill(uplink, link)
@@ -106,25 +108,50 @@ async def _remove_host_link(uplink: Uplink) -> None:
         await kernel_link.delete_link(uplink.node.host, link.index)  # of a veth, VPP's end goes with it
 
 
-async def _bring_home(uplink: Uplink, takeover: Takeover) -> Link:
-    """The NIC on the host, under its own name. Raises StepError when it is nowhere."""
+async def _bring_home(uplink: Uplink, takeover: Takeover) -> tuple[Link, list[Problem]]:
+    """The NIC on the host, under its own name where that is free. Raises StepError when it is nowhere."""
     host, nic, parking = uplink.node.host, takeover.capture.view.link, takeover.parking
     for place in places(uplink, takeover):
         async with open_netlink(place, faults=host.faults) as there:
-            link = await find_link(there, name=parking.name)
-            if link is not None and link.mac == nic.mac:
+            found = [await find_link(there, name=name) for name in (parking.name, name_before(nic))]
+            for link in (one for one in found if one is not None and one.mac == nic.mac):
                 await kernel_link.set_promiscuous(there, link.index, takeover.last_good.link.promiscuous)
+                await _free_of_clashes(host, there, link, takeover)
                 await _move_home(host, there, link, nic)
-    link = await _at_home(host, nic)
-    if link is None:
+    home = await _at_home(host, nic)
+    if home is None:
         raise fail(
             "HL-408",
             f"{nic.name} ({nic.mac}) is neither on the host nor in the namespace {parking.namespace}: "
             "was it unplugged, or was the namespace deleted with a veth or VLAN in it?",
         )
-    if link.name != nic.name:
+    return home, await _name(host, home, nic)
+
+
+async def _free_of_clashes(host: Netlink, there: Netlink, link: Link, takeover: Takeover) -> None:
+    """The kernel lets no link in that has a name which another one has there, be it as an altname (F36).
+
+    An altname that the host has taken off meanwhile may be another link's by now, and so may the NIC's own name.
+    """
+    for altname in link.altnames:
+        kept = altname in takeover.last_good.link.altnames
+        if not kept or await find_link(host, name=altname) is not None:
+            await kernel_link.delete_altname(there, link.index, altname)
+    if link.name != name_before(takeover.capture.view.link) and await find_link(host, name=link.name) is not None:
+        await kernel_link.set_down(there, link.index)  # Linux before 6.2 renames nothing that is up
+        await kernel_link.rename(there, link.index, name_before(takeover.capture.view.link))
+
+
+async def _name(host: Netlink, link: Link, nic: Link) -> list[Problem]:
+    """Its own name, unless another link has it: then the host has the NIC under the one that it came with."""
+    if link.name == nic.name:
+        return []
+    other = await find_link(host, name=nic.name)
+    if other is None or other.index == link.index:
         await kernel_link.rename(host, link.index, nic.name)
-    return link
+        return []
+    what = f"its name, which interface {other.index} ({other.kind or 'a NIC'}, {other.mac}) has: it is {link.name} now"
+    return [problem("HL-406", f"{nic.name}: not restored: {what}")]
 
 
 async def _move_home(host: Netlink, there: Netlink, link: Link, nic: Link) -> None:
@@ -136,7 +163,7 @@ async def _move_home(host: Netlink, there: Netlink, link: Link, nic: Link) -> No
 async def _at_home(host: Netlink, nic: Link) -> Link | None:
     """The NIC on the host: by its name, its former index, or as the kernel names one whose namespace died (F33)."""
     candidates = [link for link in await read_links(host) if link.mac == nic.mac and link.kind == nic.kind]
-    names = (nic.name, f"dev{nic.index}")
+    names = (nic.name, name_before(nic), f"dev{nic.index}")
     return next((link for link in candidates if link.name in names or link.index == nic.index), None)
 
 

@@ -63,7 +63,7 @@ async def test_a_tcp_address_that_did_not_answer_before_does_not_count(dataplane
 
 
 async def test_a_tcp_address_that_passed_before_and_not_afterwards_costs_the_takeover(dataplane: Dataplane) -> None:
-    """F49, F50: gateways answer all the time; the one that does not is named, and the NIC is as it was."""
+    """F37, F49, F50: gateways answer all the time; the one that does not is named, and the NIC is as it was."""
     async with open_stage(dataplane, settings=SOON) as stage, server_of_one(stage.lab.wire, BEYOND4) as port:
         probe(stage, port)
         before = await picture(stage)

@@ -1,16 +1,20 @@
 """Give-back is exact: everything that a NIC can carry, as the host had it last, and what cannot come back is named.
 
-F35 (what a move between namespaces takes), F44 (the host's last values and not the first), F50 (reported as done only
-if it is). The texts of `ip`, `tc`, `bridge`, `ethtool` and /proc are compared whole.
+F35 (what a move between namespaces takes), F36 (a name that is another's by now), F44 (the host's last values and not
+the first), F47 (a lease comes back with nobody there to give it again), F50 (reported as done only if it is). The texts
+of `ip`, `tc`, `bridge`, `ethtool` and /proc are compared whole.
 """
 
 from __future__ import annotations
 
 import re
+import signal
 
-from hostlink.lab.layout import NIC
+from hostlink.lab.flows import ping
+from hostlink.lab.layout import HOST4, NIC
 from hostlink.lab.stage import Dataplane, Stage, open_stage
-from tests.system.links import settled
+from tests.system.links import index_of, settled
+from tests.system.test_bad_input import codes, until
 
 DRESSED = f"""
 ip link set {NIC} alias uplink-to-rack-7 txqueuelen 500 group 7 allmulticast on promisc on gso_max_size 32000
@@ -115,7 +119,7 @@ async def settled_steady(stage: Stage) -> None:
 
 
 async def test_what_the_host_had_last_comes_back(dataplane: Dataplane) -> None:
-    """F44: the same edits on a NIC that was never taken, and on the host link of one that was."""
+    """F44, F47: the same edits on a NIC that was never taken, and on the host link of one that was."""
     async with open_stage(dataplane) as stage:
         await run_all(stage, DRESSED)
         await run_all(stage, EDITED)
@@ -130,6 +134,36 @@ async def test_what_the_host_had_last_comes_back(dataplane: Dataplane) -> None:
         after = await texts(stage)
     assert status == 0, stage.log
     assert after == wanted
+
+
+async def test_an_altname_that_is_another_links_by_now_stays_there(dataplane: Dataplane) -> None:
+    """F36: the NIC had it all the while, and with it the kernel would not let it in."""
+    async with open_stage(dataplane) as stage:
+        before = await texts(stage)
+        await run_all(stage, f"ip link property add dev {NIC} altname uplink0")
+        stage.start_daemon()
+        await settled_steady(stage)
+        await run_all(stage, f"ip link property del dev {NIC} altname uplink0")
+        await run_all(stage, "ip link add br7 type bridge; ip link property add dev br7 altname uplink0")
+        await settled(stage)
+        assert await stage.stop_daemon() == 0, stage.log
+        assert await texts(stage) == before
+        assert "br7" in await stage.on_host("ip", "link", "show", "uplink0")
+
+
+async def test_a_nic_whose_name_is_another_links_by_now_comes_home_under_another(dataplane: Dataplane) -> None:
+    """F36: told, and the host has its network; so does `hostlink release` without a daemon, which is begun again."""
+    async with open_stage(dataplane) as stage:
+        stage.start_daemon()
+        await settled_steady(stage)
+        await run_all(stage, f"ip link set {NIC} name other; ip link add {NIC} type bridge")
+        await until(stage, lambda uplink: "HL-322" in codes(uplink))
+        await stage.stop_daemon(signal.SIGKILL)
+        released = await stage.hostlink("release", "--config", str(stage.config))
+        assert f"not restored: its name, which interface {await index_of(stage)}" in released.stderr.decode()
+        assert released.returncode == 1
+        assert await ping(stage.lab.wire, HOST4.ip, count=3) >= 2
+        assert list((stage.directory / "journal").glob("*.json")) == []
 
 
 STUCK = f"""
