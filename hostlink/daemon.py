@@ -37,7 +37,8 @@ from hostlink.node import earlier_takeovers, open_node
 from hostlink.notices import Notices
 from hostlink.offline import EXIT_DONE, EXIT_FAILED, say_failed
 from hostlink.runner import Runner
-from hostlink.steps.context import Node, Uplink
+from hostlink.steps.context import KEEPER, Node, Uplink
+from hostlink.store import Store, open_store
 from hostlink.told import keep_log
 from hostlink.vpp_watch import Tell, keep_vpp
 
@@ -59,7 +60,7 @@ def run_daemon(config: Config, try_s: float | None = None) -> int:
     sys.setswitchinterval(SWITCH_S)
     try:
         with acquire_lock(config.paths.runtime, DAEMON):
-            return trio.run(_serve, config, try_s)
+            return trio.run(_serve, config, try_s, open_store())
     except LockedError as error:
         return say_failed(f"HL-112: {error}")
     except OSError as error:
@@ -118,10 +119,11 @@ def _is_matched(match: Match, takeover: Takeover) -> bool:
 # ------------------------------------------------------------------------------------------------------- the nursery
 
 
-async def _serve(config: Config, try_s: float | None) -> int:
+async def _serve(config: Config, try_s: float | None, store: Store) -> int:
     notices, history = Notices(), History(config.paths.journal)
-    async with open_node(config, try_s) as node:
+    async with open_node(config, try_s, store) as node:
         runners = [_runner(node, number, notices) for number in range(len(config.uplinks))]
+        _drop_stale(store, runners)
 
         def tell(event: Event) -> None:
             for runner in runners:
@@ -179,6 +181,13 @@ def _runner(node: Node, number: int, notices: Notices) -> Runner:
     if node.try_s is not None:
         holding.clear()  # whoever tries a takeover is there, and wants one
     return Runner(uplink, UplinkMachine(uplink.name, deadlines, waits, graces, holding.hold), notices, holding)
+
+
+def _drop_stale(store: Store, runners: list[Runner]) -> None:
+    """What an earlier daemon kept for a takeover that is over by now: `hostlink release` or the guard has ended it."""
+    alive = {f"{KEEPER}{runner.uplink.name}" for runner in runners if runner.uplink.takeover is not None}
+    for name in set(store.names) - alive:
+        store.drop(name)
 
 
 def _hold_of(config: Config, number: int) -> held.Held | None:

@@ -36,7 +36,7 @@ from hostlink.durable import prepare_folder, replace_durably, sync_folder, tempo
 from hostlink.encode import DecodeError, decode, encode
 
 FORMAT = "hostlink-journal"
-VERSION = 2
+VERSION = 3
 _SIZE_LIMIT_BYTES = 256 << 20
 """A full table of 1,000,000 routes is about 200 MiB; beyond it the file is not ours."""
 
@@ -107,6 +107,8 @@ class Takeover:
     """How many writes the file has had; set by `Journal.write`."""
     confirm: Confirm | None = None
     """Set before anything moves, and at each later handover; None once it is confirmed."""
+    deaths: int = 0
+    """How many daemons have died since it was set, with this takeover or with the one before it that they had begun."""
     read_at_s: float = 0.0
     """When `last_good` was read (CLOCK_BOOTTIME, seconds): its lifetimes have run down since (core/lifetimes.py).
     0: an earlier build wrote it and did not say; what it says is left as it is then."""
@@ -338,12 +340,23 @@ def _as_of_now(body: Any) -> Any:
         return body
     body.setdefault("confirm", None)
     body.setdefault("read_at_s", 0.0)
+    body.setdefault("deaths", 0)
     capture = body.get("capture")
+    for view in (body.get("last_good"), capture.get("view") if isinstance(capture, dict) else None):
+        _view_as_of_now(view)
     probes = capture.get("probes") if isinstance(capture, dict) else None
     for probe in probes if isinstance(probes, list) else ():
         if isinstance(probe, dict):
             probe.setdefault("port", None)
     return body
+
+
+def _view_as_of_now(view: Any) -> None:
+    """Before version 3 nothing was said of these: they are left as they are."""
+    link = view.get("link") if isinstance(view, dict) else None
+    if isinstance(link, dict):
+        view.update({"qdisc": None, "multicast": [], "stuck": []} | view)
+        link.update({"flags": None, "group": None, "token": None} | link)
 
 
 def _to_bytes(takeover: Takeover) -> bytes:

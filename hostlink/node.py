@@ -12,6 +12,7 @@ from hostlink.journal import Takeover, journals_in
 from hostlink.kernel.netlink import open_netlink
 from hostlink.kernel.seam import NO_FAULTS, Faults
 from hostlink.steps.context import Node
+from hostlink.store import Store
 
 
 def earlier_takeovers(config: Config) -> list[Takeover]:
@@ -21,11 +22,11 @@ def earlier_takeovers(config: Config) -> list[Takeover]:
 
 
 @asynccontextmanager
-async def open_node(config: Config, try_s: float | None = None) -> AsyncIterator[Node]:
-    """The node, with its netlink socket."""
+async def open_node(config: Config, try_s: float | None = None, store: Store | None = None) -> AsyncIterator[Node]:
+    """The node, with its netlink socket. store: of the service manager whose daemon this is."""
     faults = lab_faults()
     async with open_netlink(faults=faults) as host:
-        yield Node(config, host, try_s, faults)
+        yield Node(config, host, try_s, store or Store(), faults)
 
 
 def lab_faults() -> Faults:

@@ -162,10 +162,10 @@ def test_an_altered_body_is_found_by_its_checksum(journal: Journal) -> None:
 
 
 def test_a_newer_hostlinks_file_is_left_to_it(journal: Journal) -> None:
-    edited(journal, version=3)
+    edited(journal, version=4)
     error = refusal(journal)
     assert error.fault is JournalFault.NEWER
-    assert "version 3, of a newer hostlink; this one knows 2" in str(error)
+    assert "version 4, of a newer hostlink; this one knows 3" in str(error)
 
 
 def test_an_older_hostlinks_file_is_read_as_it_was_meant(journal: Journal) -> None:
@@ -178,8 +178,25 @@ def test_an_older_hostlinks_file_is_read_as_it_was_meant(journal: Journal) -> No
     older = {**tree, "version": 1, "sha256": hashlib.sha256(text.encode()).hexdigest()}
     journal.path.write_text(json.dumps(older))
     assert journal.read() == replace(written, confirm=None)
-    journal.path.write_text(json.dumps({**older, "version": 2}))
+    journal.path.write_text(json.dumps({**older, "version": 3}))
     assert refusal(journal).fault is JournalFault.DAMAGED, "of this version nothing may be missing"
+
+
+def test_what_version_2_did_not_know_of_a_link_is_left_as_it_is(journal: Journal) -> None:
+    """Flags, group, queueing and the like; and no daemon had died."""
+    written = journal.write(replace(TAKEOVER, phase=Phase.TAKEN))
+    tree = json.loads(journal.path.read_bytes())
+    del tree["body"]["deaths"]
+    for view in (tree["body"]["last_good"], tree["body"]["capture"]["view"]):
+        for name in ("qdisc", "multicast", "stuck"):
+            del view[name]
+        for name in ("flags", "group", "token"):
+            del view["link"][name]
+    text = json.dumps(tree["body"], sort_keys=True, separators=(",", ":"))
+    older = {**tree, "version": 2, "sha256": hashlib.sha256(text.encode()).hexdigest()}
+    journal.path.write_text(json.dumps(older))
+    assert journal.read() == written
+    assert written.last_good.link.flags is None
 
 
 def test_what_is_to_be_confirmed_is_read_as_it_was_written(journal: Journal) -> None:

@@ -25,7 +25,7 @@ from hostlink.config import ConfigError, Paths, load_config
 
 EPILOG = """exit status: 0 the NIC is back; 1 it is not, or not completely; 65 bad configuration; 75 timed out"""
 
-_RESIDUE = "HL-406"
+_RESIDUE = ("HL-406", "HL-418")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -93,7 +93,7 @@ def _report(found: list[Uplink]) -> int:
         f"{uplink['name']}: {problem.get('detail')}: {problem.get('to_do')}"
         for uplink in found
         for problem in uplink.get("problems") or ()
-        if problem.get("code") == _RESIDUE
+        if problem.get("code") in _RESIDUE
     ]
     for uplink in found:
         print(f"{uplink['name']} is the host's again")

@@ -56,6 +56,7 @@ class Trigger(enum.Enum):
 class Guard(enum.Enum):
     """The conditions of rows; each has a function of its name in guards.py."""
 
+    GIVEN_UP = "given_up"
     ADOPTABLE = "adoptable"
     ATTACHABLE = "attachable"
     WORTH_WAITING = "worth_waiting"

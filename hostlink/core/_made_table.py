@@ -165,6 +165,7 @@ TRIGGERS: Mapping[Trigger, str] = {
 }
 
 GUARDS: Mapping[Guard, str] = {
+    Guard.GIVEN_UP: "one daemon after another died over a takeover that is not confirmed, and no operator's or failed hold stands",
     Guard.ADOPTABLE: "a takeover is alive and no operator's or failed hold stands against it",
     Guard.ATTACHABLE: "a proved takeover has its host interface, VPP is fit and has lost its part, and no operator's or failed hold stands against it",
     Guard.WORTH_WAITING: "a proved takeover has its host interface, VPP does not answer, and no operator's or failed hold stands against it",
@@ -232,6 +233,14 @@ HOLDS: Mapping[HoldKind, HoldText] = {
 }
 
 ROWS: tuple[Row, ...] = (
+    Row(
+        state=State.DETECTING,
+        trigger=Trigger.INSPECTED,
+        guard=Guard.GIVEN_UP,
+        to=State.RECOVERING,
+        does=(Action.KEEP_FACTS, Action.KEEP_FAILURE, Action.HOLD_FAILED),
+        why="{detail}",
+    ),
     Row(
         state=State.DETECTING,
         trigger=Trigger.INSPECTED,

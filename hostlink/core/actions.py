@@ -28,7 +28,10 @@ def keep_facts(context: Context, event: Event) -> None:
 
 
 def keep_failure(context: Context, event: Event) -> None:
-    context.failure = event.problem if isinstance(event, StepFailed | ConfirmMissed) else context.overdue
+    if isinstance(event, Inspected):
+        context.failure = event.facts.given_up
+    else:
+        context.failure = event.problem if isinstance(event, StepFailed | ConfirmMissed) else context.overdue
 
 
 def keep_changes(context: Context, event: Event) -> None:

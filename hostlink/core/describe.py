@@ -133,6 +133,12 @@ def _on_link(operation: op.HostOperation) -> str:
             return f"set {', '.join(_attributes(operation)) or 'nothing'}"
         case op.AddAltname(_, name):
             return f"add altname {name}"
+        case op.SetToken(_, token):
+            return f"set IPv6 token {token}"
+        case op.AddQdisc(_, qdisc) | op.DeleteQdisc(_, qdisc):
+            return f"{_verb(operation)} qdisc {qdisc.kind} {qdisc.handle >> 16:x}: root"
+        case op.AddMulticast(mac=mac):
+            return f"add multicast address {mac}"
         case op.ChangeHostAddress(_, address):
             return f"settle address {_address(address)}"
         case op.AddHostAddress(_, address) | op.DeleteHostAddress(_, address):
@@ -147,6 +153,8 @@ def _on_link(operation: op.HostOperation) -> str:
 
 
 _ATTRIBUTES = {"mac": "MAC", "mtu_bytes": "MTU", "alias": "alias", "tx_queue_length": "transmit queue length"}
+_FLAGS = ((0x80, "arp off"), (0x200, "allmulticast on"), (0x1000, "multicast on"))
+"""IFF_NOARP, IFF_ALLMULTI, IFF_MULTICAST."""
 
 
 def _attributes(operation: op.SetHostLink) -> list[str]:
@@ -155,6 +163,10 @@ def _attributes(operation: op.SetHostLink) -> list[str]:
         words.append("up" if operation.up else "down")
     if operation.promiscuous is not None:
         words.append(f"promiscuous {'on' if operation.promiscuous else 'off'}")
+    if operation.flags is not None:
+        words.append(" ".join(word for bit, word in _FLAGS if operation.flags & bit) or "multicast off")
+    if operation.group is not None:
+        words.append(f"group {operation.group}")
     values = {name.name: getattr(operation, name.name) for name in fields(operation)}
     return words + [f"{word} {values[key]}" for key, word in _ATTRIBUTES.items() if values[key] is not None]
 

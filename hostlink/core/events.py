@@ -30,6 +30,8 @@ class Inspected:
         """What is missing for a takeover, or that nothing is. The obstacles say it best, where there are any."""
         bare = [] if self.facts.uplink_found else ["the uplink is not there"]
         bare += [] if self.facts.vpp_reachable else ["VPP does not answer"]
+        if self.facts.given_up is not None:
+            return self.facts.given_up.detail
         missing = [problem.detail for problem in self.facts.obstacles] or bare
         return some(missing) or "nothing stands against a takeover"
 

@@ -28,6 +28,10 @@ OPERATOR_HOLDS = (HoldKind.OPERATOR, HoldKind.FAILED)
 Judge = Callable[[Context, Event], bool]
 
 
+def given_up(context: Context, event: Event) -> bool:
+    return _facts(event).given_up is not None and not _held_by_operator(context)
+
+
 def adoptable(context: Context, event: Event) -> bool:
     return _facts(event).takeover_alive and not _held_by_operator(context)
 
@@ -135,6 +139,7 @@ def _held_by_operator(context: Context) -> bool:
 
 
 JUDGES: Mapping[Guard, Judge] = {
+    Guard.GIVEN_UP: given_up,
     Guard.ADOPTABLE: adoptable,
     Guard.ATTACHABLE: attachable,
     Guard.WORTH_WAITING: worth_waiting,

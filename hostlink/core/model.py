@@ -59,6 +59,27 @@ class Link:
     loopback: bool = False
     master_index: int | None = None
     permanent_mac: str | None = None
+    flags: int | None = None
+    """Those of SETTABLE_FLAGS, as a person set them. None: an older hostlink's journal does not say."""
+    group: int | None = None
+    """IFLA_GROUP, 0 by default. None: an older hostlink's journal does not say."""
+    token: IPv6Address | None = None
+    """The interface identifier of addresses by router advertisement (`ip token`); None where none is set."""
+
+
+SETTABLE_FLAGS = 0x80 | 0x200 | 0x1000
+"""IFF_NOARP, IFF_ALLMULTI, IFF_MULTICAST (include/uapi/linux/if.h). IFF_UP and IFF_PROMISC are fields of their own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Qdisc:
+    """The root queueing discipline that somebody gave a link (kernel: include/uapi/linux/pkt_sched.h)."""
+
+    kind: str
+    handle: int
+    """What `tc` calls `10:` is 0x100000. Never 0: that is the kernel's own default."""
+    options: bytes = b""
+    """TCA_OPTIONS as it was dumped: a kind whose options the kernel takes as it shows them (kernel/queueing.py)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +214,12 @@ class HostView:
     """The kernel driver (ethtool), for instance `virtio_net` or `veth`."""
     pci_address: str | None = None
     """`0000:d8:0a.0`, or None for a NIC that is not on PCI."""
+    qdisc: Qdisc | None = None
+    """None where the kernel's default is there, or one that is named in `stuck`."""
+    multicast: tuple[str, ...] = ()
+    """Link-layer multicast addresses that somebody added (`ip maddr add`), sorted."""
+    stuck: tuple[str, ...] = ()
+    """What hangs on this link and cannot be put on another one, or back: in the words of `tc` and `bridge`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -409,5 +436,7 @@ class Facts:
     """Something of an earlier takeover is there, and it is not alive."""
     obstacles: tuple[Problem, ...] = ()
     """What makes a takeover impossible or wrong now. Empty: fit."""
+    given_up: Problem | None = None
+    """Why the takeover that the journal tells of is to be given back and not to be tried again by itself."""
     notes: tuple[Problem, ...] = ()
     """What an operator should know though it stops nothing (the uplink is down, has no address …)."""

@@ -17,6 +17,7 @@ from hostlink.core.model import (
     LocalReassembly,
     Neighbour,
     ProxyRange,
+    Qdisc,
     Reassembly,
     Redirect,
     Route,
@@ -221,8 +222,45 @@ class SetHostLink:
     mac: str | None = None
     mtu_bytes: int | None = None
     alias: str | None = None
+    """Empty: none any more."""
     tx_queue_length: int | None = None
     promiscuous: bool | None = None
+    flags: int | None = None
+    """All of model.SETTABLE_FLAGS."""
+    group: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SetToken:
+    """`::` takes it away. Needs a link that reads router advertisements."""
+
+    link_index: int
+    token: IPv6Address
+
+
+@dataclass(frozen=True, slots=True)
+class AddQdisc:
+    """As the link's root, where none but the kernel's default is."""
+
+    link_index: int
+    qdisc: Qdisc
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteQdisc:
+    """The root; the kernel's default comes in its place."""
+
+    link_index: int
+    qdisc: Qdisc
+
+
+@dataclass(frozen=True, slots=True)
+class AddMulticast:
+    """A link-layer multicast address. The call goes by the link's name."""
+
+    link_index: int
+    link: str
+    mac: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,6 +325,10 @@ class AddHostRule:
 
 HostOperation = (
     SetHostLink
+    | SetToken
+    | AddQdisc
+    | DeleteQdisc
+    | AddMulticast
     | AddAltname
     | SetSysctl
     | AddHostAddress

@@ -3,7 +3,8 @@
 Used to fill the host interface from the journal, and the NIC when it is given back; the two links have different
 indices, and what the snapshot says of its own link is said of the other one here. In order, dependencies first:
 
- 1. MAC, MTU and the like (a new MTU resets IPv6's own); sysctls; altnames
+ 1. MAC, MTU and the like (a new MTU resets IPv6's own); sysctls; the token of advertised addresses, which a link that
+    reads no advertisements does not take; altnames, multicast addresses, queueing
  2. addresses, in their order, so that a primary one stays primary; before up, so that the kernel makes no link-local of
     its own beside ours and no DHCP client starts on the wrong one
  3. up; routes without a gateway, then those by a gateway; neighbours; rules
@@ -24,8 +25,9 @@ Of addresses: host_addresses.py.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
+from ipaddress import IPv6Address
 
 from hostlink.core.advertised import advertised_default
 from hostlink.core.host_addresses import (
@@ -41,10 +43,14 @@ from hostlink.core.operations import (
     AddHostNeighbour,
     AddHostRoute,
     AddHostRule,
+    AddMulticast,
+    AddQdisc,
     DeleteHostRoute,
+    DeleteQdisc,
     HostOperation,
     SetHostLink,
     SetSysctl,
+    SetToken,
 )
 
 # include/uapi/linux/rtnetlink.h
@@ -57,10 +63,13 @@ _DETACHED = 0x04 | 0x08 | 0x10
 """FIB_RULE_UNRESOLVED, _IIF_DETACHED, _OIF_DETACHED: what the kernel found, not what the rule says."""
 
 
-def plan_host(desired: HostView, actual: HostView, *, exact: bool = False) -> tuple[HostOperation, ...]:
+def plan_host(
+    desired: HostView, actual: HostView, *, exact: bool = False, refused: Collection[HostOperation] = ()
+) -> tuple[HostOperation, ...]:
     """The operations, in order. Without `exact` nothing is deleted for being absent from `desired`.
 
-    What the link cannot have (a sysctl that it lacks) is left out.
+    refused: what the kernel does not take, so that nothing waits for it. What the link cannot have (a sysctl that it
+    lacks) is left out too.
     """
     index = actual.link.index
     if actual.link.up and not desired.link.up:
@@ -68,16 +77,21 @@ def plan_host(desired: HostView, actual: HostView, *, exact: bool = False) -> tu
     plan: list[HostOperation] = [
         *_link(desired.link, actual.link),
         *_sysctls(desired, actual),
+        *_token(desired, actual.link),
         *(AddAltname(index, name) for name in desired.link.altnames if name not in actual.link.altnames),
+        *(AddMulticast(index, actual.link.name, mac) for mac in desired.multicast if mac not in actual.multicast),
+        *_queueing(desired, actual),
         *addresses_to_add(desired, actual),
         *([SetHostLink(index, up=True)] if desired.link.up and not actual.link.up else []),
         *_routes(desired, actual),
         *(AddHostNeighbour(index, one) for one in desired.neighbours if one not in actual.neighbours),
         *_rules(desired.rules, actual.rules),
     ]
+    plan = [operation for operation in plan if operation not in refused]
     if exact and not plan:
         plan += [*_routes_gone(desired, actual), *addresses_to_delete(desired, actual)]
-    return tuple(plan or [*addresses_to_settle(desired, actual), *_kernels_routes(desired, actual)])
+    last = (*addresses_to_settle(desired, actual), *_kernels_routes(desired, actual))
+    return tuple(plan) or tuple(operation for operation in last if operation not in refused)
 
 
 # ---------------------------------------------------------------------------------------------------- link and sysctls
@@ -88,9 +102,11 @@ def _link(wanted: Link, there: Link) -> Iterator[HostOperation]:
         there.index,
         mac=wanted.mac if wanted.mac != there.mac else None,
         mtu_bytes=wanted.mtu_bytes if wanted.mtu_bytes != there.mtu_bytes else None,
-        alias=wanted.alias if wanted.alias != there.alias else None,
+        alias=(wanted.alias or "") if wanted.alias != there.alias else None,
         tx_queue_length=wanted.tx_queue_length if wanted.tx_queue_length != there.tx_queue_length else None,
         promiscuous=wanted.promiscuous if wanted.promiscuous != there.promiscuous else None,
+        flags=wanted.flags if wanted.flags != there.flags else None,
+        group=wanted.group if wanted.group != there.group else None,
     )
     if change != SetHostLink(there.index):
         yield change
@@ -102,6 +118,28 @@ def _sysctls(desired: HostView, actual: HostView) -> Iterator[HostOperation]:
     for path, value in sorted(desired.sysctls, key=lambda pair: not pair[0].endswith("/stable_secret")):
         if there.get(path, value) != value:
             yield SetSysctl(path.replace("{link}", actual.link.name), value)
+
+
+def _token(desired: HostView, there: Link) -> Iterator[HostOperation]:
+    wanted = desired.link.token
+    if wanted != there.token and (wanted is None or takes_token(desired)):
+        yield SetToken(there.index, wanted or IPv6Address("::"))
+
+
+def takes_token(view: HostView) -> bool:
+    """Whether a link with these sysctls takes a token (net/ipv6/addrconf.c, inet6_set_iftoken)."""
+    return reads_advertisements(view) and dict(view.sysctls).get("ipv6/conf/{link}/router_solicitations") != "0"
+
+
+def _queueing(desired: HostView, actual: HostView) -> Iterator[HostOperation]:
+    """What is not hostlink's to carry (`stuck`) is not taken away for what is."""
+    wanted, there = desired.qdisc, actual.qdisc
+    if wanted == there:
+        return
+    if there is not None:
+        yield DeleteQdisc(actual.link.index, there)
+    if wanted is not None:
+        yield AddQdisc(actual.link.index, wanted)
 
 
 # -------------------------------------------------------------------------------------------------------------- routes
@@ -125,14 +163,14 @@ def _routes(desired: HostView, actual: HostView) -> Iterator[HostOperation]:
     # What leads nowhere never left the host with the link: it is no link's to put back, or to take away.
     own = [route for route in desired.routes if not (kernel.made(route) or route.leads_nowhere)]
     missing = [route for route in own if _comparable(route, index) not in there]
-    worse = _worse_metrics(desired) if _reads_advertisements(desired) else {}
+    worse = _worse_metrics(desired) if reads_advertisements(desired) else {}
     for route in sorted(missing, key=_by_gateway):
         back = replace(route, metric=worse.get(route, route.metric))
         if back == route or _comparable(back, index) not in there:
             yield AddHostRoute(actual.link.index, desired.link.index, back)
 
 
-def _reads_advertisements(view: HostView) -> bool:
+def reads_advertisements(view: HostView) -> bool:
     """Whether the kernel itself acts on router advertisements there (ip-sysctl: accept_ra, forwarding)."""
     said = dict(view.sysctls)
     accept, forwarding = (said.get(f"ipv6/conf/{{link}}/{name}", "0") for name in ("accept_ra", "forwarding"))

@@ -1,7 +1,8 @@
 """Carries out core's host operations, in their order.
 
 What goes by netlink is sent in bulk: the kernel takes requests of one socket one after the other, so the order holds
-although nobody waits for each answer. A sysctl is a file: what was queued before it goes out first.
+although nobody waits for each answer. A sysctl is a file and a multicast address an ioctl: what was queued before goes
+out first.
 
 A refused operation stops nothing: the rest is tried, and every refusal is reported. Nothing is read back here and
 EEXIST is not taken for success: whether what is there is what was wanted shows the next snapshot, and core's next plan
@@ -15,8 +16,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hostlink.core.operations import AddHostRule, HostOperation, SetSysctl
+from hostlink.core.operations import AddHostRule, AddMulticast, HostOperation, SetSysctl
 from hostlink.kernel.errors import KernelRefused, Unreadable, reading
+from hostlink.kernel.multicast import add_multicast
 from hostlink.kernel.netlink import Netlink, Request
 from hostlink.kernel.snapshot import read_link
 from hostlink.kernel.sysctl import set_sysctl
@@ -74,6 +76,9 @@ class _Run:
             if isinstance(operation, SetSysctl):
                 await self.flush()
                 self._sysctl(operation)
+            elif isinstance(operation, AddMulticast):
+                await self.flush()
+                add_multicast(self._nl.namespace_fd, operation.link, operation.mac, faults=self._nl.faults)
             else:
                 with reading(f"what is to be sent for {type(operation).__name__}"):
                     step = step_of(operation)

@@ -11,6 +11,7 @@ import errno
 import os
 import struct
 
+from hostlink.core.model import SETTABLE_FLAGS
 from hostlink.kernel import uapi
 from hostlink.kernel.attributes import attribute, mac, text, u8, u32
 from hostlink.kernel.errors import KernelRefused
@@ -35,22 +36,27 @@ def set_request(
     mac_address: str | None = None,
     alias: str | None = None,
     tx_queue_length: int | None = None,
+    settable: int | None = None,
+    group: int | None = None,
 ) -> Request:
     """What RTM_SETLINK is to set, None leaving a thing alone. The kernel sets the attributes first, then the flags.
 
-    An empty alias takes the alias away.
+    An empty alias takes the alias away. settable: what SETTABLE_FLAGS are to be, all of them.
     """
     flags = change = 0
     for bit, wanted in ((uapi.IFF_UP, up), (uapi.IFF_PROMISC, promiscuous)):
         if wanted is not None:
             change |= bit
             flags |= bit if wanted else 0
+    if settable is not None:
+        change, flags = change | SETTABLE_FLAGS, flags | settable
     attributes = b"".join(
         (
             mac(uapi.IFLA_ADDRESS, mac_address) if mac_address is not None else b"",
             u32(uapi.IFLA_MTU, mtu_bytes) if mtu_bytes is not None else b"",
             attribute(uapi.IFLA_IFALIAS, alias.encode()) if alias is not None else b"",
             u32(uapi.IFLA_TXQLEN, tx_queue_length) if tx_queue_length is not None else b"",
+            u32(uapi.IFLA_GROUP, group) if group is not None else b"",
         )
     )
     body = link_body(link_index, flags, change, attributes)

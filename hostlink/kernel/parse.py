@@ -13,12 +13,22 @@ from __future__ import annotations
 import logging
 import struct
 from collections.abc import Iterable
-from ipaddress import IPv4Address, ip_address, ip_interface
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface
 from typing import Any, TypeVar
 
 from pyroute2.netlink.rtnl.marshal import MarshalRtnl
 
-from hostlink.core.model import Address, Family, IPAddress, IPInterface, Link, Neighbour, PolicyRule, Rule
+from hostlink.core.model import (
+    SETTABLE_FLAGS,
+    Address,
+    Family,
+    IPAddress,
+    IPInterface,
+    Link,
+    Neighbour,
+    PolicyRule,
+    Rule,
+)
 from hostlink.kernel import uapi
 from hostlink.kernel.attributes import walk
 from hostlink.kernel.errors import Unreadable, reading
@@ -80,6 +90,8 @@ def links(messages: Iterable[Message]) -> tuple[Link, ...]:
 def _link(message: Any) -> Link:
     flags = message["flags"]
     info = message.get_attr("IFLA_LINKINFO")
+    inet6 = _part(_part(message, "IFLA_AF_SPEC"), "AF_INET6")
+    token = IPv6Address((inet6 and inet6.get_attr("IFLA_INET6_TOKEN")) or "::")
     properties = message.get_attr("IFLA_PROP_LIST")
     return Link(
         name=must_say(message, "IFLA_IFNAME", str),
@@ -96,6 +108,9 @@ def _link(message: Any) -> Link:
         loopback=bool(flags & uapi.IFF_LOOPBACK),
         master_index=said(message, "IFLA_MASTER", int),
         permanent_mac=said(message, "IFLA_PERM_ADDRESS", str),
+        flags=flags & SETTABLE_FLAGS,
+        group=said(message, "IFLA_GROUP", int),
+        token=token if int(token) else None,
     )
 
 
@@ -103,6 +118,11 @@ def _text(value: object) -> str:
     if not isinstance(value, str):
         raise ValueError(f"{value!r} is no name")
     return value
+
+
+def _part(message: Any, name: str) -> Any:
+    """A nested attribute, or None."""
+    return message.get_attr(name) if message else None
 
 
 @reading("the addresses")
@@ -162,6 +182,18 @@ def _kept(body: bytes, link_index: int) -> bool:
 def _neighbour(message: Any) -> Neighbour:
     address: IPAddress = ip_address(must_say(message, "NDA_DST", str))
     return Neighbour(address, said(message, "NDA_LLADDR", str), message["state"], message["flags"])
+
+
+@reading("the MACs of the device's filter")
+def unicast_filter(messages: Iterable[Message], link_index: int) -> tuple[str, ...]:
+    """In the words of `bridge fdb`, sorted; multicast addresses, which the kernel adds itself, are not among them."""
+    found = set()
+    for message in messages:
+        _family, index, _state, flags, _type = _NDMSG.unpack_from(message.body)
+        mac = dict(walk(message.body, _NDMSG.size)).get(uapi.NDA_LLADDR, b"")
+        if index == link_index and flags & uapi.NTF_SELF and mac and not mac[0] & 1:
+            found.add(f"bridge fdb entry {mac.hex(':')} self")
+    return tuple(sorted(found))
 
 
 @reading("the rules")

@@ -30,6 +30,8 @@ NAMES = frozenset(
         "link.move",
         "link.rename",
         "link.set",
+        "link.token",
+        "multicast.add",
         "neighbour.add",
         "neighbour.delete",
         "route.add",
@@ -51,10 +53,15 @@ NAMES = frozenset(
 """Every kind of change that hostlink makes to the kernel."""
 
 
+BUG = 0
+"""In place of an errno: what nobody expects, as a bug of hostlink's own would raise it."""
+
+
 class Faults:
     """Faults that are planned, and the trace of what was reached.
 
-    `planned` is {(name, n): errno}: the n-th time (from 1) that name is reached, it is refused with that errno.
+    `planned` is {(name, n): errno}: the n-th time (from 1) that name is reached, it is refused with that errno;
+    BUG in its place is a bug, which ends the daemon.
     `torn`: every so many dumps one is interrupted; 0: none but those that the kernel interrupts. `garbled`: of every so
     many one is unreadable. `die_at`: the process dies at that operation, counted from 1 over all names; 0: never.
     """
@@ -118,6 +125,8 @@ class Faults:
             with self._trace.open("a") as file:
                 file.write(f"{name}\n")
         number = self._planned.get((name, self._reached[name]))
+        if number == BUG:
+            raise RuntimeError(f"a bug planned by the lab: {name}:{self._reached[name]}")
         if number is not None:
             raise KernelRefused(operation, number, f"a fault planned by the lab: {name}:{self._reached[name]}")
 
@@ -131,6 +140,7 @@ def _one(part: str) -> tuple[tuple[str, int], int]:
     where, equals, word = part.partition("=")
     name, _, count = where.partition(":")
     number = getattr(errno, word, None) if word.startswith("E") and word.isalnum() else None
+    number = BUG if word == "BUG" else number
     if not equals or not isinstance(number, int) or not (count or "1").isdecimal() or int(count or "1") < 1:
         raise ValueError(f"{part!r} is not of the form operation[:n]=ERRNO, for instance link.move:2=EBUSY")
     _known(name)

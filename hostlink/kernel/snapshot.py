@@ -19,6 +19,7 @@ announced yet. To read one link waits for the lock, so that comes last of all: w
 from __future__ import annotations
 
 import errno
+import socket
 import struct
 from pathlib import Path
 
@@ -29,9 +30,11 @@ from hostlink.kernel import parse, uapi
 from hostlink.kernel.attributes import text, u32
 from hostlink.kernel.errors import KernelRefused, ReadUnsteady, reading
 from hostlink.kernel.link import link_body
+from hostlink.kernel.multicast import read_multicast
 from hostlink.kernel.netlink import Message, Netlink, Request, read_again
 from hostlink.kernel.nexthops import completed
 from hostlink.kernel.nic import read_driver
+from hostlink.kernel.queueing import read_queueing
 from hostlink.kernel.route_dump import dump_routes
 from hostlink.kernel.routes import read_routes
 from hostlink.kernel.sysctl import read_sysctls
@@ -157,15 +160,30 @@ async def _read_once(nl: Netlink, link: Link, proc_root: Path) -> HostView | Non
         routes = await completed(nl, await _routes(nl, link.index))
         neighbours = await read_neighbours(nl, link.index)
         rules = await _rules(nl, link)
+        qdisc, stuck = await read_queueing(nl, link.index)
+        stuck += await read_unicast_filter(nl, link.index)
     except KernelRefused as refusal:
         if refusal.errno == errno.ENODEV:  # it left while it was being read
             return None
         raise
     sysctls = read_sysctls(nl.namespace_fd, link.name, proc_root=proc_root)
+    multicast = read_multicast(nl.namespace_fd, link.index, proc_root=proc_root)
     last = await read_link(nl, link.index)
     if last is None:
         return None
-    return HostView(last, addresses, routes, neighbours, rules, sysctls, driver.name, driver.pci_address)
+    return HostView(
+        last,
+        addresses,
+        routes,
+        neighbours,
+        rules,
+        sysctls,
+        driver.name,
+        driver.pci_address,
+        qdisc,
+        multicast,
+        stuck,
+    )
 
 
 @read_again
@@ -236,6 +254,14 @@ async def read_neighbours(nl: Netlink, link_index: int) -> tuple[Neighbour, ...]
             request = Request(f"read the neighbours of interface {link_index}", uapi.RTM_GETNEIGH, body)
             messages += await nl.dump(request)
     return parse.neighbours(messages, link_index)
+
+
+@read_again
+async def read_unicast_filter(nl: Netlink, link_index: int) -> tuple[str, ...]:
+    """The MACs that a device was told to take beside its own (`bridge fdb add … self`)."""
+    body = struct.pack("=BxxxiHBB", socket.AF_BRIDGE, link_index, 0, 0, 0)
+    messages = await nl.dump(Request(f"read the MACs of interface {link_index}", uapi.RTM_GETNEIGH, body))
+    return parse.unicast_filter(messages, link_index)
 
 
 @read_again

@@ -67,6 +67,13 @@ class Keeper:
             self._fd = None
 
     @property
+    def descriptor(self) -> int:
+        """Raises ValueError when it was closed."""
+        if self._fd is None:
+            raise ValueError(f"the queue of {self.name} is closed")
+        return self._fd
+
+    @property
     def closed(self) -> bool:
         return self._fd is None
 

@@ -25,8 +25,8 @@ from hostlink.kernel.netlink import Message, Netlink, Request, read_again
 from hostlink.kernel.seam import NO_FAULTS, Faults
 
 _TCMSG = struct.Struct("=BxxxiIII")
-_ROOT = 0xFFFFFFF1
-"""TC_H_CLSACT."""
+FILTERED = 0xFFFFFFF1
+"""TC_H_CLSACT, also TC_H_INGRESS: the parent of the qdiscs that are nothing but hooks."""
 _CLSACT_HANDLE = 0xFFFF0000
 _HANDLE = 1
 _PRIORITY = 0x686C
@@ -103,7 +103,7 @@ async def put_all(nl: Netlink, ready: Sequence[Ready]) -> None:
 def _clsact(nl: Netlink, link_index: int) -> Request:
     operation = f"make the clsact hooks of interface {link_index}"
     nl.faults.check("tc.qdisc", operation)
-    body = _TCMSG.pack(0, link_index, _CLSACT_HANDLE, _ROOT, 0) + text(_TCA_KIND, "clsact")
+    body = _TCMSG.pack(0, link_index, _CLSACT_HANDLE, FILTERED, 0) + text(_TCA_KIND, "clsact")
     return Request(operation, uapi.RTM_NEWQDISC, body, uapi.NLM_F_CREATE | uapi.NLM_F_EXCL)
 
 
@@ -118,10 +118,7 @@ def _filter(nl: Netlink, placed: Placed, descriptor: int) -> Request:
 @read_again
 async def _present(nl: Netlink, link_index: int, side: Side) -> str | None:
     """The name of hostlink's program there, or None."""
-    body = _TCMSG.pack(0, link_index, 0, side, 0)
-    return program_name(
-        await nl.dump(Request(f"read the filters of interface {link_index}", uapi.RTM_GETTFILTER, body))
-    )
+    return program_name(await _filters(nl, link_index, side))
 
 
 @reading("the filters")
@@ -133,6 +130,28 @@ def program_name(messages: Iterable[Message]) -> str | None:
             options = dict(walk(message.body, _TCMSG.size)).get(_TCA_OPTIONS, b"")
             return dict(walk(options)).get(_TCA_BPF_NAME, b"").rstrip(b"\0").decode()
     return None
+
+
+async def _filters(nl: Netlink, link_index: int, side: Side) -> list[Message]:
+    body = _TCMSG.pack(0, link_index, 0, side, 0)
+    return await nl.dump(Request(f"read the filters of interface {link_index}", uapi.RTM_GETTFILTER, body))
+
+
+@read_again
+async def filters_of_others(nl: Netlink, link_index: int, side: Side) -> list[str]:
+    """All but hostlink's, as `tc filter` says them in short: `ingress pref 10 flower`."""
+    return _of_others(await _filters(nl, link_index, side), side)
+
+
+@reading("the filters")
+def _of_others(messages: Iterable[Message], side: Side) -> list[str]:
+    found: dict[str, None] = {}
+    for message in messages:
+        info = _TCMSG.unpack_from(message.body)[4]
+        kind = dict(walk(message.body, _TCMSG.size)).get(_TCA_KIND, b"").rstrip(b"\0").decode()
+        if info >> 16 != _PRIORITY:
+            found[f"{side.name.lower()} pref {info >> 16} {kind}"] = None
+    return list(found)
 
 
 def _tcmsg(link_index: int, side: Side, handle: int) -> bytes:

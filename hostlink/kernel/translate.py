@@ -8,6 +8,7 @@ routes are appended: exactly the same one again is EEXIST, another's stays.
 
 from __future__ import annotations
 
+import socket
 import struct
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -16,8 +17,9 @@ from hostlink.core import operations as op
 from hostlink.core.model import Address, Neighbour, Rule
 from hostlink.kernel import routebody, uapi
 from hostlink.kernel.attributes import FAMILY_NUMBER, address, attribute, mac, text, u8, u32
-from hostlink.kernel.link import altname_request, set_request
+from hostlink.kernel.link import altname_request, link_body, set_request
 from hostlink.kernel.netlink import Request
+from hostlink.kernel.queueing import adding, deleting
 
 _IFADDRMSG = struct.Struct("=BBBBi")
 _NDMSG = struct.Struct("=BxxxiHBB")
@@ -44,7 +46,7 @@ class Step(NamedTuple):
 
 
 def step_of(operation: op.HostOperation) -> Step:
-    """For every host operation but SetSysctl, which is no netlink."""
+    """For every host operation but SetSysctl and AddMulticast, which are no netlink."""
     return _TRANSLATION[type(operation)](operation)
 
 
@@ -60,6 +62,8 @@ def _set_link(wanted: op.SetHostLink) -> Step:
         mac_address=wanted.mac,
         alias=wanted.alias,
         tx_queue_length=wanted.tx_queue_length,
+        settable=wanted.flags,
+        group=wanted.group,
     )
     if wanted.up is not False:
         return Step("link.set", [rest])
@@ -74,12 +78,29 @@ def _said(wanted: op.SetHostLink) -> str:
         ("alias", wanted.alias),
         ("queue length", wanted.tx_queue_length),
         ("promiscuous", wanted.promiscuous),
+        ("flags", wanted.flags),
+        ("group", wanted.group),
     )
     return ", ".join(f"{name}={value}" for name, value in values if value is not None) or "nothing"
 
 
 def _add_altname(wanted: op.AddAltname) -> Step:
     return Step("link.altname", [altname_request(wanted.link_index, wanted.name)])
+
+
+def _set_token(wanted: op.SetToken) -> Step:
+    token = attribute(uapi.IFLA_INET6_TOKEN, wanted.token.packed)
+    body = link_body(wanted.link_index, attributes=attribute(uapi.IFLA_AF_SPEC, attribute(int(socket.AF_INET6), token)))
+    operation = f"set the IPv6 token of interface {wanted.link_index} to {wanted.token}"
+    return Step("link.token", [Request(operation, uapi.RTM_SETLINK, body)])
+
+
+def _add_qdisc(wanted: op.AddQdisc) -> Step:
+    return Step("tc.qdisc", [adding(wanted.link_index, wanted.qdisc)])
+
+
+def _delete_qdisc(wanted: op.DeleteQdisc) -> Step:
+    return Step("tc.qdisc", [deleting(wanted.link_index, wanted.qdisc)])
 
 
 # ----------------------------------------------------------------------------------------------------------- addresses
@@ -171,6 +192,9 @@ def _add_rule(wanted: op.AddHostRule) -> Step:
 
 _TRANSLATION: dict[type, Callable[[Any], Step]] = {
     op.SetHostLink: _set_link,
+    op.SetToken: _set_token,
+    op.AddQdisc: _add_qdisc,
+    op.DeleteQdisc: _delete_qdisc,
     op.AddAltname: _add_altname,
     op.AddHostAddress: _add_address,
     op.ChangeHostAddress: _change_address,

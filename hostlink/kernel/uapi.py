@@ -50,6 +50,7 @@ RTM_DELRULE: Final = 33
 RTM_GETRULE: Final = 34
 RTM_NEWQDISC: Final = 36
 RTM_DELQDISC: Final = 37
+RTM_GETQDISC: Final = 38
 RTM_NEWTFILTER: Final = 44
 RTM_DELTFILTER: Final = 45
 RTM_GETTFILTER: Final = 46
@@ -74,7 +75,10 @@ RTNLGRP_NEXTHOP: Final = 32
 # --------------------------------------------------------------------------------------------------------------- links
 IFF_UP: Final = 0x1
 IFF_LOOPBACK: Final = 0x8
+IFF_NOARP: Final = 0x80
 IFF_PROMISC: Final = 0x100
+IFF_ALLMULTI: Final = 0x200
+IFF_MULTICAST: Final = 0x1000
 IFF_LOWER_UP: Final = 0x10000
 
 IFLA_ADDRESS: Final = 1
@@ -83,6 +87,9 @@ IFLA_MTU: Final = 4
 IFLA_TXQLEN: Final = 13
 IFLA_LINKINFO: Final = 18
 IFLA_IFALIAS: Final = 20
+IFLA_AF_SPEC: Final = 26
+IFLA_GROUP: Final = 27
+IFLA_INET6_TOKEN: Final = 7
 IFLA_NET_NS_FD: Final = 28
 IFLA_CARRIER: Final = 33
 IFLA_NEW_IFINDEX: Final = 49
@@ -146,6 +153,7 @@ NDA_LLADDR: Final = 2
 NDA_IFINDEX: Final = 8
 NUD_REACHABLE: Final = 0x02
 NUD_PERMANENT: Final = 0x80
+NTF_SELF: Final = 0x02
 NTF_PROXY: Final = 0x08
 
 # --------------------------------------------------------------------------------------------------------------- rules

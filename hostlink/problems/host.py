@@ -125,4 +125,13 @@ HOST = (
         "restart the program after the takeover, and after a give-back; with its lease file a DHCP client asks for the "
         "same address",
     ),
+    Record(
+        "HL-116",
+        "something on the NIC does not come back",
+        _WARNING,
+        "the kernel takes what the detail names from an interface that moves to another namespace, and no other "
+        "interface can have it: classful queueing, tc filters, MACs of the device's filter. A takeover goes on without "
+        "it, and give-back does not restore it. Of nexthop objects only the routes come back, with plain next hops.",
+        "write down what makes it, to run that again on the host's interface and after a give-back; or take it off",
+    ),
 )

@@ -1,4 +1,4 @@
-"""Takeovers that nobody has confirmed, and the guard (HL-413 to HL-417)."""
+"""Takeovers that nobody has confirmed, and the guard (HL-413 to HL-419)."""
 
 from __future__ import annotations
 
@@ -47,5 +47,22 @@ TRIAL = (
         "the node went down, or was reset, before its takeover was confirmed. After the boot the NIC is the host's "
         "own; hostlink does not try again by itself.",
         "see the journal of the earlier boot for why it went down (`journalctl -b -1`), then `hostlink resume`",
+    ),
+    Record(
+        "HL-418",
+        "something on the NIC did not come back",
+        _WARNING,
+        "the NIC is back, and read back, but for what the detail names: it was on the NIC before the takeover, or on "
+        "the host's interface at the end, and the kernel takes it from an interface that leaves (HL-116).",
+        "run again what had made it: `tc …`, `bridge fdb add … self`, `ip nexthop add …`, `ip token set …`",
+    ),
+    Record(
+        "HL-419",
+        "daemons died over the takeover",
+        _ERROR,
+        "one hostlink daemon after another died before the takeover was confirmed: a bug of hostlink's, or something "
+        "that kills it. The NIC is given back, and hostlink does not try again by itself.",
+        "see what ended them (`journalctl -u hostlink`: a traceback is a bug to report; `dmesg` for memory that ran "
+        "out), then `hostlink resume`",
     ),
 )

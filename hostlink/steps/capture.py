@@ -15,7 +15,9 @@ from hostlink.kernel.snapshot import read_view
 from hostlink.problems import problem
 from hostlink.steps.confirm import armed, unguarded
 from hostlink.steps.context import Uplink, fail
+from hostlink.steps.deaths import so_far
 from hostlink.steps.names import inner_name
+from hostlink.steps.stuck import would_be_lost
 
 PATIENCE_S = 10.0
 """Within the step's deadline. The NIC is the host's still: nothing is lost by waiting for a moment of rest."""
@@ -39,12 +41,14 @@ async def capture(uplink: Uplink, step: int) -> Captured:
         inner_name=inner_name(view.link) if uplink.config.host_link == "veth" else None,
         boot_id=boot_id(),
         confirm=armed(uplink),
+        deaths=so_far(uplink),
     )
     if uplink.takeover is not None:
         # The host changed during the snapshot and it is taken again. Nothing has moved, so the first one may go.
         uplink.journal.discard()
     uplink.remember(takeover)
     uplink.told["listeners"], uplink.told["guard"] = deafened(view), unguarded(uplink)
+    uplink.told["stuck"] = would_be_lost(view)
     return Captured(step)
 
 

@@ -37,11 +37,14 @@ from hostlink.kernel.tap import Keeper
 from hostlink.problems import problem
 from hostlink.steps.inbox import Inbox
 from hostlink.steps.offload import in_thread
+from hostlink.store import Store
 from hostlink.vpp.dataplane import Dataplane
 from hostlink.vpp.errors import VppError, VppGone
 from hostlink.vpp.tags import Ports
 
 LOSSES_WITHIN_S = 600.0
+KEEPER = "keeper-"
+"""Before the uplink's name: what its keeper is called in the descriptor store."""
 
 
 class StepError(Exception):
@@ -112,6 +115,8 @@ class Node:
     """In the host's network namespace."""
     try_s: float | None = None
     """How long a person may take to confirm a takeover, where each is on trial (`hostlink run --try`)."""
+    store: Store = field(default_factory=Store)
+    """Where keepers lie for the next daemon."""
     faults: Faults = NO_FAULTS
     """Planned by the lab's failure matrix; none on a node."""
     vpp: VppLife = field(default_factory=VppLife)
@@ -234,6 +239,9 @@ class Uplink:
     """A person has confirmed the takeover."""
     on_trial: trio.Event = field(default_factory=trio.Event)
     """Set when a person's time to confirm has begun."""
+    deaths: int | None = None
+    """How many daemons before this one have died over its takeover while that was to be confirmed. None: not counted
+    yet (steps/deaths.py)."""
     silent: bool = False
     """A probe failed when the path was looked at last."""
     told: dict[str, tuple[Problem, ...]] = field(default_factory=dict)
@@ -260,6 +268,20 @@ class Uplink:
             return False
         self.name, self.link_index = link.name, link.index
         return True
+
+    def hold_on(self, keeper: Keeper) -> None:
+        """Keep the host link's carrier by that queue, also for the next daemon."""
+        if self.keeper is not None:
+            self.keeper.close()
+        self.keeper = keeper
+        self.node.store.put(f"{KEEPER}{self.name}", keeper.descriptor)
+
+    def let_go(self) -> None:
+        """Keep nothing any more, of an earlier daemon's neither. May be called again."""
+        if self.keeper is not None:
+            self.keeper.close()
+            self.keeper = None
+        self.node.store.drop(f"{KEEPER}{self.name}")
 
     def forget(self) -> None:
         """The takeover is over; nothing of it is remembered."""

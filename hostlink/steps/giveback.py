@@ -10,7 +10,7 @@ only when a look at the NIC shows it; what could not be restored is named. VPP's
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
 
@@ -20,7 +20,7 @@ from hostlink.clock import boot_id
 from hostlink.core.describe import describe
 from hostlink.core.events import GivenBack
 from hostlink.core.host_addresses import is_link_local6
-from hostlink.core.model import Link, Problem
+from hostlink.core.model import HostView, Link, Problem
 from hostlink.core.operations import DeleteHostAddress, HostOperation
 from hostlink.core.plan_host import plan_host
 from hostlink.journal import JournalError, Phase, Takeover
@@ -34,6 +34,8 @@ from hostlink.problems import problem
 from hostlink.steps.bypass import open_bypass, remove_bypass
 from hostlink.steps.context import StepError, Uplink, fail
 from hostlink.steps.host_link import our_host_link, places
+from hostlink.steps.names import name_before
+from hostlink.steps.stuck import lost
 from hostlink.steps.tables import kept_at_the_end
 from hostlink.steps.view import keep_last_good, look
 from hostlink.steps.withdraw import detach, withdraw
@@ -60,12 +62,14 @@ async def give_back(uplink: Uplink, step: int) -> GivenBack:
         return GivenBack(step, (*residue, *await _let_go(uplink, answers)))
     foreseen = await _foreseen(uplink, takeover)
     await _remove_host_link(uplink)
-    link = await _bring_home(uplink, takeover)
+    link, unnamed = await _bring_home(uplink, takeover)
+    residue += unnamed
     if takeover.boot_id == boot_id():
         if link.index == takeover.capture.view.link.index:
             await apply_host(uplink.node.host, foreseen)  # what is wrong of it, the look shows
         await _drop_altnames(uplink.node.host, takeover, link)
         residue += await _refill(uplink, link)
+        residue += lost(uplink.name, takeover)
         await _drop_late_link_local(uplink.node.host, takeover, link)
     await remove_bypass(uplink)
     residue += await _let_go(uplink, answers)
@@ -129,33 +133,56 @@ async def _of_vpp(uplink: Uplink, part: Callable[[Uplink], Awaitable[list[VppRef
 
 
 async def _remove_host_link(uplink: Uplink) -> None:
-    if uplink.keeper is not None:
-        uplink.keeper.close()
-        uplink.keeper = None
+    uplink.let_go()
     link = await our_host_link(uplink)
     if link is not None:
         await kernel_link.delete_link(uplink.node.host, link.index)  # of a veth, VPP's end goes with it
 
 
-async def _bring_home(uplink: Uplink, takeover: Takeover) -> Link:
-    """The NIC on the host, under its own name. Raises StepError when it is nowhere."""
+async def _bring_home(uplink: Uplink, takeover: Takeover) -> tuple[Link, list[Problem]]:
+    """The NIC on the host, under its own name where that is free. Raises StepError when it is nowhere."""
     host, nic, parking = uplink.node.host, takeover.capture.view.link, takeover.parking
     for place in places(uplink, takeover):
         async with open_netlink(place, faults=host.faults) as there:
-            link = await find_link(there, name=parking.name)
-            if link is not None and link.mac == nic.mac:
+            found = [await find_link(there, name=name) for name in (parking.name, name_before(nic))]
+            for link in (one for one in found if one is not None and one.mac == nic.mac):
                 await kernel_link.set_promiscuous(there, link.index, takeover.last_good.link.promiscuous)
+                await _free_of_clashes(host, there, link, takeover)
                 await _move_home(host, there, link, nic)
-    link = await _at_home(host, nic)
-    if link is None:
+    home = await _at_home(host, nic)
+    if home is None:
         raise fail(
             "HL-408",
             f"{nic.name} ({nic.mac}) is neither on the host nor in the namespace {parking.namespace}: "
             "was it unplugged, or was the namespace deleted with a veth or VLAN in it?",
         )
-    if link.name != nic.name:
+    return home, await _name(host, home, nic)
+
+
+async def _free_of_clashes(host: Netlink, there: Netlink, link: Link, takeover: Takeover) -> None:
+    """The kernel lets no link in that has a name which another one has there, be it as an altname (F36).
+
+    An altname that the host has taken off meanwhile may be another link's by now, and so may the NIC's own name.
+    """
+    for altname in link.altnames:
+        kept = altname in takeover.last_good.link.altnames
+        if not kept or await find_link(host, name=altname) is not None:
+            await kernel_link.delete_altname(there, link.index, altname)
+    if link.name != name_before(takeover.capture.view.link) and await find_link(host, name=link.name) is not None:
+        await kernel_link.set_down(there, link.index)  # Linux before 6.2 renames nothing that is up
+        await kernel_link.rename(there, link.index, name_before(takeover.capture.view.link))
+
+
+async def _name(host: Netlink, link: Link, nic: Link) -> list[Problem]:
+    """Its own name, unless another link has it: then the host has the NIC under the one that it came with."""
+    if link.name == nic.name:
+        return []
+    other = await find_link(host, name=nic.name)
+    if other is None or other.index == link.index:
         await kernel_link.rename(host, link.index, nic.name)
-    return link
+        return []
+    what = f"its name, which interface {other.index} ({other.kind or 'a NIC'}, {other.mac}) has: it is {link.name} now"
+    return [problem("HL-406", f"{nic.name}: not restored: {what}")]
 
 
 async def _move_home(host: Netlink, there: Netlink, link: Link, nic: Link) -> None:
@@ -167,7 +194,7 @@ async def _move_home(host: Netlink, there: Netlink, link: Link, nic: Link) -> No
 async def _at_home(host: Netlink, nic: Link) -> Link | None:
     """The NIC on the host: by its name, its former index, or as the kernel names one whose namespace died (F33)."""
     candidates = [link for link in await read_links(host) if link.mac == nic.mac and link.kind == nic.kind]
-    names = (nic.name, f"dev{nic.index}")
+    names = (nic.name, name_before(nic), f"dev{nic.index}")
     return next((link for link in candidates if link.name in names or link.index == nic.index), None)
 
 
@@ -198,34 +225,50 @@ async def _drop_late_link_local(host: Netlink, takeover: Takeover, link: Link) -
 
 
 async def _refill(uplink: Uplink, link: Link) -> list[Problem]:
-    """Fill the NIC from last_good and read it back; what is missing then is named."""
+    """Fill the NIC from last_good and read it back; what is missing then is named.
+
+    What the kernel has refused twice is not asked for again, and nothing else waits for it.
+    """
     host = uplink.node.host
-    failures: Sequence[HostFailure] = ()
-    plan: tuple[HostOperation, ...] = ()
+    failures: dict[HostOperation, HostFailure] = {}
+    refused: dict[HostOperation, HostFailure] = {}
     for _ in range(ROUNDS):
-        view = await read_view(host, link.index)
-        if view is None:
-            raise fail("HL-408", f"{uplink.name} went away while it was being filled again")
-        plan = plan_host(uplink.left_of_last_good(), view)
+        view = await _read_back(uplink, link)
+        plan = plan_host(uplink.left_of_last_good(), view, refused=refused)
         if not plan:
-            return []
-        failures = await apply_host(host, plan)
-    whys = [str(failure) for failure in failures]
-    missing = [describe(operation) for operation in plan]
-    return [problem("HL-406", f"{uplink.name}: not restored: {'; '.join(missing)} ({'; '.join(whys) or 'no error'})")]
+            break
+        before, failures = failures, {failure.operation: failure for failure in await apply_host(host, plan)}
+        refused |= {operation: failure for operation, failure in failures.items() if operation in before}
+    missing = plan_host(uplink.left_of_last_good(), await _read_back(uplink, link))
+    if not missing:
+        return []
+    whys = [*failures.values(), *(why for operation, why in refused.items() if operation not in failures)]
+    what = "; ".join(describe(operation, links={link.index: uplink.name}) for operation in missing)
+    why = "; ".join(map(str, whys)) or "the kernel took it, and it is not there"
+    return [problem("HL-406", f"{uplink.name}: not restored: {what} ({why})")]
+
+
+async def _read_back(uplink: Uplink, link: Link) -> HostView:
+    view = await read_view(uplink.node.host, link.index)
+    if view is None:
+        raise fail("HL-408", f"{uplink.name} went away while it was being filled again")
+    return view
 
 
 async def _foreseen(uplink: Uplink, takeover: Takeover) -> tuple[HostOperation, ...]:
     """What the NIC will lack when it has come home. Nothing where it is not parked.
 
-    A link that moves loses all but its attributes, and its sysctls are the default ones of where it comes to.
+    A link that moves loses all but its attributes, and its sysctls are the default ones of where it comes to. What else
+    it may lose (flags, queueing) is seen when it is there.
     """
     host, nic, wanted = uplink.node.host, takeover.capture.view.link, uplink.left_of_last_good()
     for place in places(uplink, takeover):
         async with open_netlink(place, faults=host.faults) as there:
             link = await find_link(there, name=takeover.parking.name)
         if link is not None and link.mac == nic.mac:
-            link = replace(link, index=nic.index, up=False, promiscuous=wanted.link.promiscuous)
+            last = wanted.link
+            link = replace(link, index=nic.index, up=False, promiscuous=last.promiscuous)
+            link = replace(link, flags=last.flags, group=last.group, token=last.token)
             sysctls = read_sysctls(host.namespace_fd, "default")
             return plan_host(
                 wanted, replace(wanted, link=link, addresses=(), routes=(), neighbours=(), sysctls=sysctls)

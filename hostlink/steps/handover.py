@@ -12,7 +12,7 @@ its part again while the host link, and the NIC in VPP's namespace, are where th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from hostlink.core.desired import PUNTED_L4
 from hostlink.core.events import HandedOver
@@ -75,7 +75,7 @@ async def make_host_link(uplink: Uplink) -> None:
     if await find_link(host, name=mark(uplink.name)) is not None:
         return
     if takeover.host_link == "tap":
-        uplink.keeper = make_tap(name, nic.mac, nic.mtu_bytes, faults=uplink.node.faults)
+        uplink.hold_on(make_tap(name, nic.mac, nic.mtu_bytes, faults=uplink.node.faults))
     else:
         peer = takeover.inner_name or ""
         await kernel_link.make_veth(
@@ -99,8 +99,11 @@ async def make_host_link(uplink: Uplink) -> None:
     await carry_out(host, [silent, AddAltname(made.index, mark(uplink.name))], uplink.name)
 
 
-async def attach_host_link(uplink: Uplink) -> None:
-    """VPP attaches to it, whatever it is called. It is left as it was: up or down. Raises StepError, VppError."""
+async def attach_host_link(uplink: Uplink, neighbours: Sequence[Neighbour] = ()) -> None:
+    """VPP attaches to it, whatever it is called. It is left as it was: up or down. Raises StepError, VppError.
+
+    neighbours: what it had before VPP's end was lost.
+    """
     takeover, dataplane = uplink.taken(), uplink.node.dataplane()
     nic, link = takeover.capture.view.link, await find_link(uplink.node.host, name=mark(uplink.name))
     if link is None:
@@ -114,7 +117,7 @@ async def attach_host_link(uplink: Uplink) -> None:
         number=uplink.number,
     )
     attach = attach_tap if takeover.host_link == "tap" else attach_veth
-    kept = await read_neighbours(uplink.node.host, link.index)
+    kept = dict.fromkeys((*neighbours, *await read_neighbours(uplink.node.host, link.index)))
     sw_if_index = await attach(dataplane.session, end)
     await dataplane.apply([SetMtu(sw_if_index, nic.mtu_bytes)])
     await _keep_neighbours(uplink, link.index, kept)
@@ -122,7 +125,7 @@ async def attach_host_link(uplink: Uplink) -> None:
         await _lower_host_link(uplink)
 
 
-async def _keep_neighbours(uplink: Uplink, link_index: int, kept: Sequence[Neighbour]) -> None:
+async def _keep_neighbours(uplink: Uplink, link_index: int, kept: Iterable[Neighbour]) -> None:
     """VPP sets a tap's MAC when it attaches, and though it is the same, the kernel forgets its neighbours, permanent
     ones too (net/ipv4/arp.c, arp_netdev_event)."""
     host = uplink.node.host

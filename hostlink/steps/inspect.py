@@ -19,8 +19,10 @@ from hostlink.steps.bypass import why_impossible
 from hostlink.steps.capture import deafened
 from hostlink.steps.claims import claimed
 from hostlink.steps.context import LOSSES_WITHIN_S, Node, Uplink
+from hostlink.steps.deaths import count_death, given_up
 from hostlink.steps.mirror import remarks
 from hostlink.steps.names import inner_name, is_mark, mark, name_before, pair_name
+from hostlink.steps.stuck import would_be_lost
 from hostlink.vpp.tags import OURS
 
 VPP_KNOWN_WITHIN_S = 8.0
@@ -43,6 +45,7 @@ async def inspect(uplink: Uplink, step: int) -> Inspected:
         uplink.takeover = uplink.takeover or (uplink.journal.read() if uplink.claimed else None)
     except JournalError as error:
         return Inspected(step, Facts(obstacles=(error.problem,)))
+    count_death(uplink)
     if uplink.takeover is not None:
         return Inspected(step, await _earlier(uplink, uplink.takeover))
     return Inspected(step, await _fresh(uplink, link))
@@ -63,6 +66,7 @@ async def _earlier(uplink: Uplink, takeover: Takeover) -> Facts:
         host_link_alive=there and takeover.phase is Phase.PROVED,
         leftovers=not alive,
         obstacles=uplink.node.vpp.obstacles,
+        given_up=given_up(uplink, takeover),
     )
 
 
@@ -85,6 +89,7 @@ async def _fresh(uplink: Uplink, link: Link | None) -> Facts:
         view = await read_view(uplink.node.host, link.index)
         notes += remarks(view) if view is not None else ()
         uplink.told["listeners"] = deafened(view) if view is not None else ()
+        uplink.told["stuck"] = would_be_lost(view) if view is not None else ()
     obstacles += await _vpp_obstacles(uplink)
     return Facts(
         uplink_found=link is not None,

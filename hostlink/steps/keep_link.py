@@ -11,11 +11,12 @@ The name comes first, because sysctls go by it; the MAC comes last, because what
 from __future__ import annotations
 
 import errno
+from collections.abc import Sequence
 
 import trio
 
 from hostlink.core.host_addresses import link_local_of
-from hostlink.core.model import HostView, Link
+from hostlink.core.model import HostView, Link, Neighbour
 from hostlink.core.operations import AddAltname, AddHostNeighbour, DeleteHostAddress, HostOperation
 from hostlink.fights import TIMES, WITHIN_S
 from hostlink.kernel import link as kernel_link
@@ -49,7 +50,7 @@ async def keep_host_link(uplink: Uplink) -> list[str]:
         done.append(f"host: gave {link.name} the altname {mark(uplink.name)} again")
     if not done and await port_is_gone(uplink):
         count_deletion(uplink)
-    done += await _attached(uplink)
+    done += await _attached(uplink, uplink.taken().last_good.neighbours)
     return done + await _keep_name(uplink, link)
 
 
@@ -61,9 +62,7 @@ async def _put_back(uplink: Uplink) -> list[str]:
         raise CannotPutBack(problem("HL-420", f"{uplink.name} was deleted {TIMES} times within {WITHIN_S:g} s"))
     uplink.fights.move(DELETED, now)
     uplink.unfilled = True
-    if uplink.keeper is not None:
-        uplink.keeper.close()
-        uplink.keeper = None
+    uplink.let_go()
     port = (await uplink.node.dataplane().find(uplink.name)).host
     if port is not None:
         await let_go_of_host(uplink, port)
@@ -75,14 +74,18 @@ async def _put_back(uplink: Uplink) -> list[str]:
     return [f"host: put {uplink.name} back, which somebody had deleted"]
 
 
-async def _attached(uplink: Uplink) -> list[str]:
-    """VPP has its end of it. Where somebody deleted that in VPP, what is left of it there goes first."""
+async def _attached(uplink: Uplink, neighbours: Sequence[Neighbour]) -> list[str]:
+    """VPP has its end of it. Where somebody deleted that in VPP, what is left of it there goes first.
+
+    neighbours: what the host had before. A veth's end goes down with VPP's port (measured, 26.06), and a link without
+    carrier loses its proxies (net/core/neighbour.c, neigh_carrier_down).
+    """
     before = uplink.ports.host
     uplink.ports = await uplink.node.dataplane().find(uplink.name)
     if uplink.ports.host is not None:
         return []
     uplink.node.contributions.pop(uplink.name, None)
-    await attach_host_link(uplink)
+    await attach_host_link(uplink, neighbours)
     uplink.ports = await uplink.node.dataplane().find(uplink.name)
     if before is not None and uplink.ports.host is not None:
         await drop_redirects(uplink, before.sw_if_index, uplink.ports.host.sw_if_index)
@@ -103,7 +106,7 @@ async def renew_host_port(uplink: Uplink, view: HostView) -> list[str]:
     if port.mtu_bytes <= view.link.mtu_bytes and not uplink.ring_stuck:
         return []
     await let_go_of_host(uplink, port)
-    done = await _attached(uplink)
+    done = await _attached(uplink, view.neighbours)
     uplink.ring_stuck = False
     return done
 

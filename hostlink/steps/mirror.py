@@ -98,7 +98,7 @@ async def _round(uplink: Uplink) -> list[str]:
     changes += await keep_host_link(uplink)
     if uplink.taken().host_link == "tap" and uplink.keeper is None:
         # Adopted from an earlier life: without a queue of ours the tap would lose its carrier with VPP.
-        uplink.keeper = adopt_tap((await host_view(uplink)).link.name, faults=uplink.node.faults)
+        uplink.hold_on(adopt_tap((await host_view(uplink)).link.name, faults=uplink.node.faults))
     view = await look(uplink)
     for settle in (fill_host, _drop_superseded, _cluster_routes):
         settled = await settle(uplink, view)

@@ -86,7 +86,7 @@ async def keep_last_good(uplink: Uplink, view: HostView, *, proved: bool = False
     if is_lost_source(uplink, view):
         return
     phase = takeover.phase.after_proof() if proved else takeover.phase
-    confirm = None if proved else takeover.confirm
+    confirm, deaths = (None, 0) if proved else (takeover.confirm, takeover.deaths)
     nic = takeover.last_good
     at_s = uplink.looked_at_s
     routes, same_routes, same_ends = await in_thread(len(view.routes), _compared, view, takeover, at_s, newest)
@@ -97,7 +97,10 @@ async def keep_last_good(uplink: Uplink, view: HostView, *, proved: bool = False
         phase is not takeover.phase or confirm != takeover.confirm or not same_ends or _lasting(view) != _lasting(nic)
     )
     if differs or uplink.unsaved or not same_routes:
-        await uplink.remember_all(replace(takeover, last_good=view, read_at_s=at_s, phase=phase, confirm=confirm))
+        after = replace(takeover, last_good=view, read_at_s=at_s, phase=phase, confirm=confirm, deaths=deaths)
+        await uplink.remember_all(after)
+    if proved:
+        uplink.deaths = 0
 
 
 def _compared(view: HostView, takeover: Takeover, at_s: float, newest: bool) -> tuple[tuple[Route, ...], bool, bool]:

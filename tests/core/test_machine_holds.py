@@ -21,7 +21,7 @@ from hostlink.core.events import (
 )
 from hostlink.core.machine import UplinkMachine
 from hostlink.core.model import Problem
-from hostlink.core.table import HoldKind, State
+from hostlink.core.table import HoldKind, State, Step
 
 
 def given_back(driver: Driver, residue: tuple[Problem, ...] = ()) -> None:
@@ -56,6 +56,27 @@ def test_a_stop_leaves_what_is_kept() -> None:
     assert kept(driver.send(StopRequested("SIGTERM"))) == []
     assert kept(driver.send(GivenBack(driver.step))) == []
     assert driver.finished
+
+
+def test_a_takeover_that_daemons_died_over_is_given_back_and_held() -> None:
+    """F46: it is kept before the give-back begins, says why, and nothing is tried again before a resume."""
+    driver = Driver()
+    effects = driver.look(replace(FIT, takeover_alive=True, given_up=BOOM))
+    assert (driver.state, driver.kind) == (State.RECOVERING, Step.GIVE_BACK)
+    assert kept(effects) == [KeepHold(Hold(HoldKind.FAILED, "a takeover failed: VPP said no", BOOM))]
+    driver.send(GivenBack(driver.step))
+    driver.look()
+    assert (driver.state, driver.kind, driver.machine.problems) == (State.DETECTING, None, (BOOM,))
+    driver.send(ResumeRequested())
+    driver.look()
+    assert driver.state is State.CAPTURING
+
+
+def test_under_a_hold_that_stands_it_is_not_said_anew() -> None:
+    hold = Hold(HoldKind.OPERATOR, "released by an operator")
+    driver = Driver(UplinkMachine("eth1", hold=hold))
+    driver.look(replace(FIT, leftovers=True, given_up=BOOM))
+    assert (driver.state, driver.machine.hold) == (State.RECOVERING, hold)
 
 
 def test_what_clears_by_itself_is_not_kept() -> None:

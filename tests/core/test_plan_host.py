@@ -1,7 +1,7 @@
 """A plan carried out on a host that does what the kernel does makes the link as the snapshot says; then it is empty."""
 
 from dataclasses import replace
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hostlink.core import operations as op
 from hostlink.core.advertised import superseded
 from hostlink.core.host_addresses import IFA_F_MANAGETEMPADDR, IFA_F_NODAD, IFA_F_NOPREFIXROUTE, IFA_F_PERMANENT
-from hostlink.core.model import Address, Family, HostView, Link, Neighbour, NextHop, Route, Rule
+from hostlink.core.model import Address, Family, HostView, Link, Neighbour, NextHop, Qdisc, Route, Rule
 from hostlink.core.plan_host import plan_host
 
 OLD, NEW = 7, 19
@@ -370,3 +370,61 @@ def test_a_copy_of_an_advertised_default_goes_when_the_kernels_own_is_there() ->
     assert superseded(HostView(link, routes=(own, copy, other, by_hand, elsewhere))) == (copy,)
     assert superseded(HostView(link, routes=(copy, later))) == (later,)
     assert superseded(HostView(link, routes=(copy, other))) == ()
+
+
+# ------------------------------------------------------------------ queueing, token, multicast, and what is refused
+
+TBF, PFIFO = Qdisc("tbf", 0x100000, b"one"), Qdisc("pfifo", 0x200000, b"two")
+READS = (("ipv6/conf/{link}/accept_ra", "2"),)
+
+
+def test_a_qdisc_replaces_another_and_an_absent_one_is_taken_away() -> None:
+    nic, fresh = HostView(NIC, qdisc=TBF), HostView(replace(NIC, index=NEW), qdisc=PFIFO)
+    assert plan_host(nic, fresh) == (op.DeleteQdisc(NEW, PFIFO), op.AddQdisc(NEW, TBF))
+    assert plan_host(replace(nic, qdisc=None), fresh) == (op.DeleteQdisc(NEW, PFIFO),)
+    assert plan_host(nic, replace(fresh, qdisc=TBF)) == ()
+
+
+def test_a_token_is_set_where_the_link_takes_one() -> None:
+    """And taken away everywhere; one that a link which reads no advertisements had is not asked for in vain."""
+    token = IPv6Address("::7")
+    nic, fresh = HostView(replace(NIC, token=token), sysctls=READS), HostView(replace(NIC, index=NEW), sysctls=READS)
+    assert plan_host(nic, fresh) == (op.SetToken(NEW, token),)
+    deaf = replace(nic, sysctls=(("ipv6/conf/{link}/accept_ra", "0"),))
+    assert plan_host(deaf, replace(fresh, sysctls=deaf.sysctls)) == ()
+    mute = replace(nic, sysctls=(*READS, ("ipv6/conf/{link}/router_solicitations", "0")))
+    assert plan_host(mute, replace(fresh, sysctls=mute.sysctls)) == ()
+    assert plan_host(HostView(NIC), HostView(replace(NIC, index=NEW, token=token))) == (
+        op.SetToken(NEW, IPv6Address("::")),
+    )
+
+
+def test_an_alias_that_was_taken_away_goes() -> None:
+    nic = HostView(replace(NIC, alias=None))
+    assert plan_host(nic, HostView(replace(NIC, index=NEW))) == (op.SetHostLink(NEW, alias=""),)
+
+
+def test_what_an_older_journal_does_not_say_is_left_alone() -> None:
+    there = HostView(replace(NIC, index=NEW, flags=0x1200, group=7))
+    assert plan_host(HostView(replace(NIC, flags=None, group=None)), there) == ()
+    assert plan_host(HostView(replace(NIC, flags=0x1000, group=0)), there) == (
+        op.SetHostLink(NEW, flags=0x1000, group=0),
+    )
+
+
+def test_multicast_addresses_are_only_added() -> None:
+    nic, fresh = HostView(NIC, multicast=("01:00:5e:00:00:07",)), HostView(replace(NIC, index=NEW))
+    assert plan_host(nic, fresh) == (op.AddMulticast(NEW, "eth1", "01:00:5e:00:00:07"),)
+    assert plan_host(HostView(NIC), replace(fresh, multicast=nic.multicast)) == ()
+
+
+def test_what_the_kernel_refuses_holds_up_nothing_else() -> None:
+    """What comes when all else is there comes then, too."""
+    settled, unsettled = six("fd00::1/64"), six("fd00::1/64", flags=IFA_F_PERMANENT | IFA_F_NODAD)
+    nic = HostView(NIC, (settled,), (route("10.5.0.0/16", None, table=100),))
+    there = HostView(replace(NIC, index=NEW), (unsettled,))
+    (refused,) = plan_host(nic, there)
+    assert isinstance(refused, op.AddHostRoute)
+    after = plan_host(nic, there, refused=[refused])
+    assert [type(one) for one in after] == [op.ChangeHostAddress]
+    assert plan_host(nic, there, refused=[refused, *after]) == ()

@@ -56,6 +56,14 @@ def test_nth_time_of_a_name_fails_once(tmp_path):
     assert trace.read_text() == "link.move\nlink.set\nlink.move\nlink.move\n"
 
 
+def test_a_planned_bug_is_nothing_that_anybody_expects():
+    faults = Faults.from_text("tc.filter:2=BUG")
+    faults.check("tc.filter", "one")
+    with pytest.raises(RuntimeError, match="a bug planned by the lab: tc"):
+        faults.check("tc.filter", "two")
+    faults.check("tc.filter", "three")
+
+
 def test_nothing_planned_counts_nothing():
     for name in NAMES:
         NO_FAULTS.check(name, "anything")
@@ -78,7 +86,9 @@ def test_every_name_is_used_and_every_used_name_is_known():
     source = "".join(
         path.read_text() for path in Path(hostlink.kernel.__path__[0]).rglob("*.py") if path.name != "seam.py"
     )
-    used = set(re.findall(r'"((?:address|bpf|link|neighbour|route|rule|sysctl|tap|tc|veth)\.[a-z]+)"', source))
+    used = set(
+        re.findall(r'"((?:address|bpf|link|neighbour|route|rule|sysctl|tap|tc|veth|multicast)\.[a-z]+)"', source)
+    )
     assert used == NAMES
 
 

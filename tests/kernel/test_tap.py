@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -112,6 +113,19 @@ async def test_without_a_keeper_the_carrier_goes(host, user):
         process.kill()
         process.wait()
         assert not (await read_link(nl, "hl-tap0")).carrier
+
+
+async def test_a_detached_queue_is_in_error_for_poll_when_its_tap_is_gone(host):
+    """And only then: a service manager that watches a copy of it drops it in time (hostlink/store.py)."""
+    with make_tap("hl-tap0", MAC, 1400, host) as keeper:
+        poll = select.poll()
+        poll.register(keeper.descriptor, 0)
+        assert poll.poll(0) == []
+        async with open_netlink(host) as nl:
+            await delete_link(nl, (await read_link(nl, "hl-tap0")).index)
+        assert poll.poll(5000) == [(keeper.descriptor, select.POLLERR)]
+    with pytest.raises(ValueError, match="closed"):
+        _ = keeper.descriptor
 
 
 async def test_adopted_tap_is_kept_again_as_it_is(host, user):

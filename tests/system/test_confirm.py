@@ -54,16 +54,16 @@ async def test_a_tcp_address_that_answers_again_confirms(dataplane: Dataplane) -
         assert (await stage.wait_state("Steady"))["problems"] == []
 
 
-async def test_a_tcp_address_that_did_not_answer_before_does_not_count() -> None:
+async def test_a_tcp_address_that_did_not_answer_before_does_not_count(dataplane: Dataplane) -> None:
     """F49."""
-    async with open_stage(STANDIN) as stage:
+    async with open_stage(dataplane) as stage:
         probe(stage, SSH)
         stage.start_daemon()
         assert (await stage.wait_state("Steady"))["problems"] == []
 
 
 async def test_a_tcp_address_that_passed_before_and_not_afterwards_costs_the_takeover(dataplane: Dataplane) -> None:
-    """F49, F50: gateways answer all the time; the one that does not is named, and the NIC is as it was."""
+    """F37, F49, F50: gateways answer all the time; the one that does not is named, and the NIC is as it was."""
     async with open_stage(dataplane, settings=SOON) as stage, server_of_one(stage.lab.wire, BEYOND4) as port:
         probe(stage, port)
         before = await picture(stage)
@@ -74,9 +74,9 @@ async def test_a_tcp_address_that_passed_before_and_not_afterwards_costs_the_tak
         assert await picture(stage) == before
 
 
-async def test_a_router_that_was_silent_before_vpp_came_back_does_not_cost_the_takeover() -> None:
+async def test_a_router_that_was_silent_before_vpp_came_back_does_not_cost_the_takeover(dataplane: Dataplane) -> None:
     """F49 at a later handover: only what answered when it was asked last must answer again."""
-    async with open_stage(STANDIN, settings=SOON, vpp_settings="grace_s = 60") as stage:
+    async with open_stage(dataplane, settings=SOON, vpp_settings="grace_s = 60") as stage:
         stage.start_daemon()
         await stage.wait_state("Steady")
         await stage.lab.exec(stage.lab.wire, ["ip", "link", "set", LAN, "down"])
@@ -88,9 +88,9 @@ async def test_a_router_that_was_silent_before_vpp_came_back_does_not_cost_the_t
             await stage.wait_state("Steady")
 
 
-async def test_a_path_that_is_not_there_when_vpp_came_back_costs_the_takeover() -> None:
+async def test_a_path_that_is_not_there_when_vpp_came_back_costs_the_takeover(dataplane: Dataplane) -> None:
     """Each handover must be confirmed, those of a VPP that came back too."""
-    async with open_stage(STANDIN, settings=SOON, vpp_settings="grace_s = 60") as stage:
+    async with open_stage(dataplane, settings=SOON, vpp_settings="grace_s = 60") as stage:
         before = await picture(stage)
         stage.start_daemon()
         await stage.wait_state("Steady")
@@ -109,9 +109,9 @@ def holds(stage: Stage) -> list[str]:
     return [path.name for path in (stage.directory / "journal").glob("*.held")]
 
 
-async def test_a_failed_takeover_is_held_over_a_restart_of_the_daemon() -> None:
+async def test_a_failed_takeover_is_held_over_a_restart_of_the_daemon(dataplane: Dataplane) -> None:
     """F42: it is not tried again by itself; a resume clears it for good."""
-    async with open_stage(STANDIN, settings=SOON) as stage, server_of_one(stage.lab.wire, BEYOND4) as port:
+    async with open_stage(dataplane, settings=SOON) as stage, server_of_one(stage.lab.wire, BEYOND4) as port:
         probe(stage, port)
         before = await picture(stage)
         stage.start_daemon()
@@ -190,9 +190,9 @@ async def test_a_release_without_a_daemon_is_held_too() -> None:
 # ------------------------------------------------------------------------------------------------ a person's confirm
 
 
-async def test_a_takeover_on_trial_stays_when_a_person_confirms_it() -> None:
+async def test_a_takeover_on_trial_stays_when_a_person_confirms_it(dataplane: Dataplane) -> None:
     """As after any confirm: the next daemon adopts it, on trial or not."""
-    async with open_stage(STANDIN) as stage:
+    async with open_stage(dataplane) as stage:
         stage.start_daemon("--try", "--confirm-within", "60")
         waiting = await stage.wait_state("Steady")
         assert "waiting for a person's confirmation until" in detail(waiting, "HL-416")
@@ -210,9 +210,9 @@ async def test_a_takeover_on_trial_stays_when_a_person_confirms_it() -> None:
         assert "Capturing" not in [move["to"] for move in uplink["history"]]
 
 
-async def test_a_takeover_on_trial_that_nobody_confirms_is_given_back_and_held() -> None:
+async def test_a_takeover_on_trial_that_nobody_confirms_is_given_back_and_held(dataplane: Dataplane) -> None:
     """A daemon that is killed meanwhile changes nothing of that: the next one knows until when."""
-    async with open_stage(STANDIN) as stage:
+    async with open_stage(dataplane) as stage:
         before = await picture(stage)
         stage.start_daemon("--try", "--confirm-within", "6")
         await stage.wait_state("Steady")

@@ -92,9 +92,9 @@ async def test_a_daemon_that_hangs_before_the_confirm_is_ended_and_the_nic_goes_
         assert stage.guard_log.count("the NIC is given back") == 1, stage.guard_log
 
 
-async def test_a_daemon_that_is_killed_before_the_confirm_and_stays_away() -> None:
+async def test_a_daemon_that_is_killed_before_the_confirm_and_stays_away(dataplane: Dataplane) -> None:
     """F46, F42."""
-    async with open_stage(STANDIN, settings=QUICK) as stage:
+    async with open_stage(dataplane, settings=QUICK) as stage:
         before = await picture(stage)
         async with guarded(stage):
             async with unconfirmed(stage):
@@ -104,9 +104,9 @@ async def test_a_daemon_that_is_killed_before_the_confirm_and_stays_away() -> No
             assert hold(stage)["code"] == "HL-413"
 
 
-async def test_a_daemon_and_a_vpp_that_stay_away_after_the_confirm() -> None:
+async def test_a_daemon_and_a_vpp_that_stay_away_after_the_confirm(dataplane: Dataplane) -> None:
     """F42: nobody serves the host any more. The takeover was good, so the next daemon takes over again."""
-    async with open_stage(STANDIN, settings=QUICK, vpp_settings="grace_s = 1") as stage:
+    async with open_stage(dataplane, settings=QUICK, vpp_settings="grace_s = 1") as stage:
         before = await picture(stage)
         async with guarded(stage):
             stage.start_daemon()
@@ -123,9 +123,9 @@ async def test_a_daemon_and_a_vpp_that_stay_away_after_the_confirm() -> None:
                 assert await picture(stage) == before
 
 
-async def test_a_daemon_that_gives_back_itself_is_left_alone() -> None:
+async def test_a_daemon_that_gives_back_itself_is_left_alone(dataplane: Dataplane) -> None:
     """F48, F50: the daemon knows the same time, and is first."""
-    async with open_stage(STANDIN, settings=QUICK) as stage:
+    async with open_stage(dataplane, settings=QUICK) as stage:
         before = await picture(stage)
         async with guarded(stage), unconfirmed(stage):
             held = await until(stage, waits_with("HL-407"))
@@ -162,9 +162,9 @@ async def rebooted(stage: Stage, *, confirmed: bool) -> None:
     journal.write(replace(takeover, boot_id=ELSEWHERE, generation=0))
 
 
-async def test_a_boot_after_a_confirmed_takeover_takes_over_again() -> None:
+async def test_a_boot_after_a_confirmed_takeover_takes_over_again(dataplane: Dataplane) -> None:
     """F43, F48: the journal of another boot is put away, and no old one is acted on."""
-    async with open_stage(STANDIN, settings=QUICK) as stage:
+    async with open_stage(dataplane, settings=QUICK) as stage:
         before = await picture(stage)
         stage.start_daemon()
         await stage.wait_state("Steady")
@@ -184,9 +184,9 @@ async def test_a_boot_after_a_confirmed_takeover_takes_over_again() -> None:
         assert stage.guard_log == ""
 
 
-async def test_a_boot_after_an_unconfirmed_takeover_is_held() -> None:
+async def test_a_boot_after_an_unconfirmed_takeover_is_held(dataplane: Dataplane) -> None:
     """F42, F43: what may have brought the node down is not done again by itself; nor does a NIC that is late matter."""
-    async with open_stage(STANDIN, settings=QUICK) as stage:
+    async with open_stage(dataplane, settings=QUICK) as stage:
         async with unconfirmed(stage):
             await rebooted(stage, confirmed=False)
         await stage.on_host("ip", "link", "delete", NIC)

@@ -11,6 +11,7 @@ import os
 import signal
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
+from itertools import cycle
 from typing import Any
 
 import pytest
@@ -30,7 +31,7 @@ AT_ONCE = 3
 EVERY_S = 0.04
 MOMENTS = 10
 """From the moment when the daemon has begun: a takeover in the lab takes about half a second where three run at once.
-Tap and veth take turns: every second moment is the one's, those between them are the other's."""
+The dataplanes that there are take turns."""
 QUICK = "[timing]\ndeadline_factor = 0.2\n"
 """A hang is a hang sooner: no step of these scenarios needs its whole deadline."""
 NO_GRACE = "grace_s = 0"
@@ -69,8 +70,8 @@ async def at_each_moment(scenario: Scenario, count: int = MOMENTS) -> None:
             wrong.append(f"{dataplane} at {after_s * 1000:.0f} ms: {verdict}")
 
     async with trio.open_nursery() as nursery:
-        for number in range(count):
-            nursery.start_soon(one, Dataplane(False, ("tap", "veth")[number % 2]), number * EVERY_S)
+        for number, dataplane in zip(range(count), cycle(available()), strict=False):
+            nursery.start_soon(one, dataplane, number * EVERY_S)
     assert not wrong, "\n\n".join(wrong)
 
 
@@ -230,9 +231,9 @@ async def test_a_vpp_that_dies_gives_the_nic_back_and_a_new_one_gets_it(dataplan
             assert await unlike(stage, before) is None
 
 
-async def test_a_vpp_that_stays_away_costs_it_the_nic_with_what_the_host_has_by_then(standin: Dataplane) -> None:
+async def test_a_vpp_that_stays_away_costs_it_the_nic_with_what_the_host_has_by_then(dataplane: Dataplane) -> None:
     """F44: what changed while VPP was waited for goes with the NIC too."""
-    async with open_stage(standin, vpp_settings="grace_s = 3") as stage:
+    async with open_stage(dataplane, vpp_settings="grace_s = 3") as stage:
         before = await picture(stage)
         stage.start_daemon()
         await stage.wait_state("Steady")
@@ -251,9 +252,9 @@ async def test_a_vpp_that_stays_away_costs_it_the_nic_with_what_the_host_has_by_
         assert await ping(stage.lab.wire, HOST4.ip, count=2) >= 1
 
 
-async def test_a_vpp_that_dies_again_and_again_is_not_waited_for_in_the_end(standin: Dataplane) -> None:
+async def test_a_vpp_that_dies_again_and_again_is_not_waited_for_in_the_end(dataplane: Dataplane) -> None:
     """F51 too often: the host is not cut off for each of its deaths; it must answer for a while first (HL-208)."""
-    async with open_stage(standin, vpp_settings="grace_s = 60") as stage, AsyncExitStack() as lives:
+    async with open_stage(dataplane, vpp_settings="grace_s = 60") as stage, AsyncExitStack() as lives:
         stage.start_daemon()
         await stage.wait_state("Steady")
         for _ in range(3):
@@ -296,8 +297,8 @@ async def test_a_vpp_that_hangs_loses_the_nic_until_it_answers() -> None:
 async def test_a_vpp_that_is_killed_while_it_hangs_is_lost_like_any_other() -> None:
     """F57, then F51: it dies while a ping to it is under way."""
 
-    async def scenario(standin: Dataplane) -> None:
-        async with open_stage(standin, vpp_settings=NO_GRACE) as stage:
+    async def scenario(dataplane: Dataplane) -> None:
+        async with open_stage(dataplane, vpp_settings=NO_GRACE) as stage:
             before = await picture(stage)
             stage.start_daemon()
             await stage.wait_state("Steady")
@@ -308,26 +309,22 @@ async def test_a_vpp_that_is_killed_while_it_hangs_is_lost_like_any_other() -> N
             await until(stage, homed)
             assert await unlike(stage, before) is None
 
-    await on_each(STANDINS, scenario)
+    await on_each(available(), scenario)
 
 
-async def test_release_does_not_wait_for_a_vpp_that_hangs() -> None:
+async def test_release_does_not_wait_for_a_vpp_that_hangs(dataplane: Dataplane) -> None:
     """F57 with F42: no daemon, and a VPP that accepts and never answers."""
-
-    async def scenario(standin: Dataplane) -> None:
-        async with open_stage(standin) as stage:
-            before = await picture(stage)
-            stage.start_daemon()
-            await stage.wait_state("Steady")
-            assert stage.vpp is not None
-            os.killpg(stage.vpp.pid, signal.SIGSTOP)
-            await stage.stop_daemon(signal.SIGKILL)
-            with trio.fail_after(15 * deadline_factor()):
-                done = await stage.hostlink("release", "--config", str(stage.config))
-            assert done.returncode == 0, done.stderr
-            assert await unlike(stage, before) is None
-
-    await on_each(STANDINS, scenario)
+    async with open_stage(dataplane) as stage:
+        before = await picture(stage)
+        stage.start_daemon()
+        await stage.wait_state("Steady")
+        assert stage.vpp is not None
+        os.killpg(stage.vpp.pid, signal.SIGSTOP)
+        await stage.stop_daemon(signal.SIGKILL)
+        with trio.fail_after(15 * deadline_factor()):
+            done = await stage.hostlink("release", "--config", str(stage.config))
+        assert done.returncode == 0, done.stderr
+        assert await unlike(stage, before) is None
 
 
 async def test_vpp_killed_at_any_moment_of_a_takeover() -> None:
@@ -382,9 +379,9 @@ async def wait_routes(stage: Stage, routes: str, within_s: float = 15.0) -> None
     raise StageError(f"the routes did not come back: {await stage.on_host('ip', 'route')}\n{stage.log}")
 
 
-async def test_a_namespace_that_loses_its_name_still_gives_the_nic_back(standin: Dataplane) -> None:
+async def test_a_namespace_that_loses_its_name_still_gives_the_nic_back(dataplane: Dataplane) -> None:
     """F33: `ip netns del` takes the name; the namespace, and the NIC in it, live as long as VPP does."""
-    async with open_stage(standin) as stage:
+    async with open_stage(dataplane) as stage:
         before = await picture(stage)
         stage.start_daemon()
         await stage.wait_state("Steady")
@@ -393,9 +390,9 @@ async def test_a_namespace_that_loses_its_name_still_gives_the_nic_back(standin:
         assert await unlike(stage, before) is None
 
 
-async def test_a_nic_that_dies_with_its_namespace_is_said_to_be_gone(standin: Dataplane) -> None:
+async def test_a_nic_that_dies_with_its_namespace_is_said_to_be_gone(dataplane: Dataplane) -> None:
     """F34: a veth, VLAN or bond in a dying namespace is deleted. hostlink says so, waits, and takes its successor."""
-    async with open_stage(standin, vpp_settings=NO_GRACE) as stage:
+    async with open_stage(dataplane, vpp_settings=NO_GRACE) as stage:
         stage.start_daemon()
         await stage.wait_state("Steady")
         await trio.run_process(["ip", "netns", "del", stage.lab.vpp])
@@ -422,8 +419,8 @@ async def plug_in_again(stage: Stage) -> None:
 async def test_a_stop_when_the_nic_is_gone_ends_and_keeps_the_journal() -> None:
     """F34, F47: a stop does not wait for ever for what will not come; it exits 1 and says why."""
 
-    async def scenario(standin: Dataplane) -> None:
-        async with open_stage(standin, settings=QUICK) as stage:
+    async def scenario(dataplane: Dataplane) -> None:
+        async with open_stage(dataplane, settings=QUICK) as stage:
             stage.start_daemon()
             await stage.wait_state("Steady")
             await trio.run_process(["ip", "netns", "del", stage.lab.vpp])
@@ -433,12 +430,12 @@ async def test_a_stop_when_the_nic_is_gone_ends_and_keeps_the_journal() -> None:
             assert "HL-408" in stage.log
             assert (stage.directory / "journal" / f"{NIC}.json").exists()
 
-    await on_each(STANDINS, scenario)
+    await on_each(available(), scenario)
 
 
-async def test_a_nic_that_is_unplugged_while_it_is_captured_is_waited_for(standin: Dataplane) -> None:
+async def test_a_nic_that_is_unplugged_while_it_is_captured_is_waited_for(dataplane: Dataplane) -> None:
     """F38: its probes are under way, to a gateway that takes its time."""
-    async with open_stage(standin) as stage:
+    async with open_stage(dataplane) as stage:
         await stage.on_host("ip", "route", "replace", "default", "via", "192.168.0.99", "dev", NIC)
         stage.start_daemon()
         await until(stage, lambda uplink: uplink["state"] == "Capturing")
@@ -449,9 +446,9 @@ async def test_a_nic_that_is_unplugged_while_it_is_captured_is_waited_for(standi
         assert await stage.stop_daemon() == 0, stage.log
 
 
-async def test_a_host_interface_deleted_while_the_path_is_proved(standin: Dataplane) -> None:
+async def test_a_host_interface_deleted_while_the_path_is_proved(dataplane: Dataplane) -> None:
     """The router fell silent after the capture, so the proof waits; then its interface goes, and is put back."""
-    async with open_stage(standin) as stage:
+    async with open_stage(dataplane) as stage:
         before = await picture(stage)
         stage.start_daemon()
         await stage.wait_state("Steady")

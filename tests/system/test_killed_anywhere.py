@@ -22,7 +22,7 @@ from hostlink.lab.layout import HOST4
 from hostlink.lab.stage import Dataplane, Stage, StageError, open_stage
 from tests.system.picture import picture
 from tests.system.test_failure_matrix import AT_ONCE, CLUSTER, each_once, plain
-from tests.system.test_interruptions import STANDINS, leftovers, unlike
+from tests.system.test_interruptions import STANDINS, available, leftovers, unlike
 
 What = TypeVar("What")
 WITHIN_S = 40.0
@@ -39,19 +39,21 @@ async def test_the_daemon_dies_at_each_kernel_operation(tmp_path: Path) -> None:
         async with open_stage(dataplane, settings=CLUSTER) as stage:
             return await _made_good(stage, HOSTLINK_LAB_DIE_AT=str(number))
 
-    for dataplane in STANDINS:
-        (tmp_path / dataplane.host_link).mkdir()
-    counts = {one: len((await _traced(one, tmp_path / one.host_link))[1]) for one in STANDINS}
+    dataplanes = available()
+    for dataplane in dataplanes:
+        (tmp_path / str(dataplane)).mkdir(parents=True)
+    counts = {one: len((await _traced(one, tmp_path / str(one)))[1]) for one in dataplanes}
     assert min(counts.values()) > 40
-    # Every second operation with the one host link, those between them with the other: most are the same.
-    wrong = await _each(cell, ((one, n) for one in STANDINS for n in range(1 + STANDINS.index(one), counts[one], 2)))
+    # They take turns: most operations are the same with each.
+    turns = ((one, range(first, counts[one], len(dataplanes))) for first, one in enumerate(dataplanes, start=1))
+    wrong = await _each(cell, ((one, number) for one, numbers in turns for number in numbers))
     assert not wrong, "\n\n".join(wrong)
 
 
 @pytest.mark.live
 @pytest.mark.timeout(600)
 async def test_the_daemon_dies_at_each_vpp_request(tmp_path: Path) -> None:
-    """VPP carries the request out, and all that was sent behind it."""
+    """VPP carries the request out, and all that was sent behind it. Of a real one nobody can ask that."""
 
     async def cell(dataplane: Dataplane, name: str) -> str | None:
         environment = {"HOSTLINK_STANDIN_FAIL": f"{name}=kill"}
@@ -68,6 +70,7 @@ async def test_the_daemon_dies_at_each_vpp_request(tmp_path: Path) -> None:
 async def _traced(dataplane: Dataplane, folder: Path) -> tuple[list[str], list[str]]:
     """(VPP requests, kernel operations) of a takeover and a give-back, in their order."""
     requests, operations = folder / "requests", folder / "operations"
+    requests.touch()
     vpp = {"HOSTLINK_STANDIN_TRACE": str(requests)}
     async with open_stage(dataplane, settings=CLUSTER, vpp_environment=vpp) as stage:
         stage.start_daemon(HOSTLINK_LAB_TRACE_KERNEL=str(operations))

@@ -174,9 +174,9 @@ async def test_a_killed_daemons_takeover_is_adopted_without_a_gap(dataplane: Dat
 
 
 @pytest.mark.parametrize("vpp_lives", [True, False], ids=["vpp lives", "vpp is dead"])
-async def test_release_works_from_the_journal_without_a_daemon(standin: Dataplane, vpp_lives: bool) -> None:
+async def test_release_works_from_the_journal_without_a_daemon(dataplane: Dataplane, vpp_lives: bool) -> None:
     """F42, F43, F45: after SIGKILL of the daemon, with VPP there or gone."""
-    async with open_stage(standin) as stage:
+    async with open_stage(dataplane) as stage:
         before = await picture(stage)
         stage.start_daemon()
         await stage.wait_state("Steady")

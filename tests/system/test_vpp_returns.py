@@ -103,6 +103,45 @@ async def test_a_vpp_that_hangs_for_a_while_keeps_the_takeover(dataplane: Datapl
             await _said(session, b"after")
 
 
+async def test_a_vpp_that_answers_late_is_not_lost(dataplane: Dataplane) -> None:
+    """F53: what it was told meanwhile is carried out when it gets to it, once; a ping that stays out is one ping."""
+    async with open_stage(dataplane, vpp_settings=LONG_GRACE) as stage:
+        stage.start_daemon()
+        await stage.wait_state("Steady")
+        async with echo_server(stage.lab.host, [HOST4.ip]), _session(stage) as session:
+            await _said(session, b"before")
+            async with _busy(stage, LATE_S):
+                await stage.on_host("ip", "route", "add", f"{BEYOND}", "via", str(NODE2_4.ip))
+            assert BEYOND in await _in_vpp(stage)
+            async with _busy(stage, ONE_PING_S):
+                pass
+            await stage.on_host("ip", "route", "del", f"{BEYOND}")
+            await _gone_from_vpp(stage)
+            await _said(session, b"after")
+        assert (await stage.wait_state("Steady"))["problems"] == []
+        assert "Recovering" not in stage.log
+        assert "HL-404" not in stage.log
+
+
+LATE_S, ONE_PING_S = 3.5, 6.0
+"""Less than a request may take (5 s); and longer, but less than the two pings that must stay out (2 + 5 + 2 + 5 s)."""
+
+
+@asynccontextmanager
+async def _busy(stage: Stage, for_s: float) -> AsyncIterator[None]:
+    """A VPP whose main thread answers nobody for so long, as over a large table: the block, and the rest of the time.
+
+    Returns when it has told the daemon all that it was asked meanwhile.
+    """
+    assert stage.vpp is not None
+    os.killpg(stage.vpp.pid, signal.SIGSTOP)
+    began = trio.current_time()
+    yield
+    await trio.sleep_until(began + for_s * deadline_factor())
+    os.killpg(stage.vpp.pid, signal.SIGCONT)
+    await stage.wait_state("Steady")
+
+
 async def test_daemon_and_vpp_die_together_and_the_host_link_is_taken_up_again(dataplane: Dataplane) -> None:
     """F52, F42: what outlived both is adopted, whichever of the two comes back first."""
     async with open_stage(dataplane, vpp_settings=LONG_GRACE) as stage:

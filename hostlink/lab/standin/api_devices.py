@@ -30,6 +30,8 @@ def delete_interface(vpp: Vpp, interface: Interface) -> None:
     Routes and redirects by it stay, and stay dead: another interface that gets its number does not revive them.
     What VPP keeps by number stays too: ACL slots and proxy ARP look taken, and are not (VPP 26.06, run).
     """
+    if interface.admin_up:
+        vpp.devices.raised(interface, False)
     vpp.devices.close(interface)
     addressing.set_admin(vpp.state, interface, False)
     addressing.remove_all(vpp.state, interface)

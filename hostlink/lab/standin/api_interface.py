@@ -55,7 +55,10 @@ def sw_interface_dump(vpp: Vpp, request: Values) -> Reply:
 @handles("sw_interface_set_flags")
 def sw_interface_set_flags(vpp: Vpp, request: Values) -> Reply:
     interface = vpp.state.interfaces.get(request["sw_if_index"])
-    addressing.set_admin(vpp.state, interface, bool(request["flags"] & ADMIN_UP))
+    up = bool(request["flags"] & ADMIN_UP)
+    if interface.admin_up != up:
+        vpp.devices.raised(interface, up)
+    addressing.set_admin(vpp.state, interface, up)
     return {}
 
 

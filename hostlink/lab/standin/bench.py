@@ -48,6 +48,9 @@ class NamedDevices:
     def attach(self, opened: Opened, interface: Interface) -> None:
         pass
 
+    def raised(self, interface: Interface, up: bool) -> None:
+        pass
+
     def close(self, interface: Interface) -> None:
         self.closed.append(interface.name)
 

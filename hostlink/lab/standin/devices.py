@@ -216,6 +216,12 @@ class LinuxDevices:
         self.ports[interface.sw_if_index] = port
         self.changed()
 
+    def raised(self, interface: Interface, up: bool) -> None:
+        """An af_packet's device goes up and down with it, a deletion included (VPP 26.06, run); a tap does not."""
+        if interface.dev_type == "af-packet" and interface.sw_if_index in self.ports:
+            with contextlib.suppress(OSError):  # the device is gone
+                (linkctl.set_up if up else linkctl.set_down)(interface.name.removeprefix("host-"))
+
     def close(self, interface: Interface) -> None:
         port = self.ports.pop(interface.sw_if_index, None)
         if port is None:

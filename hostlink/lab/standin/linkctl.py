@@ -38,6 +38,10 @@ def set_up(name: str) -> None:
         _ioctl(socket.AF_INET, SIOCSIFFLAGS, struct.pack("16sH22x", name.encode(), now | IFF_UP))
 
 
+def set_down(name: str) -> None:
+    _ioctl(socket.AF_INET, SIOCSIFFLAGS, struct.pack("16sH22x", name.encode(), flags(name) & ~IFF_UP))
+
+
 def mtu(name: str) -> int:
     answer = _ioctl(socket.AF_INET, SIOCGIFMTU, struct.pack("16s24x", name.encode()))
     return int(struct.unpack_from("16xi", answer)[0])

@@ -66,6 +66,9 @@ class Devices(Protocol):
     def attach(self, opened: Opened, interface: Interface) -> None:
         """From now on the device's frames are that interface's."""
 
+    def raised(self, interface: Interface, up: bool) -> None:
+        """The interface was set admin-up or -down."""
+
     def close(self, interface: Interface) -> None: ...
 
 
