@@ -108,6 +108,15 @@ class MetricsConfig:
     """For node-exporter, whose name must end in `.prom`."""
 
 
+READY = ("steady", "started")
+
+
+@dataclass(frozen=True, slots=True)
+class SystemdConfig:
+    ready: str = "steady"
+    """When systemd is told that the service is ready: with every uplink `steady`, or as soon as it has `started`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cluster:
     service_cidrs: tuple[Prefix, ...] = ()
@@ -137,6 +146,7 @@ class Config:
     paths: Paths = field(default_factory=Paths)
     control: Control = field(default_factory=Control)
     metrics: MetricsConfig = field(default_factory=MetricsConfig)
+    systemd: SystemdConfig = field(default_factory=SystemdConfig)
     cluster: Cluster = field(default_factory=Cluster)
     timing: Timing = field(default_factory=Timing)
 
@@ -209,6 +219,7 @@ def _check_tree(path: Path, tree: object, lines: dict[str, int]) -> Config:
         paths=_paths(root.table("paths")),
         control=_control(root.table("control")),
         metrics=_metrics(root.table("metrics")),
+        systemd=_systemd(root.table("systemd")),
         cluster=_cluster(root.table("cluster")),
         timing=_timing(root.table("timing")),
     )
@@ -311,6 +322,12 @@ def _metrics(table: Table) -> MetricsConfig:
     )
     table.close()
     return metrics
+
+
+def _systemd(table: Table) -> SystemdConfig:
+    systemd = SystemdConfig(ready=table.take("ready", one_of(READY), SystemdConfig().ready))
+    table.close()
+    return systemd
 
 
 def _cluster(table: Table) -> Cluster:

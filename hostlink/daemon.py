@@ -12,7 +12,9 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
 
 import trio
 
@@ -21,7 +23,7 @@ from hostlink.config import Config, Match, MetricsConfig
 from hostlink.control import serve_control
 from hostlink.core.events import Event, StopRequested
 from hostlink.core.machine import UplinkMachine
-from hostlink.core.table import STATES, State
+from hostlink.defaults import CONFIG_PATH
 from hostlink.exposition import keep_metrics, why_impossible
 from hostlink.handlers import control_handlers
 from hostlink.history import History, keep_history
@@ -36,9 +38,11 @@ from hostlink.lock import DAEMON, LockedError, acquire_lock
 from hostlink.node import earlier_takeovers, open_node
 from hostlink.notices import Notices
 from hostlink.offline import EXIT_DONE, EXIT_FAILED, say_failed
+from hostlink.reload import Times, reload
 from hostlink.runner import Runner
 from hostlink.steps.context import KEEPER, Node, Uplink
 from hostlink.store import Store, open_store
+from hostlink.systemd import feed_watchdog, keep_told, watchdog_s
 from hostlink.told import keep_log
 from hostlink.vpp_watch import Tell, keep_vpp
 
@@ -48,9 +52,10 @@ SWITCH_S = 0.0005
 """So long a thread that computes keeps the loop waiting, once for each system call of the loop: a tenth of Python's."""
 
 
-def run_daemon(config: Config, try_s: float | None = None) -> int:
+def run_daemon(config: Config, try_s: float | None = None, file: Path = Path(CONFIG_PATH)) -> int:
     """Run until SIGTERM or SIGINT. Returns the exit status: 0 when every NIC was given back cleanly.
 
+    file: what SIGHUP reads anew.
     try_s: each takeover is on trial, and given back unless a person confirms it within so many seconds.
     """
     refusal = _refusal(config)
@@ -60,7 +65,7 @@ def run_daemon(config: Config, try_s: float | None = None) -> int:
     sys.setswitchinterval(SWITCH_S)
     try:
         with acquire_lock(config.paths.runtime, DAEMON):
-            return trio.run(_serve, config, try_s, open_store())
+            return trio.run(_serve, config, try_s, open_store(), file)
     except LockedError as error:
         return say_failed(f"HL-112: {error}")
     except OSError as error:
@@ -119,7 +124,7 @@ def _is_matched(match: Match, takeover: Takeover) -> bool:
 # ------------------------------------------------------------------------------------------------------- the nursery
 
 
-async def _serve(config: Config, try_s: float | None, store: Store) -> int:
+async def _serve(config: Config, try_s: float | None, store: Store, file: Path) -> int:
     notices, history = Notices(), History(config.paths.journal)
     async with open_node(config, try_s, store) as node:
         runners = [_runner(node, number, notices) for number in range(len(config.uplinks))]
@@ -143,7 +148,11 @@ async def _serve(config: Config, try_s: float | None, store: Store) -> int:
             await helpers.start(keep_history, history, notices)
             if config.metrics != MetricsConfig():
                 await helpers.start(keep_metrics, config.metrics, node, runners, notices)
-            await helpers.start(_stop_on_signal, tell)
+            await helpers.start(_heed_signals, tell, store, lambda: reload(file, node, runners))
+            await helpers.start(partial(keep_told, store, runners, notices, at_start=config.systemd.ready == "started"))
+            feeding_s = watchdog_s(os.environ)
+            if feeding_s is not None:
+                helpers.start_soon(feed_watchdog, store, feeding_s)
             await helpers.start(_watch_host, node, runners)
             await helpers.start(
                 serve_control,
@@ -171,16 +180,13 @@ def _runner(node: Node, number: int, notices: Notices) -> Runner:
     uplink = Uplink(node, config, number, name, takeover=earlier)
     if earlier is not None:
         node.claims[name] = number
-    factor = node.config.timing.deadline_factor
-    deadlines = {state: text.deadline_s * factor for state, text in STATES.items() if text.deadline_s is not None}
-    # Punting asks until the takeover must be confirmed, and is to say itself what did not answer.
-    deadlines[State.PUNTING] += node.config.timing.confirm_s * factor
-    waits = {State.STEADY: node.config.timing.audit_s}
-    graces = {State.RECOVERING: node.config.vpp.grace_s * factor}
+    times = Times.of(node.config)
     holding = Holding(uplink, _hold_of(node.config, number))
     if node.try_s is not None:
         holding.clear()  # whoever tries a takeover is there, and wants one
-    return Runner(uplink, UplinkMachine(uplink.name, deadlines, waits, graces, holding.hold), notices, holding)
+    return Runner(
+        uplink, UplinkMachine(uplink.name, times.deadlines, times.waits, times.graces, holding.hold), notices, holding
+    )
 
 
 def _drop_stale(store: Store, runners: list[Runner]) -> None:
@@ -219,8 +225,18 @@ def hand_on(changed: Changed, alikes: Alikes, runners: Sequence[Runner]) -> None
             runner.host_changed(changed)
 
 
-async def _stop_on_signal(tell: Tell, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+async def _heed_signals(
+    tell: Tell,
+    store: Store,
+    reloading: Callable[[], None],
+    *,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         task_status.started()
         async for number in signals:
-            tell(StopRequested(signal.Signals(number).name))
+            if number == signal.SIGHUP:
+                reloading()
+            else:
+                store.tell("STOPPING=1")
+                tell(StopRequested(signal.Signals(number).name))

@@ -47,16 +47,22 @@ class Store:
             os.close(descriptor)
         self._send(f"FDSTOREREMOVE=1\nFDNAME={name}")
 
-    def _send(self, text: str, descriptor: int | None = None) -> None:
+    def tell(self, text: str) -> bool:
+        """Any other message of sd_notify(3): `READY=1`. False: it was not taken, and is to be said again."""
+        return self._send(text)
+
+    def _send(self, text: str, descriptor: int | None = None) -> bool:
         """A service manager that does not take it (it is being restarted, its queue is full) keeps nothing: what that
         costs is the carrier of a moment in which daemon and VPP are both dead."""
         if self._address is None:
-            return
+            return True
         rights = [] if descriptor is None else [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [descriptor]))]
         target = "\0" + self._address[1:] if self._address.startswith("@") else self._address
         kind = socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
         with socket.socket(socket.AF_UNIX, kind) as sock, suppress(OSError):
             sock.sendmsg([text.encode()], rights, 0, target)
+            return True
+        return False
 
 
 def open_store(environment: MutableMapping[str, str] = os.environ) -> Store:

@@ -81,9 +81,7 @@ class UplinkMachine:
         hold: Hold | None = None,
     ) -> None:
         self.name = name
-        self._deadlines = _times("deadline", {s: STATES[s].deadline_s for s in State}, deadlines or {})
-        self._waits = _times("wait", {s: STATES[s].wait_s for s in State}, waits or {})
-        self._graces = _times("grace", {s: STATES[s].grace_s for s in State}, graces or {})
+        self.set_times(deadlines or {}, waits or {}, graces or {})
         self._context = Context(hold=hold)
         self._armed_s: float | None = None
         self._armed_by_progress = False
@@ -93,6 +91,14 @@ class UplinkMachine:
         self._library = self._build()
 
     # ------------------------------------------------------------------------------------------------ the public door
+
+    def set_times(
+        self, deadlines: Mapping[State, float], waits: Mapping[State, float], graces: Mapping[State, float]
+    ) -> None:
+        """As at the beginning; for the states that are entered from now on. Raises ValueError."""
+        self._deadlines = _times("deadline", {s: STATES[s].deadline_s for s in State}, deadlines)
+        self._waits = _times("wait", {s: STATES[s].wait_s for s in State}, waits)
+        self._graces = _times("grace", {s: STATES[s].grace_s for s in State}, graces)
 
     def start(self) -> tuple[Effect, ...]:
         """Enters the first state. Call it once, before anything else."""

@@ -196,10 +196,9 @@ async def _drop_superseded(uplink: Uplink, view: HostView) -> list[str]:
 
 
 async def _cluster_routes(uplink: Uplink, view: HostView) -> list[str]:
-    cluster = uplink.node.config.cluster
-    if not (cluster.service_cidrs or cluster.pod_cidrs):
+    cluster, owned = uplink.node.config.cluster, uplink.taken().owned
+    if not (cluster.service_cidrs or cluster.pod_cidrs or owned):
         return []
-    owned = uplink.taken().owned
     wanted = desired_cluster(view, cluster.service_cidrs, cluster.pod_cidrs, cluster.encap_overhead)
     plan, problems = plan_cluster(wanted, view, owned)
     uplink.told["cluster"] = problems + cluster_gaps(view, cluster.service_cidrs, cluster.pod_cidrs)

@@ -10,7 +10,18 @@ from typing import Any
 
 from hostlink.cli.manual.keys import KEYS, SECTIONS
 from hostlink.cli.manual.roff import head, heading, literal, page, paragraph, subheading, tagged
-from hostlink.config import Cluster, Control, Match, MetricsConfig, Paths, Timing, UplinkConfig, VppConfig, faults_of
+from hostlink.config import (
+    Cluster,
+    Control,
+    Match,
+    MetricsConfig,
+    Paths,
+    SystemdConfig,
+    Timing,
+    UplinkConfig,
+    VppConfig,
+    faults_of,
+)
 from hostlink.defaults import CONFIG_PATH
 
 DEFAULTS: dict[str, Any] = {
@@ -20,6 +31,7 @@ DEFAULTS: dict[str, Any] = {
     "paths": Paths(),
     "control": Control(),
     "metrics": MetricsConfig(),
+    "systemd": SystemdConfig(),
     "cluster": Cluster(),
     "timing": Timing(),
 }

@@ -9,6 +9,7 @@ SECTIONS = {
     "paths": ("[paths]", "Optional."),
     "control": ("[control]", "Optional."),
     "metrics": ("[metrics]", "Optional, for Prometheus; needs the extra `hostlink[metrics]`."),
+    "systemd": ("[systemd]", "Optional."),
     "cluster": ("[cluster]", "Optional: routes towards the cluster, through VPP, on the host's interface."),
     "timing": ("[timing]", "Optional."),
 }
@@ -34,6 +35,7 @@ KEYS = {
     "control.group": "A group whose members may connect to the control socket and look; changes are root's",
     "metrics.listen": "Where `GET /metrics` is answered: a loopback address with a port, or the path of a Unix socket",
     "metrics.textfile": "A file for node-exporter's textfile collector",
+    "systemd.ready": "When the unit is ready: with every uplink `steady`, or as soon as the daemon has `started`",
     "cluster.service_cidrs": "The prefixes of services",
     "cluster.pod_cidrs": "The prefixes of pods",
     "cluster.encap_overhead": "How many bytes less than the uplink's the MTU of these routes is",
