@@ -40,6 +40,8 @@ from tests.system.dhcp.scene import (
 )
 from tests.system.dhcp.servers import FIRST4, LEASE_S, Server, server
 
+pytestmark = pytest.mark.once
+
 EXCHANGE = ["discover", "offer", "request", "ack"]
 OLD_S = 50
 """What is left of a lease that has grown old."""

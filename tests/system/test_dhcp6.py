@@ -34,6 +34,8 @@ from tests.system.dhcp.scene import (
 )
 from tests.system.dhcp.servers import LEASE_S, Server, server
 
+pytestmark = pytest.mark.once
+
 EXCHANGE = ["solicit", "advertise", "request", "reply"]
 DUID_LL = bytes.fromhex("00030001") + bytes.fromhex(NIC_MAC.replace(":", ""))
 """RFC 8415, 11.4: type 3, hardware type 1 (Ethernet), the address."""

@@ -18,6 +18,8 @@ from hostlink.lab.stage import Dataplane, open_stage
 from tests.system.links import settled
 from tests.system.rounds import eventually
 
+pytestmark = pytest.mark.once
+
 SCHEMAS = Path(hostlink.__file__).parent / "schemas"
 
 

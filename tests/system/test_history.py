@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import signal
 
+import pytest
+
 from hostlink.history import read_history
 from hostlink.lab.layout import HOST4, NIC
 from hostlink.lab.stage import Dataplane, Stage, open_stage
 from tests.system.rounds import eventually
+
+pytestmark = pytest.mark.once
 
 
 async def test_moves_and_state_outlive_a_daemon_that_is_killed(dataplane: Dataplane) -> None:

@@ -18,6 +18,8 @@ from tests.system.dhcp.scene import carries, everywhere, open_place, take_over
 from tests.system.dhcp.servers import server
 from tests.system.leases import converged, conversation
 
+pytestmark = pytest.mark.once
+
 SECOND_ROUTER4 = IPv4Interface("192.168.0.253/24")
 OTHER_ROUTER4 = IPv4Interface("192.168.7.254/24")
 CASES = [("dnsmasq", "udhcpc", 120), ("kea", "dhclient", 4), ("dnsmasq", "dhcpcd", 120), ("dnsmasq", "networkd", 120)]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from ipaddress import IPv6Address
 
+import pytest
+
 from hostlink.lab.factor import deadline_factor
 from hostlink.lab.frames import send_frame
 from hostlink.lab.layout import LAN, NIC
@@ -12,6 +14,8 @@ from tests.system.advertising import INTERFACE_ID, Router, host_address, router_
 from tests.system.dhcp.scene import carries, everywhere, open_place, take_over
 from tests.system.leases import converged, conversation
 from tests.system.rounds import eventually
+
+pytestmark = pytest.mark.once
 
 OLD, NEW = "2001:db8:61::", "2001:db8:62::"
 SHORT_S = int(4 * deadline_factor())

@@ -11,6 +11,8 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from hostlink.lab.children import child
 from hostlink.lab.factor import deadline_factor
 from hostlink.lab.frames import Capture, capture
@@ -24,6 +26,8 @@ from tests.system.dhcp.servers import server
 from tests.system.leases import conversations
 from tests.system.test_dhcp6 import DUID_LL, is_a
 from tests.system.test_leases_run_out import given_back, gone_and_back
+
+pytestmark = pytest.mark.once
 
 LEASE_S = 5
 T2_S, TIMERS_S = 20, 15

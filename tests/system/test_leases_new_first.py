@@ -7,6 +7,8 @@ the host has, through all of that.
 
 from __future__ import annotations
 
+import pytest
+
 from hostlink.core.model import IPAddress
 from hostlink.lab.layout import HOST6, LAN, NIC, ROUTER4
 from hostlink.lab.stage import Dataplane, Stage
@@ -18,6 +20,8 @@ from tests.system.dhcp.servers import Offer, Server, server
 from tests.system.leases import converged, host_addresses
 from tests.system.rounds import eventually
 from tests.system.test_addresses_change import promote
+
+pytestmark = pytest.mark.once
 
 
 @everywhere

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import signal
 
+import pytest
+
 from hostlink.lab.factor import deadline_factor
 from hostlink.lab.layout import NIC, ROUTER_LINK_LOCAL
 from hostlink.lab.stage import Dataplane, Stage, open_stage
 from tests.system.leases import converged, host_addresses
 from tests.system.links import index_of, settled, wait_successor
 from tests.system.rounds import eventually
+
+pytestmark = pytest.mark.once
 
 LEASED4, LEASED6 = "192.168.0.77", "fd00::77"
 ENDS4, ENDS6, ENDS_ROUTE = "192.168.0.78", "fd00::78", "2001:db8:99::/64"

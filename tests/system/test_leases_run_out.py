@@ -21,6 +21,8 @@ from tests.system.dhcp.scene import carries, everywhere, open_place, take_over
 from tests.system.dhcp.servers import Offer, Server, server
 from tests.system.leases import Conversation, converged, conversations, host_addresses
 
+pytestmark = pytest.mark.once
+
 CASES = {"udhcpc": 16, "dhclient": 4, "dhcpcd": 20, "networkd": 6}
 """Client, lease in seconds: the shortest that it takes (busybox and dhcpcd make longer ones of shorter)."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
 import trio
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
@@ -14,6 +15,8 @@ from hostlink.lab.stage import Dataplane, Stage, open_stage
 from tests.system.links import settled
 from tests.system.rounds import eventually
 from tests.test_exposition import get
+
+pytestmark = pytest.mark.once
 
 MONITORING = Path(__file__).parents[2] / "contrib" / "monitoring"
 

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import signal
 
+import pytest
+
 from hostlink.lab.layout import NIC
 from hostlink.lab.stage import Dataplane, Stage, open_stage
 from tests.system.links import settled
 from tests.system.rounds import eventually
 from tests.system.test_carrier_kept import manager
+
+pytestmark = pytest.mark.once
 
 CLUSTER = '\n[cluster]\nservice_cidrs = ["203.0.113.0/24"]\n'
 ELSEWHERE = '\n[metrics]\nlisten = "127.0.0.1:1"\n'
