@@ -29,9 +29,9 @@ STANDINS = tuple(dataplane for dataplane in ALL if not dataplane.real)
 AT_ONCE = 3
 """Stages at the same time: two cores, and a stage mostly waits."""
 EVERY_S = 0.04
-MOMENTS = 10
+MOMENTS = 6
 """From the moment when the daemon has begun: a takeover in the lab takes about half a second where three run at once.
-The dataplanes that there are take turns."""
+The dataplanes that there are take turns. `test_killed_anywhere.py` goes through all of them, by what is done."""
 QUICK = "[timing]\ndeadline_factor = 0.2\n"
 """A hang is a hang sooner: no step of these scenarios needs its whole deadline."""
 NO_GRACE = "grace_s = 0"
