@@ -15,6 +15,7 @@ from hostlink.core.table import STATES, State
 from hostlink.log import ERROR, INFO, NOTICE, WARNING, Entry, say
 from hostlink.notices import Moved, Notice, Notices, ProblemsChanged, Reconverged
 from hostlink.problems import Severity, explain
+from hostlink.rounds import Round
 
 CHANGES_TOLD = 5
 TOGETHER_S = 1.0
@@ -71,7 +72,7 @@ class Teller:
                 self._held.setdefault(notice.uplink, []).append(notice)
                 return
             self._not_before[notice.uplink] = now + TOGETHER_S
-            yield _converged(notice, 0)
+            yield _converged([notice.round], notice.uplink)
         elif isinstance(notice, Moved):
             yield from _moved(notice)
         else:
@@ -82,7 +83,7 @@ class Teller:
         for uplink in [uplink for uplink in self._held if self._not_before[uplink] <= now]:
             rounds = self._held.pop(uplink)
             self._not_before[uplink] = now + TOGETHER_S
-            yield _converged(rounds[-1], len(rounds) - 1)
+            yield _converged([notice.round for notice in rounds], uplink)
 
     def missed(self, count: int) -> Iterator[Entry]:
         """count: of all notices that were never heard, because too many waited."""
@@ -116,12 +117,18 @@ def _moved(notice: Moved) -> Iterator[Entry]:
     yield Entry(text, notice.uplink, priority, {"event": "moved", **ends, "why": move.why}, notice.at)
 
 
-def _converged(notice: Reconverged, more: int) -> Entry:
-    ended = notice.round
-    untold = f", the last of {more + 1} rounds" if more else ""
-    text = f"converged in {ended.duration_s * 1000:.0f} ms ({ended.why}{untold}): {_some(ended.changes, ended.count)}"
-    fields = {"event": "converged", "duration_ms": f"{ended.duration_s * 1000:.1f}", "changes": str(ended.count)}
-    return Entry(text, notice.uplink, INFO, {**fields, "why": ended.why})
+def _converged(rounds: Sequence[Round], uplink: str) -> Entry:
+    """Of several the changes of all, the longest time, and the reasons as far as they differ."""
+    longest_s = max(one.duration_s for one in rounds)
+    changes, count = [change for one in rounds for change in one.changes], sum(one.count for one in rounds)
+    why = ", ".join(dict.fromkeys(one.why for one in rounds))
+    took = (
+        f"in {longest_s * 1000:.0f} ms"
+        if len(rounds) == 1
+        else f"{len(rounds)} times, in at most {longest_s * 1000:.0f} ms"
+    )
+    fields = {"event": "converged", "duration_ms": f"{longest_s * 1000:.1f}", "changes": str(count), "why": why}
+    return Entry(f"converged {took} ({why}): {_some(changes, count)}", uplink, INFO, fields)
 
 
 def _some(changes: Sequence[str], count: int) -> str:

@@ -148,7 +148,10 @@ def test_rounds_that_follow_each_other_fast_are_told_together() -> None:
     assert teller.due == 10.0 + TOGETHER_S
     assert list(teller.late(10.0 + TOGETHER_S / 2)) == []
     (late,) = teller.late(teller.due)
-    assert late.message == "converged in 12 ms (the host changed: route, the last of 999 rounds): add route 999"
+    assert late.message == (
+        "converged 999 times, in at most 12 ms (the host changed: route): "
+        "add route 1; add route 2; add route 3; add route 4; add route 5; and 994 more"
+    )
     assert teller.due == math.inf
     assert said(teller, converged(1), now=11.5) == [], "a second has not passed since the last line"
 
@@ -162,7 +165,7 @@ async def test_what_was_held_is_told_in_time_and_at_the_end() -> None:
         with trio.fail_after(10):
             while len(lines) < 2:  # noqa: ASYNC110 — a list tells nobody
                 await trio.sleep(0.01)
-        assert lines[1].endswith("the last of 2 rounds): add route 2")
+        assert lines[1].endswith("2 times, in at most 12 ms (the host changed: route): add route 1; add route 2")
         notices.publish(converged(3))
         notices.publish(moved(State.STEADY, State.RECOVERING))
         nursery.cancel_scope.cancel()
