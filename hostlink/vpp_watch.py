@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from hostlink.kernel.watcher import Changed, open_watcher
 from hostlink.problems import problem
 from hostlink.steps.context import Node, VppLife, one_failure
 from hostlink.vpp.contract import check_contract
-from hostlink.vpp.dataplane import open_dataplane
+from hostlink.vpp.dataplane import Dataplane, open_dataplane
 from hostlink.vpp.errors import VppError, VppTimeout, understanding
 from hostlink.vpp.session import Session, open_session
 
@@ -65,7 +65,18 @@ async def keep_vpp(
 
 
 async def _introduce(node: Node, session: Session) -> VppLife:
-    """Who answers, and whether hostlink can work with it. Asks nothing that changes VPP before that is known."""
+    """Who answers; and from here on VPP says what becomes of its interfaces."""
+    found = await who_answers(node, session, open_dataplane)
+    if found.dataplane is not None:
+        await session.request("want_interface_events", enable_disable=1, pid=os.getpid())
+    return found
+
+
+async def who_answers(node: Node, session: Session, opening: Callable[[Session], Awaitable[Dataplane]]) -> VppLife:
+    """Who answers, and whether hostlink can work with it. Asks nothing that changes VPP before that is known.
+
+    opening: `open_dataplane`, or `read_only` for who must not change anything after that either. Raises VppError.
+    """
     missing = check_contract(session.message_table)
     pid = peer_pid(node.config.vpp.api_socket)
     obstacles = _namespace_obstacles(node, pid)
@@ -75,8 +86,7 @@ async def _introduce(node: Node, session: Session) -> VppLife:
         return VppLife(pid=pid, obstacles=obstacles)
     with understanding("show_version"):
         version = str((await session.request("show_version")).version)
-    dataplane = await open_dataplane(session)
-    await session.request("want_interface_events", enable_disable=1, pid=os.getpid())
+    dataplane = await opening(session)
     return VppLife(dataplane=dataplane, version=version, pid=pid, obstacles=obstacles, since=trio.current_time())
 
 
