@@ -100,11 +100,11 @@ async def _with_vpp(node: Node, root: Path) -> list[Check]:
 
 
 async def _all(node: Node, root: Path) -> list[Check]:
+    found, takeovers = await _node_checks(node), dict[int, Takeover]()
     try:
         takeovers = assign(node.config, earlier_takeovers(node.config))
     except JournalError as error:
-        return [*await _node_checks(node), Check(NODE, "journal", "", (error.problem,))]
-    found = await _node_checks(node)
+        found.append(Check(NODE, "journal", "", (error.problem,)))
     for number in range(len(node.config.uplinks)):
         found += await _uplink_checks(node, number, takeovers.get(number), root)
     return found

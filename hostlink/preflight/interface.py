@@ -26,6 +26,8 @@ class Interface:
     """udev's ID_PATH: `pci-0000:d8:0a.0`."""
     first_name: str = ""
     """What the kernel calls it when it appears: `OriginalName=` of .link files."""
+    is_new: bool = False
+    """It takes the NIC's place: of what udev knows of a device, it has nothing that can be relied on."""
 
     @property
     def name(self) -> str:
@@ -51,7 +53,8 @@ def nic_interface(link: Link, driver: str | None, path: str | None) -> Interface
 def host_interface(link: Link, host_link: str) -> Interface:
     """What takes its place: its names and MAC, and nothing of the device. host_link: `tap` or `veth`."""
     kind = "tun" if host_link == "tap" else "veth"
-    return Interface((link.name, *link.altnames), link.mac.lower(), None, kind, kind, None, name_before(link))
+    names = (link.name, *link.altnames)
+    return Interface(names, link.mac.lower(), None, kind, kind, None, name_before(link), is_new=True)
 
 
 def bare_mac(text: str) -> str:

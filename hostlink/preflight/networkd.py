@@ -52,8 +52,8 @@ def unfit_keys(match: Match, one: Interface) -> list[str]:
 def _fits_key(key: str, value: str, one: Interface) -> bool:
     if key in _NEVER:
         return False
-    if key == "Property":  # udev's, of which the NIC is believed to have it, and a new device is not
-        return one.kind not in ("tun", "veth")
+    if key == "Property":  # udev's: the NIC is believed to have it
+        return not one.is_new
     test = _TESTS.get(key)
     return test is None or test(value, one)
 

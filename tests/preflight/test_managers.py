@@ -99,6 +99,7 @@ def test_which_files_systemd_reads(tmp_path: Path) -> None:
         "etc/systemd/network/50-a.network": "[Match]\nName=eth0\n",
         "run/systemd/network/10-b.network": "[Match]\nName=x\n",
         "etc/systemd/network/10-b.network": "",
+        "run/systemd/network/10-b.network.d/x.conf": "[Match]\nName=eth0\n",
         "run/systemd/network/70-c.network": "# nothing\n[Match]\nMACAddress=\\\n 52:54:00:40:46:8e\n",
         "etc/systemd/network/70-c.network.d/x.conf": "[Match]\nDriver=i40e\n",
         "etc/systemd/network/20-d.link": "[Match]\nOriginalName=*\n",

@@ -47,13 +47,13 @@ async def everything(stage: Stage) -> dict[str, Any]:
 
 
 async def test_every_obstacle_at_once_and_nothing_touched(dataplane: Dataplane, tmp_path: Path) -> None:
-    """F01: the .network file goes by what the host's interface has not. The others stand on host and in VPP."""
+    """F01: the .network file goes by what the host's interface has not. The others are on the host and where VPP is."""
     network = tmp_path / "etc/systemd/network/10-nic.network"
     running = tmp_path / "run/systemd/netif/state"
     for path in (network, running):
         path.parent.mkdir(parents=True)
     running.touch()
-    network.write_text("[Match]\nDriver=veth\nKind=!tun\nProperty=ID_BUS=pci\n")
+    network.write_text("[Match]\nDriver=veth\nProperty=ID_BUS=pci\n")
     async with open_stage(dataplane, settings=CLUSTER) as stage:
         index = json.loads(await stage.on_host("ip", "-json", "link", "show", NIC))[0]["ifindex"]
         await stage.on_host("ip", "link", "add", f"hl{index}", "type", "bridge")
