@@ -79,7 +79,7 @@ async def who_answers(node: Node, session: Session, opening: Callable[[Session],
     """
     missing = check_contract(session.message_table)
     pid = peer_pid(node.config.vpp.api_socket)
-    obstacles = _namespace_obstacles(node, pid)
+    obstacles = namespace_obstacles(node, pid)
     if missing:
         names = "; ".join(str(one) for one in missing)
         obstacles = (problem("HL-204", f"VPP at {node.config.vpp.api_socket}: {names}"), *obstacles)
@@ -95,7 +95,8 @@ def vpp_deadline_s(node: Node) -> float:
     return REQUEST_WITHIN_S * node.config.timing.deadline_factor
 
 
-def _namespace_obstacles(node: Node, pid: int | None) -> tuple[Problem, ...]:
+def namespace_obstacles(node: Node, pid: int | None) -> tuple[Problem, ...]:
+    """What is wrong with the namespace that VPP should be in. pid: VPP's, where it is known."""
     namespace = node.config.vpp.namespace
     if not exists(namespace):
         return (problem("HL-203", f"there is no network namespace {namespace!r}"),)

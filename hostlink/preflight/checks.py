@@ -8,7 +8,7 @@ VPP or on disk, with a daemon beside it or without one.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,7 +32,7 @@ from hostlink.vpp.dataplane import read_only
 from hostlink.vpp.drivers import DRIVERS
 from hostlink.vpp.errors import VppError
 from hostlink.vpp.session import open_session
-from hostlink.vpp_watch import vpp_deadline_s, who_answers
+from hostlink.vpp_watch import namespace_obstacles, vpp_deadline_s, who_answers
 
 VPP = ("HL-201", "HL-202", "HL-203", "HL-204")
 IPV6_LEAST_BYTES = 1280
@@ -102,7 +102,9 @@ async def _with_vpp(node: Node, root: Path) -> list[Check]:
 async def _all(node: Node, root: Path) -> list[Check]:
     found, takeovers = await _node_checks(node), dict[int, Takeover]()
     try:
-        takeovers = assign(node.config, earlier_takeovers(node.config))
+        earlier = earlier_takeovers(node.config)
+        takeovers = assign(node.config, earlier)
+        found += _nobodys(one for one in earlier if one not in takeovers.values())
     except JournalError as error:
         found.append(Check(NODE, "journal", "", (error.problem,)))
     for number in range(len(node.config.uplinks)):
@@ -114,13 +116,26 @@ async def _node_checks(node: Node) -> list[Check]:
     config = node.config.vpp
     obstacles = node.vpp.obstacles
     if node.vpp.dataplane is None and not obstacles:
-        obstacles = (problem("HL-201", f"{config.api_socket}: {node.vpp.last_error}"),)
+        obstacles = (_silent(node), *namespace_obstacles(node, None))
     found = [
         Check(NODE, REACHED, f"{node.vpp.version} in namespace {config.namespace}; it has every message", obstacles)
     ]
     if node.vpp.dataplane is not None and not obstacles:
         found.append(Check(NODE, "what VPP keeps", "no protocol, port or ICMP error", await claimed(node)))
     return found
+
+
+def _nobodys(takeovers: Iterable[Takeover]) -> Iterator[Check]:
+    """Over these a daemon would not start."""
+    for takeover in takeovers:
+        yield Check(
+            NODE, "journal", "", (problem("HL-124", f"{takeover.capture.uplink} is taken over by the journal"),)
+        )
+
+
+def _silent(node: Node) -> Problem:
+    where, why = str(node.config.vpp.api_socket), node.vpp.last_error or ""
+    return problem("HL-201", why if where in why else f"{where}: {why}")
 
 
 async def _uplink_checks(node: Node, number: int, takeover: Takeover | None, root: Path) -> list[Check]:

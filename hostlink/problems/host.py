@@ -181,7 +181,7 @@ HOST = (
     ),
     Record(
         "HL-122",
-        "MTU is too small for IPv6 towards the cluster",
+        "uplink's MTU is too small for IPv6 towards the cluster",
         _WARNING,
         "IPv6 needs 1280 bytes (RFC 8200, 5), and the uplink's MTU less `cluster.encap_overhead` is below that: what "
         "the cluster's IPv6 routes carry would not pass.",
@@ -194,5 +194,13 @@ HOST = (
         "an operator released the uplink, or a takeover of it failed. No daemon takes it over while the hold stands, "
         "over restarts and reboots; nothing was touched since.",
         "cure the reason that the detail gives, then `hostlink resume`",
+    ),
+    Record(
+        "HL-124",
+        "takeover of an uplink that is not in the configuration",
+        _ERROR,
+        "the journal has a takeover of an interface that no [[uplink]] of the configuration means any more. A daemon "
+        "does not start over it, because nobody would give that NIC back; nothing was touched by this one.",
+        "run `hostlink release`, or put the [[uplink]] back",
     ),
 )

@@ -12,6 +12,8 @@ import pytest
 
 from hostlink import cli, held
 from hostlink.config import Match
+from hostlink.core.model import Capture, HostView, Link
+from hostlink.journal import Parking, Takeover, journal_for
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="it looks at nothing without root's capabilities")
 
@@ -23,6 +25,7 @@ def node(tmp_path: Path) -> list[str]:
     config.write_text(
         f"""[vpp]
 api_socket = "{tmp_path}/api.sock"
+namespace = "hl-no-such"
 [[uplink]]
 match = {{ name = "hl-none" }}
 host_link = "veth"
@@ -41,18 +44,18 @@ def test_without_the_nic_and_without_vpp(node: list[str], tmp_path: Path, capsys
     files = sorted(tmp_path.rglob("*"))
     assert cli.main(["preflight", "--json", *node]) == 1
     document = json.loads(capsys.readouterr().out)
-    checks = {check["subject"]: check for check in document["checks"]}
     assert document["fit"] is False
-    found = {subject: (check["result"], check["code"]) for subject, check in checks.items()}
-    assert found == {
-        "rights": ("ok", None),
-        "VPP": ("error", "HL-201"),
-        "uplink": ("error", "HL-102"),
-        "host link": ("ok", None),
-        "driver": ("ok", None),
-        "hold": ("error", "HL-123"),
-    }
-    assert f"{tmp_path}/api.sock: " in checks["VPP"]["detail"]
+    assert [(check["subject"], check["result"], check["code"]) for check in document["checks"]] == [
+        ("rights", "ok", None),
+        ("VPP", "error", "HL-201"),
+        ("VPP", "error", "HL-203"),
+        ("uplink", "error", "HL-102"),
+        ("host link", "ok", None),
+        ("driver", "ok", None),
+        ("hold", "error", "HL-123"),
+    ]
+    assert document["checks"][1]["detail"].count(f"{tmp_path}/api.sock") == 1
+    checks = {check["subject"]: check for check in document["checks"]}
     assert checks["driver"]["detail"] == "af_packet needs no hugepages, no IOMMU, no vfio"
     assert "hostlink resume" in checks["hold"]["to_do"]
     assert sorted(tmp_path.rglob("*")) == files
@@ -62,7 +65,7 @@ def test_without_the_nic_and_without_vpp(node: list[str], tmp_path: Path, capsys
 def test_as_lines(node: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["preflight", *node]) == 1
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == ["ok", "error", "error", "ok", "ok", "ok"]
+    assert [line.split()[0] for line in lines] == ["ok", "error", "error", "error", "ok", "ok", "ok"]
     told = next(line for line in lines if "HL-102" in line)
     assert told.startswith("error   hl-none: uplink")
     assert "uplink absent: no interface of this host matches name hl-none" in told
@@ -87,6 +90,18 @@ def test_a_damaged_journal_is_an_obstacle(node: list[str], tmp_path: Path, capsy
     shown = capsys.readouterr().out
     assert "error   node: journal" in shown
     assert "HL-102" in shown, "what else stands against it is told beside it"
+
+
+@ROOT
+def test_a_takeover_that_no_uplink_means(node: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    link = Link("hl-other", 3, "52:54:00:40:46:8e", 1500)
+    view = HostView(link, (), ())
+    takeover = Takeover(Capture("hl-other", view), view, "af_packet", "tap", Parking("vpp", "hl-other"))
+    journal_for(tmp_path, "hl-other").write(takeover)
+    assert cli.main(["preflight", *node]) == 1
+    shown = capsys.readouterr().out
+    assert "HL-124 takeover of an uplink that is not in the configuration: hl-other is taken over" in shown
+    assert "HL-102" in shown
 
 
 @ROOT
