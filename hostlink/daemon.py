@@ -94,7 +94,8 @@ def _refusal(config: Config) -> str | None:
         return f"{error.problem.code}: {error}"
     assigned = {takeover.capture.uplink for takeover in assign(config, takeovers).values()}
     for name in (takeover.capture.uplink for takeover in takeovers if takeover.capture.uplink not in assigned):
-        return f"a takeover of {name} is in the journal, and no [[uplink]] matches it: run `hostlink release` first"
+        orphan = f"a takeover of {name} is in the journal, and no [[uplink]] matches it"
+        return f"HL-124: {orphan}: run `hostlink release` first"
     return None
 
 

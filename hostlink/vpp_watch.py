@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from hostlink.kernel.watcher import Changed, open_watcher
 from hostlink.problems import problem
 from hostlink.steps.context import Node, VppLife, one_failure
 from hostlink.vpp.contract import check_contract
-from hostlink.vpp.dataplane import open_dataplane
+from hostlink.vpp.dataplane import Dataplane, open_dataplane
 from hostlink.vpp.errors import VppError, VppTimeout, understanding
 from hostlink.vpp.session import Session, open_session
 
@@ -65,18 +65,28 @@ async def keep_vpp(
 
 
 async def _introduce(node: Node, session: Session) -> VppLife:
-    """Who answers, and whether hostlink can work with it. Asks nothing that changes VPP before that is known."""
+    """Who answers; and from here on VPP says what becomes of its interfaces."""
+    found = await who_answers(node, session, open_dataplane)
+    if found.dataplane is not None:
+        await session.request("want_interface_events", enable_disable=1, pid=os.getpid())
+    return found
+
+
+async def who_answers(node: Node, session: Session, opening: Callable[[Session], Awaitable[Dataplane]]) -> VppLife:
+    """Who answers, and whether hostlink can work with it. Asks nothing that changes VPP before that is known.
+
+    opening: `open_dataplane`, or `read_only` for who must not change anything after that either. Raises VppError.
+    """
     missing = check_contract(session.message_table)
     pid = peer_pid(node.config.vpp.api_socket)
-    obstacles = _namespace_obstacles(node, pid)
+    obstacles = namespace_obstacles(node, pid)
     if missing:
         names = "; ".join(str(one) for one in missing)
         obstacles = (problem("HL-204", f"VPP at {node.config.vpp.api_socket}: {names}"), *obstacles)
         return VppLife(pid=pid, obstacles=obstacles)
     with understanding("show_version"):
         version = str((await session.request("show_version")).version)
-    dataplane = await open_dataplane(session)
-    await session.request("want_interface_events", enable_disable=1, pid=os.getpid())
+    dataplane = await opening(session)
     return VppLife(dataplane=dataplane, version=version, pid=pid, obstacles=obstacles, since=trio.current_time())
 
 
@@ -85,7 +95,8 @@ def vpp_deadline_s(node: Node) -> float:
     return REQUEST_WITHIN_S * node.config.timing.deadline_factor
 
 
-def _namespace_obstacles(node: Node, pid: int | None) -> tuple[Problem, ...]:
+def namespace_obstacles(node: Node, pid: int | None) -> tuple[Problem, ...]:
+    """What is wrong with the namespace that VPP should be in. pid: VPP's, where it is known."""
     namespace = node.config.vpp.namespace
     if not exists(namespace):
         return (problem("HL-203", f"there is no network namespace {namespace!r}"),)

@@ -24,6 +24,7 @@ VERBS = {
     "guard": "give the NIC back when the daemon cannot: a process beside it",
     "state": "what each uplink does, why, and what to do",
     "plan": "what would be done now, touching nothing",
+    "preflight": "what stands against a takeover, all of it, with each cure",
     "release": "give the NIC back to the host, with or without the daemon",
     "confirm": "keep a takeover that is on trial (run --try)",
     "resume": "clear a hold, so that the uplink is taken over again",

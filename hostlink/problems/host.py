@@ -134,4 +134,73 @@ HOST = (
         "it, and give-back does not restore it. Of nexthop objects only the routes come back, with plain next hops.",
         "write down what makes it, to run that again on the host's interface and after a give-back; or take it off",
     ),
+    Record(
+        "HL-117",
+        "networkd file does not match the host's interface",
+        _WARNING,
+        "the .network file of systemd-networkd that manages the NIC asks for what the host's interface will not "
+        "have: a permanent MAC, the NIC's driver or kind, a PCI path. Networkd would let go of it: no lease is "
+        "renewed, and the node loses its addresses hours after a takeover that looked well.",
+        "match by `Name=` or `MACAddress=` in that file, alone (systemd.network(5)); then `networkctl reload`",
+    ),
+    Record(
+        "HL-118",
+        "profile of NetworkManager does not fit the host's interface",
+        _WARNING,
+        "NetworkManager manages the NIC by what the host's interface will not have: a permanent MAC, its driver or "
+        "path. And a profile of type ethernet is for no tap. NetworkManager would leave the host's interface as it "
+        "is: no lease is renewed, and the node loses its addresses hours after a takeover that looked well.",
+        'set host_link = "veth" and have the profile go by `interface-name` alone (no `mac-address`, no `[match]`), '
+        "and `unmanaged-devices` by `interface-name:`; or give the NIC to another manager",
+    ),
+    Record(
+        "HL-119",
+        "netplan matches by more than the name",
+        _WARNING,
+        "a netplan file has a `match:` with the NIC's driver or MAC. What netplan makes of it (PermanentMACAddress=, "
+        "Driver=) does not match the host's interface. Found by a look at the text: netplan itself was not asked.",
+        "name the interface by its key (`ethernets: NAME:`) without `match:` and `set-name:`; then `netplan generate`",
+    ),
+    Record(
+        "HL-120",
+        "another name or MAC is configured for the host's interface",
+        _WARNING,
+        "the host's interface must have the NIC's name and MAC. What the detail names gives it others, when it "
+        "appears or is set up. hostlink puts it right again and again (HL-320); with another MAC the host is cut off "
+        "meanwhile.",
+        "take the setting out, or have it match nothing of the host's interface",
+    ),
+    Record(
+        "HL-121",
+        "udev may give the host's interface a MAC when it appears",
+        _NOTE,
+        "a .link file with MACAddressPolicy=persistent (every systemd has 99-default.link) applies to a new tap, and "
+        "udev may be later than hostlink. hostlink sees it and sets the NIC's MAC again at once.",
+        "nothing; or keep udev from it by a .link file that sorts before that one: `[Match]` `OriginalName=hl*`, "
+        "`[Link]` `MACAddressPolicy=none` (systemd.link(5))",
+    ),
+    Record(
+        "HL-122",
+        "uplink's MTU is too small for IPv6 towards the cluster",
+        _WARNING,
+        "IPv6 needs 1280 bytes (RFC 8200, 5), and the uplink's MTU less `cluster.encap_overhead` is below that: what "
+        "the cluster's IPv6 routes carry would not pass.",
+        "raise the uplink's MTU, or lower `encap_overhead` to what the encapsulation takes",
+    ),
+    Record(
+        "HL-123",
+        "hold stands against a takeover",
+        _ERROR,
+        "an operator released the uplink, or a takeover of it failed. No daemon takes it over while the hold stands, "
+        "over restarts and reboots; nothing was touched since.",
+        "cure the reason that the detail gives, then `hostlink resume`",
+    ),
+    Record(
+        "HL-124",
+        "takeover of an uplink that is not in the configuration",
+        _ERROR,
+        "the journal has a takeover of an interface that no [[uplink]] of the configuration means any more. A daemon "
+        "does not start over it, because nobody would give that NIC back; nothing was touched by this one.",
+        "run `hostlink release`, or put the [[uplink]] back",
+    ),
 )

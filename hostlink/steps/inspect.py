@@ -48,7 +48,7 @@ async def inspect(uplink: Uplink, step: int) -> Inspected:
     count_death(uplink)
     if uplink.takeover is not None:
         return Inspected(step, await _earlier(uplink, uplink.takeover))
-    return Inspected(step, await _fresh(uplink, link))
+    return Inspected(step, await before_takeover(uplink, link))
 
 
 async def _earlier(uplink: Uplink, takeover: Takeover) -> Facts:
@@ -79,7 +79,11 @@ async def _agrees(uplink: Uplink) -> bool:
     return ports.uplink is not None and ports.host is not None
 
 
-async def _fresh(uplink: Uplink, link: Link | None) -> Facts:
+async def before_takeover(uplink: Uplink, link: Link | None) -> Facts:
+    """What stands against taking that interface over, all at once; `hostlink preflight` asks the same.
+
+    What is to be told of it besides goes into `uplink.told`. Raises KernelError, VppError.
+    """
     obstacles: list[Problem] = []
     notes: list[Problem] = []
     if link is None:
@@ -167,10 +171,10 @@ async def _clashes(uplink: Uplink, nic: Link) -> list[Problem]:
 async def _vpp_obstacles(uplink: Uplink) -> list[Problem]:
     node = uplink.node
     dataplane = node.vpp.dataplane
-    if node.vpp.obstacles or dataplane is None:
+    if dataplane is None:
         silent = problem("HL-201", f"nothing answers at {node.config.vpp.api_socket}; waiting for VPP")
         return list(node.vpp.obstacles) or [silent]
-    found = _unsettled(node)
+    found = [*node.vpp.obstacles, *_unsettled(node)]
     for interface in await dataplane.interfaces():
         if interface.name == f"host-{uplink.name}" and not interface.tag.startswith(OURS):
             found.append(problem("HL-207", f"VPP has an interface {interface.name} that hostlink did not make"))

@@ -49,6 +49,8 @@ _PART = 10_000
 """Operations of a plan that go out together: a second's work of a slow VPP."""
 _ROUTES = (op.AddVppRoute, op.DeleteVppRoute)
 _NO_SUCH_FIB = -3
+_NO_SOURCE = 0
+"""FIB_SOURCE_INVALID (vnet/fib/fib_source.h)."""
 
 
 @dataclass(slots=True)
@@ -307,3 +309,8 @@ def _parted(routes: Iterable[VppRoute]) -> tuple[list[VppRoute], list[VppRoute]]
 async def open_dataplane(session: Session) -> Dataplane:
     """Find or make what hostlink owns in every VPP. Raises VppError."""
     return Dataplane(session, await own_source(session), await on_link_source(session))
+
+
+async def read_only(session: Session) -> Dataplane:
+    """One to read what others have made: nothing of hostlink's is made in that VPP, and no route may be written."""
+    return Dataplane(session, _NO_SOURCE, _NO_SOURCE)

@@ -15,6 +15,9 @@ from hostlink.vpp.session import Session
 class Driver(Protocol):
     """What every driver module offers."""
 
+    needs: tuple[str, ...]
+    """What the machine must have for it, for a person to read: hugepages, an IOMMU, vfio. Empty: nothing."""
+
     async def attach(self, session: Session, name: str, mac: str, tag: str) -> int:
         """VPP opens the NIC `name` of its own namespace and tags it. Returns the sw_if_index. Raises VppError."""
 

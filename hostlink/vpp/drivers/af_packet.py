@@ -19,6 +19,8 @@ CHECKSUM_GSO_OFFLOAD = 2
 class AfPacket:
     """The af_packet driver (VPP: plugins/af_packet/af_packet.api)."""
 
+    needs: tuple[str, ...] = ()
+
     async def attach(self, session: Session, name: str, mac: str, tag: str) -> int:
         """Open the device `name` of VPP's namespace with that MAC, and tag it. Returns the sw_if_index."""
         reply = await session.request(
