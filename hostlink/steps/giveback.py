@@ -62,7 +62,11 @@ async def give_back(uplink: Uplink, step: int) -> GivenBack:
         return GivenBack(step, (*residue, *await _let_go(uplink, answers)))
     foreseen = await _foreseen(uplink, takeover)
     await _remove_host_link(uplink)
-    link, unnamed = await _bring_home(uplink, takeover)
+    try:
+        link, unnamed = await _bring_home(uplink, takeover)
+    except StepError:
+        await remove_bypass(uplink)  # it leads to a NIC that is nowhere
+        raise
     residue += unnamed
     if takeover.boot_id == boot_id():
         if link.index == takeover.capture.view.link.index:
