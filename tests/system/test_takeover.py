@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import trio
 
+from hostlink.history import FILE_NAME as HISTORY
 from hostlink.lab.factor import deadline_factor
 from hostlink.lab.flows import ping, tcp_roundtrip
 from hostlink.lab.layout import HOST4, NIC, NIC_MAC, ROUTER4
@@ -97,7 +98,7 @@ async def test_sigterm_gives_everything_back(dataplane: Dataplane) -> None:
     assert "tap" not in left_in_vpp
     assert [text.strip() for text in redirects] == ["", ""]
     assert NIC not in filters
-    assert journals == []
+    assert journals == [HISTORY]
 
 
 async def dress(stage: Stage) -> None:
