@@ -11,14 +11,11 @@ who it is (unix(7), SO_PEERCRED). A socket file left by a dead daemon is replace
 
 from __future__ import annotations
 
-import errno
 import os
 import select
 import socket as stdlib_socket
-import stat
 import struct
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,6 +23,7 @@ import trio
 
 from hostlink import varlink
 from hostlink.defaults import RUNTIME_MODE
+from hostlink.listening import listening
 from hostlink.varlink import Call, CallError, ProtocolError, Reply, Splitter
 
 CLIENT_LIMIT = 32
@@ -73,10 +71,6 @@ Handler = Callable[[Request], Awaitable[Mapping[str, object]]]
 """Answers one method: returns the parameters of the last answer, or raises CallError."""
 
 
-class ControlSocketTakenError(Exception):
-    """The path is taken by a living daemon or by something that is no socket; it was left as it is."""
-
-
 class _GoneError(Exception):
     """The client left, or is no use: the end of its task and of nothing else."""
 
@@ -92,10 +86,11 @@ async def serve_control(
 
     gid: a group whose members may connect as well.
 
-    Raises ControlSocketTakenError, and OSError when the socket cannot be made. An exception of a handler that is no
-    CallError is our bug and comes out of here.
+    Raises SocketTakenError, and OSError when the socket cannot be made. An exception of a handler that is no CallError
+    is our bug and comes out of here.
     """
-    with _listening(path, gid) as sock:
+    path.parent.mkdir(mode=RUNTIME_MODE, parents=True, exist_ok=True)
+    with listening(path, 0o660, CLIENT_LIMIT, gid) as sock:
         listener = trio.SocketListener(trio.socket.from_stdlib_socket(sock))
         slots = trio.CapacityLimiter(CLIENT_LIMIT)
 
@@ -105,39 +100,6 @@ async def serve_control(
         async with trio.open_nursery() as clients:
             await clients.start(trio.serve_listeners, serve, [listener])
             task_status.started()
-
-
-@contextmanager
-def _listening(path: Path, gid: int | None) -> Iterator[stdlib_socket.socket]:
-    """A socket that listens on the path; the file goes with it. Mode before `listen`: nobody connects in between."""
-    path.parent.mkdir(mode=RUNTIME_MODE, parents=True, exist_ok=True)
-    _remove_stale(path)
-    sock = stdlib_socket.socket(stdlib_socket.AF_UNIX, stdlib_socket.SOCK_STREAM | stdlib_socket.SOCK_NONBLOCK)
-    with sock:
-        sock.bind(os.fspath(path))
-        ours = path.stat().st_ino
-        try:
-            os.chown(path, -1, -1 if gid is None else gid)
-            path.chmod(0o660)
-            sock.listen(CLIENT_LIMIT)
-            yield sock
-        finally:
-            if path.exists() and path.stat().st_ino == ours:
-                path.unlink()
-
-
-def _remove_stale(path: Path) -> None:
-    try:
-        mode = path.lstat().st_mode
-    except FileNotFoundError:
-        return
-    if not stat.S_ISSOCK(mode):
-        raise ControlSocketTakenError(f"{path} is there and is no socket: it was left alone; move it away")
-    with stdlib_socket.socket(stdlib_socket.AF_UNIX, stdlib_socket.SOCK_STREAM | stdlib_socket.SOCK_NONBLOCK) as probe:
-        reason = probe.connect_ex(os.fspath(path))
-    if reason != errno.ECONNREFUSED:
-        raise ControlSocketTakenError(f"another hostlink answers on {path}: see it by `hostlink state`, or stop it")
-    path.unlink()
 
 
 async def _serve_client(

@@ -155,12 +155,7 @@ async def _serve(config: Config, try_s: float | None, store: Store, file: Path) 
             if feeding_s is not None:
                 helpers.start_soon(feed_watchdog, store, feeding_s)
             await helpers.start(_watch_host, node, runners)
-            await helpers.start(
-                serve_control,
-                config.paths.control_socket,
-                handlers,
-                config.control.group,
-            )
+            await helpers.start(serve_control, config.paths.control_socket, handlers, config.control.group)
             helpers.start_soon(keep_vpp, node, tell, interface_changed, parked_changed)
             async with trio.open_nursery() as machines:
                 for runner in runners:
@@ -185,9 +180,8 @@ def _runner(node: Node, number: int, notices: Notices) -> Runner:
     holding = Holding(uplink, _hold_of(node.config, number))
     if node.try_s is not None:
         holding.clear()  # whoever tries a takeover is there, and wants one
-    return Runner(
-        uplink, UplinkMachine(uplink.name, times.deadlines, times.waits, times.graces, holding.hold), notices, holding
-    )
+    machine = UplinkMachine(uplink.name, times.deadlines, times.waits, times.graces, holding.hold)
+    return Runner(uplink, machine, notices, holding)
 
 
 def _drop_stale(store: Store, runners: list[Runner]) -> None:

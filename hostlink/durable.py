@@ -17,20 +17,26 @@ def prepare_folder(path: Path) -> None:
 
 
 def replace_durably(path: Path, content: bytes) -> None:
-    """The file has that content, on disk: whoever reads finds old or new, never a part. Raises OSError."""
+    """The file has that content, on disk when this returns. Raises OSError."""
+    replace_whole(path, content, sync=True)
+    sync_folder(path.parent)
+
+
+def replace_whole(path: Path, content: bytes, mode: int = 0o600, *, sync: bool = False) -> None:
+    """Whoever reads the file finds old or new, never a part; after a power cut too only with `sync`. Raises OSError."""
     new = temporary(path)
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
     try:
         with open(descriptor, "wb") as file:
-            os.fchmod(descriptor, 0o600)
+            os.fchmod(descriptor, mode)
             file.write(content)
             file.flush()
-            os.fsync(descriptor)
+            if sync:
+                os.fsync(descriptor)
         os.rename(new, path)
     except OSError:
         new.unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)
 
 
 def temporary(path: Path) -> Path:

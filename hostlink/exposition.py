@@ -7,15 +7,16 @@ FILE_EVERY_S (https://github.com/prometheus/node_exporter#textfile-collector).
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack, suppress
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager, suppress
 from pathlib import Path
 
 import trio
 
 from hostlink.config import MetricsConfig
-from hostlink.durable import temporary
+from hostlink.durable import replace_whole
+from hostlink.listening import listening
 from hostlink.log import WARNING, Entry, say
 from hostlink.notices import Notices
 from hostlink.runner import Runner
@@ -26,6 +27,8 @@ HEAD_BYTES = 8 << 10
 CLIENT_LIMIT = 8
 FILE_EVERY_S = 5.0
 _WAITING_LIMIT = 4096
+_FOR_ALL = 0o644
+"""node-exporter is another user."""
 
 Text = Callable[[], bytes]
 
@@ -35,7 +38,7 @@ def why_impossible(config: MetricsConfig) -> str | None:
     if config.listen is None and config.textfile is None:
         return None
     try:
-        import hostlink.metrics  # noqa: F401
+        import hostlink.metrics  # noqa: F401 — only whether it can be
     except ImportError:
         return "[metrics] is configured, and prometheus-client is not installed: pip install 'hostlink[metrics]'"
     return None
@@ -90,19 +93,12 @@ async def keep_file(path: Path, text: Text, changed: Changed) -> None:
     while True:
         await changed.wait()
         try:
-            await trio.to_thread.run_sync(_replace, path, text())
+            await trio.to_thread.run_sync(replace_whole, path, text(), _FOR_ALL)
         except OSError as error:
             if not is_told:
                 say(Entry(f"{path}: the metrics cannot be written: {error.strerror or error}", priority=WARNING))
             is_told = True
         await trio.sleep(FILE_EVERY_S)
-
-
-def _replace(path: Path, text: bytes) -> None:
-    new = temporary(path)
-    new.write_bytes(text)
-    new.chmod(0o644)
-    new.rename(path)
 
 
 async def serve_http(
@@ -120,26 +116,22 @@ async def serve_http(
             finally:
                 slots.release()
 
-    with _bound(where) as sock:
-        sock.listen(CLIENT_LIMIT)
+    with _listening(where) as sock:
+        listener = trio.SocketListener(trio.socket.from_stdlib_socket(sock))
         task_status.started()
-        await trio.serve_listeners(serve, [trio.SocketListener(sock)])
+        await trio.serve_listeners(serve, [listener])
 
 
-def _bound(where: Path | tuple[str, int]) -> trio.socket.SocketType:
-    """A socket with that address. A Unix socket that an earlier daemon left is replaced."""
-    import socket
-
+@contextmanager
+def _listening(where: Path | tuple[str, int]) -> Iterator[socket.socket]:
+    """Raises OSError, of a path that is taken too."""
     if isinstance(where, Path):
-        where.unlink(missing_ok=True)
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        sock.bind(os.fspath(where))
-        where.chmod(0o666)
-    else:
-        sock = socket.socket(socket.AF_INET6 if ":" in where[0] else socket.AF_INET, socket.SOCK_STREAM)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind(where)
-    return trio.socket.from_stdlib_socket(sock)
+        with listening(where, 0o666, CLIENT_LIMIT) as sock:
+            yield sock
+        return
+    family = socket.AF_INET6 if ":" in where[0] else socket.AF_INET
+    with socket.create_server(where, family=family, backlog=CLIENT_LIMIT) as sock:
+        yield sock
 
 
 async def _head(stream: trio.SocketStream) -> bytes:

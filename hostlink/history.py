@@ -20,7 +20,7 @@ from pathlib import Path
 import trio
 
 from hostlink.core.table import STATES
-from hostlink.durable import prepare_folder, temporary
+from hostlink.durable import prepare_folder, replace_whole
 from hostlink.log import WARNING, Entry, say
 from hostlink.notices import Moved, Notice, Notices
 
@@ -77,11 +77,7 @@ class History:
             with self.path.open("ab") as file:
                 file.write(_packed(fresh))
             return
-        new = temporary(self.path)
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        with open(descriptor, "wb") as file:
-            file.write(_packed(moves))
-        new.rename(self.path)
+        replace_whole(self.path, _packed(moves))
         self._lines = len(moves)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 from hostlink.config import Config, ConfigError, load_config
 from hostlink.core.events import HostChanged
@@ -73,6 +74,6 @@ def unchangeable(before: Config, after: Config) -> Iterator[str]:
         yield from (f"{section}.{name}" for name in differing(getattr(before, section), getattr(after, section)))
 
 
-def differing(before: object, after: object) -> list[str]:
-    """Names of the fields of two of a kind that differ."""
-    return [one.name for one in fields(before) if getattr(before, one.name) != getattr(after, one.name)]  # type: ignore[arg-type]
+def differing(before: Any, after: Any) -> list[str]:
+    """Names of the fields of two dataclasses of a kind that differ."""
+    return [one.name for one in fields(before) if getattr(before, one.name) != getattr(after, one.name)]

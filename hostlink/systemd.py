@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 
 import trio
 
+from hostlink.core.machine import AUDITED
 from hostlink.core.table import STATES, State
 from hostlink.notices import Notices
 from hostlink.runner import Runner
@@ -20,7 +21,6 @@ from hostlink.store import Store
 
 AGAIN_S = 1.0
 """What systemd did not take, its queue being full, is said again."""
-_ROUND = (State.MIRRORING, State.PUNTING)
 
 
 def watchdog_s(environment: Mapping[str, str]) -> float | None:
@@ -63,7 +63,7 @@ async def keep_told(
 def _status(runner: Runner, shown: dict[str, State]) -> str:
     """`enp216s0f1: Detecting, held: a takeover failed`. A round that begins and ends in Steady does not show."""
     machine, name = runner.machine, runner.uplink.name
-    if machine.state not in _ROUND or shown.get(name) is not State.STEADY:
+    if machine.state not in AUDITED or shown.get(name) is not State.STEADY:
         shown[name] = machine.state
     held = f", held: {machine.hold.reason}" if machine.hold else ""
     return f"{name}: {STATES[shown[name]].title}{held}".replace("\n", " ")

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import trio
 
+from hostlink.core.machine import AUDITED
 from hostlink.core.model import Problem
 from hostlink.core.table import STATES, State
 from hostlink.log import ERROR, INFO, NOTICE, WARNING, Entry, say
@@ -19,7 +20,9 @@ from hostlink.rounds import Round
 
 CHANGES_TOLD = 5
 TOGETHER_S = 1.0
-_ROUND = (State.MIRRORING, State.PUNTING, State.STEADY)
+_ROUND = (*AUDITED, State.STEADY)
+_WAITING_LIMIT = 4096
+"""A storm's notices come faster than lines are written."""
 _PRIORITIES = {Severity.ERROR: ERROR, Severity.WARNING: WARNING, Severity.NOTE: NOTICE}
 
 
@@ -31,7 +34,7 @@ async def keep_log(
 ) -> None:
     """Until cancelled, and then what is left."""
     teller = Teller()
-    with notices.watch() as watch:
+    with notices.watch(_WAITING_LIMIT) as watch:
         task_status.started()
         try:
             while True:

@@ -74,7 +74,7 @@ class Call:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Call) and all(getattr(self, name) == getattr(other, name) for name in self.__slots__)
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None  # type: ignore[assignment]  # typeshed has a method there
 
 
 class Reply:
@@ -86,7 +86,7 @@ class Reply:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Reply) and all(getattr(self, name) == getattr(other, name) for name in self.__slots__)
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None  # type: ignore[assignment]  # typeshed has a method there
 
 
 def pack_call(call: Call) -> bytes:

@@ -16,7 +16,8 @@ import trio
 import trio.testing
 
 from hostlink import control, varlink
-from hostlink.control import ControlSocketTakenError, Handler, Request, serve_control
+from hostlink.control import Handler, Request, serve_control
+from hostlink.listening import SocketTakenError
 from hostlink.varlink import Call, CallError
 
 
@@ -245,7 +246,7 @@ async def test_the_socket_of_a_dead_daemon_is_replaced(tmp_path: Path) -> None:
 async def test_the_socket_of_a_living_daemon_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "control.sock"
     async with serving(path, GetState=get_state):
-        with trio.fail_after(5), pytest.raises(ControlSocketTakenError, match="another hostlink answers"):
+        with trio.fail_after(5), pytest.raises(SocketTakenError, match="somebody answers on"):
             await serve_control(path, {})
         assert await ask(path, varlink.pack_call(Call(varlink.GET_STATE)))
 
@@ -253,7 +254,7 @@ async def test_the_socket_of_a_living_daemon_is_left_alone(tmp_path: Path) -> No
 async def test_a_file_in_the_sockets_place_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "control.sock"
     path.write_text("somebody's notes")
-    with pytest.raises(ControlSocketTakenError, match="no socket"):
+    with pytest.raises(SocketTakenError, match="no socket"):
         await serve_control(path, {})
     assert path.read_text() == "somebody's notes"
 

@@ -7,14 +7,19 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
 
 from hostlink import exposition
-from hostlink.exposition import Changed, keep_file, serve_http
+from hostlink.config import MetricsConfig
+from hostlink.exposition import Changed, keep_file, keep_metrics, serve_http
+from hostlink.notices import Notices
 
 TEXT = b"hostlink_state 1\n"
+NO_NODE: Any = None
+"""Nobody asks for the text."""
 
 
 class UnixHttp(http.client.HTTPConnection):
@@ -45,7 +50,8 @@ async def serving(where: Path | tuple[str, int]) -> AsyncIterator[None]:
 
 async def test_a_scraper_gets_the_text(tmp_path: Path) -> None:
     path = tmp_path / "metrics.sock"
-    path.write_text("left by an earlier one")
+    with socket.socket(socket.AF_UNIX) as earlier:  # whose daemon died: nobody listens
+        earlier.bind(str(path))
     async with serving(path):
         found = await trio.to_thread.run_sync(get, path)
         assert found == (200, "text/plain; version=0.0.4; charset=utf-8", TEXT)
@@ -115,3 +121,20 @@ async def test_a_file_that_cannot_be_written_is_said_once(
     async with trio.open_nursery() as nursery:
         nursery.start_soon(keep_file, tmp_path / "absent" / "hostlink.prom", text, changed)
     assert capsys.readouterr().err.count("the metrics cannot be written") == 1
+
+
+async def test_what_is_there_and_is_no_socket_is_left_alone_and_the_daemon_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A path that was mistyped, and a port that is another's: neither is worth the node's network."""
+    precious = tmp_path / "precious"
+    precious.write_text("of somebody else")
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        for listen in (precious, other.getsockname()):
+            async with trio.open_nursery() as nursery:
+                await nursery.start(keep_metrics, MetricsConfig(listen), NO_NODE, [], Notices())
+                nursery.cancel_scope.cancel()
+    said = capsys.readouterr().err
+    assert f"{precious} is there and is no socket: it was left alone" in said
+    assert said.count("metrics are not served on") == 2
+    assert content(precious) == b"of somebody else"

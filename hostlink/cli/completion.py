@@ -44,7 +44,7 @@ def _prepare(parser: argparse.ArgumentParser) -> None:
 
     for action in parser._actions:
         if action.type is Path or action.metavar in (FOLDER, "F"):
-            action.complete = DIRECTORY if action.metavar == FOLDER else FILE  # type: ignore[attr-defined]
+            action.complete = DIRECTORY if action.metavar == FOLDER else FILE  # type: ignore[attr-defined]  # shtab's
         elif words := suggested(action):
             action.choices = words
     for verb in verbs_of(parser).values():

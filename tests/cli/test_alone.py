@@ -14,6 +14,7 @@ from hostlink.clock import boot_id
 from hostlink.core.model import Address, Capture, HostView, Link
 from hostlink.history import FILE_NAME
 from hostlink.journal import Confirm, Parking, Phase, Takeover, journal_for
+from tests.nodes import write_config
 
 LINK = Link("hl-none", 3, "52:54:00:40:46:8e", 1500)
 VIEW = HostView(LINK, (Address(IPv4Interface("192.168.0.1/24")),), ())
@@ -33,20 +34,7 @@ MOVE = {
 @pytest.fixture
 def node(tmp_path: Path) -> list[str]:
     """The options of a node whose files are all in the test's folder, and that has no daemon."""
-    config = tmp_path / "hostlink.toml"
-    config.write_text(
-        f'''[vpp]
-api_socket = "{tmp_path}/api.sock"
-namespace = "vpp"
-[[uplink]]
-match = {{ name = "hl-none" }}
-driver = "af_packet"
-[paths]
-runtime = "{tmp_path}"
-journal = "{tmp_path}"
-'''
-    )
-    return ["--config", str(config), "--runtime-dir", str(tmp_path)]
+    return ["--config", str(write_config(tmp_path)), "--runtime-dir", str(tmp_path)]
 
 
 def test_nothing_was_taken_over(node: list[str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,6 +14,7 @@ from hostlink import cli, held
 from hostlink.config import Match
 from hostlink.core.model import Capture, HostView, Link
 from hostlink.journal import Parking, Takeover, journal_for
+from tests.nodes import write_config
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="it looks at nothing without root's capabilities")
 
@@ -21,20 +22,7 @@ ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="it looks at nothing without
 @pytest.fixture
 def node(tmp_path: Path) -> list[str]:
     """The options of a node whose files are all in the test's folder."""
-    config = tmp_path / "hostlink.toml"
-    config.write_text(
-        f"""[vpp]
-api_socket = "{tmp_path}/api.sock"
-namespace = "hl-no-such"
-[[uplink]]
-match = {{ name = "hl-none" }}
-host_link = "veth"
-[paths]
-runtime = "{tmp_path}"
-journal = "{tmp_path}"
-"""
-    )
-    return ["--config", str(config), "--root", str(tmp_path)]
+    return ["--config", str(write_config(tmp_path, "hl-no-such")), "--root", str(tmp_path)]
 
 
 @ROOT

@@ -67,6 +67,7 @@ async def test_a_configuration_with_faults_or_of_another_node_changes_nothing(da
 
 
 async def reloaded(stage: Stage, text: str, said: str, count: int = 1) -> None:
+    # With the file: the round that follows has the words as its reason.
     said = said.replace("the configuration was reloaded", f"{stage.config}: the configuration was reloaded")
     stage.config.write_text(text)
     assert stage.daemon is not None
