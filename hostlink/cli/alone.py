@@ -6,12 +6,14 @@ The folder is the configuration's, or the default one where there is no configur
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hostlink.cli.client import UnreachableError
+from hostlink.cli.exits import VerbError
 from hostlink.cli.state_text import clean
 from hostlink.defaults import JOURNAL_DIR
 
@@ -31,21 +33,27 @@ NOTHING = "no takeover is in the journal: the NIC is the host's"
 Json = dict[str, Any]
 
 
-def journal_folder(options: argparse.Namespace) -> Path:
-    """Where the journal is, by --config or by default."""
+def journal_folder(options: argparse.Namespace, error: UnreachableError) -> Path:
+    """Where the journal is, by --config or by default.
+
+    Raises VerbError where this user may not read it: nothing seen is not nothing there.
+    """
     from hostlink.config import ConfigError, load_config
 
     try:
-        return load_config(options.config).paths.journal
+        folder = load_config(options.config).paths.journal
     except ConfigError:
-        return Path(JOURNAL_DIR)
+        folder = Path(JOURNAL_DIR)
+    if folder.exists() and not os.access(folder, os.R_OK | os.X_OK):
+        raise VerbError(error.status, f"{error}; what it has left in {folder} cannot be read: try as root")
+    return folder
 
 
 def state_alone(options: argparse.Namespace, error: UnreachableError) -> Json:
     """The document of `state --json` without a daemon. It has `daemon`: null, which a daemon's has not."""
     import trio
 
-    folder = journal_folder(options)
+    folder = journal_folder(options, error)
     return {
         "version": VERSION,
         "daemon": None,

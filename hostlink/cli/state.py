@@ -84,8 +84,8 @@ def _show_history(path: str, options: argparse.Namespace) -> int:
         from hostlink.cli.alone import journal_folder
         from hostlink.history import VERSION, read_history
 
+        document = {"version": VERSION, "moves": read_history(journal_folder(options, error))}
         print(f"hostlink: {error}; this is what it has left on disk", file=sys.stderr)
-        document = {"version": VERSION, "moves": read_history(journal_folder(options))}
     print(json.dumps(document, indent=2) if options.json else history_text(moves(document)), end="")
     return DONE
 

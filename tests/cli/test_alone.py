@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from ipaddress import IPv4Interface
 from pathlib import Path
@@ -88,3 +89,14 @@ def test_the_history_that_a_daemon_has_left(
     assert "this is what it has left on disk" in shown.err
     assert cli.main(["state", "--history", "--json", *node]) == 0
     assert json.loads(capsys.readouterr().out) == {"version": 1, "moves": [MOVE]}
+
+
+@pytest.mark.parametrize("what", [[], ["--history"]], ids=["state", "history"])
+def test_who_may_not_look_is_not_told_that_nothing_is_there(
+    node: list[str], what: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may read everything
+    assert cli.main(["state", *what, *node]) == 69
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "cannot be read: try as root" in shown.err
