@@ -41,13 +41,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     path = os.path.join(_runtime_dir(options), varlink.SOCKET_NAME)
-    if options.boot:
-        return _clean_boot(options)
     try:
         client = Client(path)
     except UnreachableError:
-        return _release_offline(options)
+        return _clean_boot(options) if options.boot else _release_offline(options)
     with client:
+        if options.boot:
+            print("hostlink: a daemon runs: it has put away what was left before this boot, when it started")
+            return DONE
         client.call(varlink.RELEASE)
         return _report(_wait_released(client, options.timeout))
 

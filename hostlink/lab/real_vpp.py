@@ -74,13 +74,14 @@ async def running_vpp(
     heap_mib: 256 is enough for a node; routes take about 1 KiB each. plugins: more than PLUGINS.
     VppDidNotStart: not up after `deadline_s` seconds, times the lab's deadline factor.
     """
-    with _process(binary, namespace, directory, _config(directory, heap_mib, (*PLUGINS, *plugins))) as process:
+    with _process(binary, namespace, directory, configuration(directory, heap_mib, (*PLUGINS, *plugins))) as process:
         vpp = RunningVpp(directory / "api.sock", process, directory)
         await _wait_until_up(vpp, binary, namespace, deadline_s * deadline_factor())
         yield vpp
 
 
-def _config(directory: Path, heap_mib: int, plugins: Sequence[str]) -> str:
+def configuration(directory: Path, heap_mib: int = 256, plugins: Sequence[str] = PLUGINS) -> str:
+    """The start-up file of such a VPP."""
     enabled = " ".join(f"plugin {name}_plugin.so {{ enable }}" for name in plugins)
     rest = _REST if deadline_factor() > 1 else ""
     return _CONFIG.format(directory=directory, heap_mib=heap_mib, plugins=enabled, rest=rest)

@@ -1,0 +1,249 @@
+"""A node with a real systemd as its service manager, which runs hostlink by the units of contrib/systemd as they are.
+
+systemd is process 1 of namespaces of its own (PID, mount, cgroup, IPC, UTS; the network is the lab's host), with a
+control group of its own below the machine's. It knows only the units given here: none of the machine's is ever started,
+and nothing of the machine's file system is written. The last of it goes when whoever started it does.
+
+What the machine must have is a control group file system of version 2 that can be written; `why_none` says what lacks.
+"""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import subprocess
+import sys
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import trio
+
+from hostlink.lab.factor import deadline_factor
+from hostlink.lab.layout import NAMESPACES
+from hostlink.lab.real_vpp import configuration, find_vpp
+from hostlink.lab.stage import Stage, StageError
+
+ROOT = Path(__file__).parents[2]
+UNITS = ROOT / "contrib/systemd"
+UNPACKED = ROOT / ".venv/debian"
+_SYSTEMD = UNPACKED / "lib/systemd/systemd"
+_LIBRARIES = ":".join(str(UNPACKED / "usr/lib/x86_64-linux-gnu" / folder) for folder in ("systemd", ""))
+_TARGETS = ("basic", "multi-user", "network-pre", "shutdown", "sysinit", "umount", "local-fs")
+"""Which a node has by other units, and the test by these empty ones."""
+
+_OUTSIDE = """
+group=$1 network=$2 inside=$3
+mkdir "$group"
+enter=(nsenter --net="$network" unshare --pid --fork --kill-child --mount --cgroup --uts --ipc)
+(echo $BASHPID >"$group/cgroup.procs"
+ exec "${enter[@]}" bash -ec "$inside" </dev/null) &
+cat >/dev/null                       # until whoever started this lets go, or is gone
+kill -KILL $! 2>/dev/null
+wait
+for _ in $(seq 100); do
+    find "$group" -depth -type d -exec rmdir {} + 2>/dev/null
+    [ -e "$group" ] || break
+    sleep 0.1
+done
+"""
+_INSIDE = """
+mount --make-rprivate /
+mount -t proc proc /proc
+mount -t tmpfs tmpfs {boot}
+mkdir {boot}/run {boot}/etc {boot}/etc-work {boot}/generators
+mount -t tmpfs tmpfs {boot}/run
+mkdir {boot}/run/netns {boot}/run/hostlink
+touch {boot}/run/netns/{host}
+mount --bind {network} {boot}/run/netns/{host}
+mount -t tmpfs tmpfs /dev/shm        # VPP leaves 20 MB there when it is killed
+mount --bind {runtime} {boot}/run/hostlink
+mount --no-mtab --move {boot}/run /run
+mount -t overlay overlay -o lowerdir=/etc,upperdir={boot}/etc,workdir={boot}/etc-work /etc
+mkdir -p /etc/hostlink
+mount --bind {settings} /etc/hostlink
+mount -t tmpfs tmpfs /var/lib
+mkdir /var/lib/hostlink
+mount --bind {journal} /var/lib/hostlink
+mount -t sysfs sysfs /sys
+mount -t cgroup2 cgroup2 /sys/fs/cgroup
+export container=lab LD_LIBRARY_PATH={libraries} SYSTEMD_UNIT_PATH={units} SYSTEMD_GENERATOR_PATH={boot}/generators
+exec {systemd} --system --unit=basic.target --log-target=null --show-status=no
+"""
+_SERVICE = """
+[Service]
+Environment=PATH={bin}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+StandardOutput=append:{log}
+StandardError=append:{log}
+# The folders of the test are where the units let nobody look.
+BindPaths={directory}
+BindReadOnlyPaths={needed}
+{home}
+"""
+
+
+def why_none() -> str | None:
+    """Why systemd cannot be process 1 of anything here, or None."""
+    if not _SYSTEMD.exists():
+        return f"no {_SYSTEMD.relative_to(ROOT)}: tools/setup.sh unpacks it"
+    return None if _groups() is not None else "no control group file system of version 2 that can be written"
+
+
+def _groups() -> Path | None:
+    for line in Path("/proc/mounts").read_text().splitlines():
+        _, where, kind, options, *_ = line.split()
+        if kind == "cgroup2" and "rw" in options.split(","):
+            return Path(where)
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Systemd:
+    """`pid`: of its process 1, outside. `settings`: what is /etc/hostlink/hostlink.toml to it."""
+
+    pid: int
+    settings: Path
+
+    async def ctl(self, *arguments: str, check: bool = True) -> str:
+        """What `systemctl` says. Raises CalledProcessError where it fails."""
+        enter = ["nsenter", "--target", str(self.pid), "--mount", "--pid", "--cgroup", "--uts", "--ipc", "--net"]
+        argv = [*enter, "env", f"LD_LIBRARY_PATH={_LIBRARIES}", str(UNPACKED / "bin/systemctl"), *arguments]
+        done = await trio.run_process(argv, capture_stdout=True, capture_stderr=True, check=check)
+        return (done.stdout + done.stderr).decode().strip()
+
+    async def show(self, unit: str, what: str) -> str:
+        """One property of a unit."""
+        return await self.ctl("show", "--value", "--property", what, unit)
+
+
+@asynccontextmanager
+async def booted(stage: Stage, drop_ins: Mapping[str, str] | None = None) -> AsyncIterator[Systemd]:
+    """systemd for the length of the block, with hostlink's units and VPP's, and no unit started.
+
+    drop_ins: more of units, by their name. What they say goes to the stage's daemon.log and guard.log. The stage's own
+    VPP, which no unit has started, is ended.
+    """
+    groups = _groups()
+    assert groups is not None, why_none()
+    stage.kill_vpp()
+    stage.api_socket.unlink(missing_ok=True)
+    _write_units(stage, drop_ins or {})
+    _write_command(stage)
+    inside = _INSIDE.format_map(_places(stage))
+    group = groups / f"hl-{uuid.uuid4().hex[:12]}"
+    argv = ["bash", "-c", _OUTSIDE, "bash", str(group), str(NAMESPACES / stage.lab.host), inside]
+    said = stage.directory / "boot.log"
+    process = _start(argv, said)
+    try:
+        yield Systemd(await _answering(process.pid, said), stage.directory / "etc/hostlink.toml")
+    finally:
+        assert process.stdin is not None
+        process.stdin.close()
+        with trio.CancelScope(shield=True):
+            await trio.to_thread.run_sync(process.wait)
+
+
+def _start(argv: list[str], said: Path) -> subprocess.Popen[bytes]:
+    with said.open("wb") as log:
+        return subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True, bufsize=0)
+
+
+def _places(stage: Stage) -> dict[str, str]:
+    found = {
+        "boot": stage.directory / "boot",
+        "runtime": stage.runtime,
+        "journal": stage.directory / "journal",
+        "settings": stage.directory / "etc",
+        "units": stage.directory / "units",
+        "host": Path(stage.lab.host),
+        "network": NAMESPACES / stage.lab.host,
+    }
+    for name in ("boot", "runtime", "journal", "settings"):
+        found[name].mkdir(exist_ok=True)
+    places = {stage.lab.vpp: "vpp", found["runtime"]: "/run/hostlink", found["journal"]: "/var/lib/hostlink"}
+    text = stage.config.read_text()
+    for there, usual in places.items():
+        text = text.replace(f'"{there}"', f'"{usual}"')
+    (found["settings"] / "hostlink.toml").write_text(text)
+    quoted = {name: shlex.quote(str(path)) for name, path in found.items()}
+    return {**quoted, "libraries": shlex.quote(_LIBRARIES), "systemd": shlex.quote(str(_SYSTEMD))}
+
+
+def _write_units(stage: Stage, drop_ins: Mapping[str, str]) -> None:
+    folder = stage.directory / "units"
+    shutil.copytree(UNITS, folder)
+    for target in _TARGETS:
+        (folder / f"{target}.target").write_text("[Unit]\nDefaultDependencies=no\n")
+    python = sorted({ROOT, Path(sys.prefix), Path(sys.base_prefix)})
+    needed = " ".join(str(path) for path in python if not path.is_relative_to("/usr"))
+    at_home = any(path.is_relative_to(home) for path in python for home in ("/root", "/home"))
+    home = "ProtectHome=tmpfs" if at_home else ""
+    for unit in ("hostlink", "hostlink-guard", "hostlink-boot"):
+        log = stage.directory / ("guard.log" if unit.endswith("guard") else "daemon.log")
+        words = {
+            "bin": stage.directory / "bin",
+            "log": log,
+            "directory": stage.directory,
+            "needed": needed,
+            "home": home,
+        }
+        _drop_in(folder, f"{unit}.service", "test", _SERVICE.format_map(words))
+    (folder / "vpp.service").write_text(f"[Service]\nExecStart={_vpp(stage)}\nRestart=always\nRestartSec=100ms\n")
+    for unit, text in drop_ins.items():
+        _drop_in(folder, unit, "scenario", text)
+
+
+def _vpp(stage: Stage) -> str:
+    """The command of its vpp.service, which a drop-in of hostlink's has run in the namespace "vpp"."""
+    binary = find_vpp()
+    if stage.dataplane.real and binary is not None:
+        startup = stage.directory / "startup.conf"
+        startup.write_text(configuration(stage.directory))
+        return f"{binary} -c {startup}"
+    return f"env PYTHONPATH={ROOT} {sys.executable} -m hostlink.lab.standin --api-socket {stage.api_socket}"
+
+
+def _drop_in(folder: Path, unit: str, name: str, text: str) -> None:
+    place = folder / f"{unit}.d"
+    place.mkdir(exist_ok=True)
+    (place / f"{name}.conf").write_text(text)
+
+
+def _write_command(stage: Stage) -> None:
+    """`hostlink` as it is installed on a node: a command on PATH."""
+    command = stage.directory / "bin/hostlink"
+    command.parent.mkdir()
+    path = f"PYTHONPATH={shlex.quote(str(ROOT))}"
+    command.write_text(f'#!/bin/sh\n{path} exec {shlex.quote(sys.executable)} -m hostlink "$@"\n')
+    command.chmod(0o755)
+
+
+async def _answering(parent: int, log: Path) -> int:
+    """Its process 1, once that takes commands. Raises StageError."""
+    with trio.move_on_after(20 * deadline_factor()):
+        while True:
+            found = _process_one(parent)
+            if found is not None and await _runs(Systemd(found, log)):
+                return found
+            await trio.sleep(0.05)
+    raise StageError(f"systemd did not come up:\n{await trio.Path(log).read_text()}")
+
+
+async def _runs(systemd: Systemd) -> bool:
+    return await systemd.ctl("is-system-running", check=False) in ("running", "degraded")
+
+
+def _process_one(parent: int) -> int | None:
+    """The first process below that one that is called systemd."""
+    waiting = [parent]
+    while waiting:
+        pid = waiting.pop()
+        try:
+            if Path(f"/proc/{pid}/comm").read_text().strip() == "systemd":
+                return pid
+            waiting += map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+        except OSError:
+            continue
+    return None
