@@ -31,6 +31,7 @@ UNITS = ROOT / "contrib/systemd"
 UNPACKED = ROOT / ".venv/debian"
 _SYSTEMD = UNPACKED / "lib/systemd/systemd"
 _LIBRARIES = ":".join(str(UNPACKED / "usr/lib/x86_64-linux-gnu" / folder) for folder in ("systemd", ""))
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _TARGETS = ("basic", "multi-user", "network-pre", "shutdown", "sysinit", "umount", "local-fs")
 """Which a node has by other units, and the test by these empty ones."""
 
@@ -63,10 +64,10 @@ mount --bind {runtime} {boot}/run/hostlink
 mount --no-mtab --move {boot}/run /run
 mount -t overlay overlay -o lowerdir=/etc,upperdir={boot}/etc,workdir={boot}/etc-work /etc
 mkdir -p /etc/hostlink
-mount --bind {settings} /etc/hostlink
+cp {config} /etc/hostlink/hostlink.toml
+mkdir -p /etc/systemd
+mount -t tmpfs tmpfs /etc/systemd
 mount -t tmpfs tmpfs /var/lib
-mkdir /var/lib/hostlink
-mount --bind {journal} /var/lib/hostlink
 mount -t sysfs sysfs /sys
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 export container=lab LD_LIBRARY_PATH={libraries} SYSTEMD_UNIT_PATH={units} SYSTEMD_GENERATOR_PATH={boot}/generators
@@ -74,7 +75,7 @@ exec {systemd} --system --unit=basic.target --log-target=null --show-status=no
 """
 _SERVICE = """
 [Service]
-Environment=PATH={bin}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+Environment=PATH={path}
 StandardOutput=append:{log}
 StandardError=append:{log}
 # The folders of the test are where the units let nobody look.
@@ -101,21 +102,41 @@ def _groups() -> Path | None:
 
 @dataclass(frozen=True, slots=True)
 class Systemd:
-    """`pid`: of its process 1, outside. `settings`: what is /etc/hostlink/hostlink.toml to it."""
+    """A node. `pid`: of its process 1, outside. `commands`: what is first on its PATH."""
 
     pid: int
-    settings: Path
+    commands: Path
 
-    async def ctl(self, *arguments: str, check: bool = True) -> str:
-        """What `systemctl` says. Raises CalledProcessError where it fails."""
+    @property
+    def root(self) -> Path:
+        """Its file system."""
+        return Path(f"/proc/{self.pid}/root")
+
+    @property
+    def settings(self) -> Path:
+        return self.root / "etc/hostlink/hostlink.toml"
+
+    def shell(self, command: str) -> list[str]:
+        """What runs a line of shell there."""
         enter = ["nsenter", "--target", str(self.pid), "--mount", "--pid", "--cgroup", "--uts", "--ipc", "--net"]
-        argv = [*enter, "env", f"LD_LIBRARY_PATH={_LIBRARIES}", str(UNPACKED / "bin/systemctl"), *arguments]
-        done = await trio.run_process(argv, capture_stdout=True, capture_stderr=True, check=check)
-        return (done.stdout + done.stderr).decode().strip()
+        return [*enter, "env", f"PATH={self.commands}:{_PATH}", "sh", "-c", command]
+
+    async def run(self, command: str) -> subprocess.CompletedProcess[str]:
+        """A line of shell, whatever it exits with."""
+        done = await trio.run_process(self.shell(command), capture_stdout=True, capture_stderr=True, check=False)
+        return subprocess.CompletedProcess(command, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    async def ctl(self, command: str, *, check: bool = True) -> str:
+        """What `systemctl` says. Raises StageError where it fails."""
+        done = await self.run(f"systemctl {command}")
+        text = (done.stdout + done.stderr).strip()
+        if check and done.returncode:
+            raise StageError(f"systemctl {command}: exit {done.returncode}: {text}")
+        return text
 
     async def show(self, unit: str, what: str) -> str:
         """One property of a unit."""
-        return await self.ctl("show", "--value", "--property", what, unit)
+        return await self.ctl(f"show --value --property {what} {unit}")
 
 
 @asynccontextmanager
@@ -130,14 +151,14 @@ async def booted(stage: Stage, drop_ins: Mapping[str, str] | None = None) -> Asy
     stage.kill_vpp()
     stage.api_socket.unlink(missing_ok=True)
     _write_units(stage, drop_ins or {})
-    _write_command(stage)
+    _write_commands(stage)
     inside = _INSIDE.format_map(_places(stage))
     group = groups / f"hl-{uuid.uuid4().hex[:12]}"
     argv = ["bash", "-c", _OUTSIDE, "bash", str(group), str(NAMESPACES / stage.lab.host), inside]
     said = stage.directory / "boot.log"
     process = _start(argv, said)
     try:
-        yield Systemd(await _answering(process.pid, said), stage.directory / "etc/hostlink.toml")
+        yield await _answering(process.pid, stage.directory / "bin", said)
     finally:
         assert process.stdin is not None
         process.stdin.close()
@@ -154,19 +175,19 @@ def _places(stage: Stage) -> dict[str, str]:
     found = {
         "boot": stage.directory / "boot",
         "runtime": stage.runtime,
-        "journal": stage.directory / "journal",
-        "settings": stage.directory / "etc",
+        "config": stage.directory / "node.toml",
         "units": stage.directory / "units",
         "host": Path(stage.lab.host),
         "network": NAMESPACES / stage.lab.host,
     }
-    for name in ("boot", "runtime", "journal", "settings"):
+    for name in ("boot", "runtime"):
         found[name].mkdir(exist_ok=True)
-    places = {stage.lab.vpp: "vpp", found["runtime"]: "/run/hostlink", found["journal"]: "/var/lib/hostlink"}
+    journal = stage.directory / "journal"
+    places = {stage.lab.vpp: "vpp", found["runtime"]: "/run/hostlink", journal: "/var/lib/hostlink"}
     text = stage.config.read_text()
     for there, usual in places.items():
         text = text.replace(f'"{there}"', f'"{usual}"')
-    (found["settings"] / "hostlink.toml").write_text(text)
+    found["config"].write_text(text)
     quoted = {name: shlex.quote(str(path)) for name, path in found.items()}
     return {**quoted, "libraries": shlex.quote(_LIBRARIES), "systemd": shlex.quote(str(_SYSTEMD))}
 
@@ -183,7 +204,7 @@ def _write_units(stage: Stage, drop_ins: Mapping[str, str]) -> None:
     for unit in ("hostlink", "hostlink-guard", "hostlink-boot"):
         log = stage.directory / ("guard.log" if unit.endswith("guard") else "daemon.log")
         words = {
-            "bin": stage.directory / "bin",
+            "path": f"{stage.directory / 'bin'}:{_PATH}",
             "log": log,
             "directory": stage.directory,
             "needed": needed,
@@ -211,22 +232,27 @@ def _drop_in(folder: Path, unit: str, name: str, text: str) -> None:
     (place / f"{name}.conf").write_text(text)
 
 
-def _write_command(stage: Stage) -> None:
-    """`hostlink` as it is installed on a node: a command on PATH."""
-    command = stage.directory / "bin/hostlink"
-    command.parent.mkdir()
-    path = f"PYTHONPATH={shlex.quote(str(ROOT))}"
-    command.write_text(f'#!/bin/sh\n{path} exec {shlex.quote(sys.executable)} -m hostlink "$@"\n')
-    command.chmod(0o755)
+def _write_commands(stage: Stage) -> None:
+    """What a node has on PATH."""
+    folder = stage.directory / "bin"
+    folder.mkdir()
+    python = f"PYTHONPATH={shlex.quote(str(ROOT))} exec {shlex.quote(sys.executable)} -m hostlink"
+    commands = {"hostlink": python}
+    for name in ("systemctl", "journalctl"):
+        program = shlex.quote(str(UNPACKED / "bin" / name))
+        commands[name] = f"LD_LIBRARY_PATH={shlex.quote(_LIBRARIES)} exec {program}"
+    for name, text in commands.items():
+        (folder / name).write_text(f'#!/bin/sh\n{text} "$@"\n')
+        (folder / name).chmod(0o755)
 
 
-async def _answering(parent: int, log: Path) -> int:
-    """Its process 1, once that takes commands. Raises StageError."""
+async def _answering(parent: int, commands: Path, log: Path) -> Systemd:
+    """Once its process 1 takes commands. Raises StageError."""
     with trio.move_on_after(20 * deadline_factor()):
         while True:
             found = _process_one(parent)
-            if found is not None and await _runs(Systemd(found, log)):
-                return found
+            if found is not None and await _runs(systemd := Systemd(found, commands)):
+                return systemd
             await trio.sleep(0.05)
     raise StageError(f"systemd did not come up:\n{await trio.Path(log).read_text()}")
 

@@ -50,14 +50,14 @@ async def test_who_waits_for_the_network_gets_it_and_a_stop_gives_all_back(datap
     async with open_stage(dataplane) as stage:
         before = await picture(stage)
         async with booted(stage) as systemd:
-            await systemd.ctl("start", "hostlink-online.target")  # returns when its unit is ready
+            await systemd.ctl("start hostlink-online.target")  # returns when its unit is ready
             state = await stage.state()
             assert (state["state"], state["problems"]) == ("Steady", []), "ready is Steady, and a guard is there"
             assert await systemd.show("hostlink", "StatusText") == f"{NIC}: Steady"
             assert await systemd.show("hostlink-guard", "ActiveState") == "active"
             await reaches_the_router(stage)
 
-            await systemd.ctl("stop", "hostlink", "vpp")
+            await systemd.ctl("stop hostlink vpp")
             assert await systemd.show("hostlink", "Result") == "success", stage.log
             assert await systemd.show("hostlink-online.target", "ActiveState") == "inactive"
             assert await picture(stage) == before
@@ -66,14 +66,14 @@ async def test_who_waits_for_the_network_gets_it_and_a_stop_gives_all_back(datap
 
 async def test_a_daemon_that_dies_is_started_again_and_adopts(dataplane: Dataplane) -> None:
     async with open_stage(dataplane) as stage, booted(stage) as systemd:
-        await systemd.ctl("start", "hostlink")
+        await systemd.ctl("start hostlink")
         index = await index_of(stage)
-        await systemd.ctl("kill", "--signal=KILL", "hostlink")
+        await systemd.ctl("kill --signal=KILL hostlink")
         await steady_again(stage, systemd, restarts=1)
         assert [move["to"] for move in (await stage.state())["history"] if move["to"] == "Capturing"] == []
         assert await index_of(stage) == index
 
-        await systemd.ctl("start", "hostlink-boot")  # of this boot there is nothing to put away, and a daemon runs
+        await systemd.ctl("start hostlink-boot")  # of this boot there is nothing to put away, and a daemon runs
         assert await systemd.show("hostlink-boot", "Result") == "success", stage.log
         assert (await settled(stage))["state"] == "Steady"
         await reaches_the_router(stage)
@@ -82,9 +82,9 @@ async def test_a_daemon_that_dies_is_started_again_and_adopts(dataplane: Datapla
 async def test_a_daemon_that_hangs_is_ended_by_the_watchdog(dataplane: Dataplane) -> None:
     quick = "[Service]\nWatchdogSec=2\nTimeoutAbortSec=1\n"
     async with open_stage(dataplane) as stage, booted(stage, {"hostlink.service": quick}) as systemd:
-        await systemd.ctl("start", "hostlink")
+        await systemd.ctl("start hostlink")
         index = await index_of(stage)
-        await systemd.ctl("kill", "--signal=STOP", "hostlink")
+        await systemd.ctl("kill --signal=STOP hostlink")
         await steady_again(stage, systemd, restarts=1)
         assert await index_of(stage) == index
         await reaches_the_router(stage)
@@ -93,12 +93,12 @@ async def test_a_daemon_that_hangs_is_ended_by_the_watchdog(dataplane: Dataplane
 async def test_daemon_and_vpp_die_and_nobody_sees_the_carrier_go(dataplane: Dataplane) -> None:
     """By the tap's queue in systemd's descriptor store; a veth pair's other end is the kernel's own."""
     async with open_stage(dataplane) as stage, booted(stage) as systemd:
-        await systemd.ctl("start", "hostlink")
+        await systemd.ctl("start hostlink")
         kept = "1" if dataplane.host_link == "tap" else "0"
         assert await systemd.show("hostlink", "NFileDescriptorStore") == kept
         index = await index_of(stage)
         async with link_monitored(stage) as monitor:
-            await systemd.ctl("kill", "--signal=KILL", "hostlink", "vpp")
+            await systemd.ctl("kill --signal=KILL hostlink vpp")
             await steady_again(stage, systemd, restarts=1)
             await reaches_the_router(stage)
             await fence(stage, monitor)
@@ -110,15 +110,15 @@ async def test_daemon_and_vpp_die_and_nobody_sees_the_carrier_go(dataplane: Data
 
 async def test_reload_takes_what_is_right_and_refuses_what_is_not(dataplane: Dataplane) -> None:
     async with open_stage(dataplane) as stage, booted(stage) as systemd:
-        await systemd.ctl("start", "hostlink")
+        await systemd.ctl("start hostlink")
         whole = systemd.settings.read_text()
         systemd.settings.write_text(whole + "\n[clutser]\n")
-        assert "failed" in await systemd.ctl("reload", "hostlink", check=False)
+        assert "failed" in await systemd.ctl("reload hostlink", check=False)
         assert await is_ready(systemd)
         assert "clutser: unknown key; did you mean cluster?" in stage.log
 
         systemd.settings.write_text(whole + CLUSTER)
-        await systemd.ctl("reload", "hostlink")
+        await systemd.ctl("reload hostlink")
 
         async def is_there() -> bool:
             return "203.0.113.0/24" in await stage.on_host("ip", "route")
@@ -129,9 +129,9 @@ async def test_reload_takes_what_is_right_and_refuses_what_is_not(dataplane: Dat
 
 async def test_vpp_is_restarted_by_its_unit(dataplane: Dataplane) -> None:
     async with open_stage(dataplane) as stage, booted(stage) as systemd:
-        await systemd.ctl("start", "hostlink")
+        await systemd.ctl("start hostlink")
         index = await index_of(stage)
-        await systemd.ctl("restart", "vpp")
+        await systemd.ctl("restart vpp")
 
         async def is_heard_of() -> bool:
             return any(move["to"] == "Recovering" for move in (await stage.state())["history"])
