@@ -66,12 +66,13 @@ def vpp_desired(
     cluster: Collection[Route] = (),
     host_up: bool = True,
     taken: Collection[VppTable] = (),
+    answers: bool = True,
 ) -> tuple[VppUplink, tuple[Problem, ...]]:
     """What VPP should have for one uplink, and what of the host's wish it cannot have.
 
     uplink_sw, host_sw: sw_if_index of the NIC and of the interface towards the host. cluster: the routes that hostlink
     itself added to the host, which are never mirrored. host_up: whether VPP may send to the host. taken: VPP's
-    tables that are other clients'.
+    tables that are other clients'. answers: whether tables beside 0 may have routes that answer by ICMP.
     """
     interfaces = vpp_interfaces(view.addresses, view.routes)
     uplink = VppPort(
@@ -97,7 +98,7 @@ def vpp_desired(
         address.interface.ip for address in view.addresses if usable(address) and not _link_local6(address.interface)
     }
     neighbours = frozenset(VppNeighbour(host_sw, address, view.link.mac) for address in own)
-    routes, problems = vpp_routes(view, interfaces, uplink_sw, cluster, taken)
+    routes, problems = vpp_routes(view, interfaces, uplink_sw, cluster, taken, answers)
     attached, unheard = attaching(view.link.name, routes, interfaces, uplink_sw)
     return VppUplink(uplink, host, neighbours, routes | attached, tables_of(routes)), problems + unheard
 

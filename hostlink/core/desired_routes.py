@@ -40,6 +40,7 @@ NOT_EXPRESSIBLE, TABLE_TAKEN = "HL-301", "HL-309"
 RTN_UNICAST = 1
 SPECIAL_PATHS = {6: PathType.DROP, 7: PathType.ICMP_UNREACH, 8: PathType.ICMP_PROHIBIT}
 """RTN_BLACKHOLE, _UNREACHABLE, _PROHIBIT (include/uapi/linux/rtnetlink.h)."""
+_ANSWERED = (PathType.ICMP_UNREACH, PathType.ICMP_PROHIBIT)
 KERNELS_OWN_TYPES = (2, 3, 4, 5)
 """RTN_LOCAL, _BROADCAST, _ANYCAST, _MULTICAST: made for addresses, answered for by the punt path."""
 IP6_DEFAULT_METRIC = 1024
@@ -60,12 +61,14 @@ def vpp_routes(
     uplink_sw: int,
     cluster: Collection[Route],
     taken: Collection[VppTable] = (),
+    answers: bool = True,
 ) -> tuple[frozenset[VppRoute], tuple[Problem, ...]]:
     """The routes of VPP's tables for `interfaces` (as VPP has them) on the uplink, and what could not be expressed.
 
-    taken: VPP's tables that are other clients': what would be in them is told by `taken_tables`.
+    taken: VPP's tables that are other clients': what would be in them is told by `taken_tables`. answers: whether this
+    VPP's tables beside 0 may have routes that answer by ICMP.
     """
-    translator = translator_for(view, interfaces, uplink_sw, cluster, taken)
+    translator = translator_for(view, interfaces, uplink_sw, cluster, taken, answers)
     by_prefix: dict[tuple[int, Prefix], list[Route]] = {}
     for route in view.routes:
         by_prefix.setdefault((route.table, route.prefix), []).append(route)
@@ -91,6 +94,7 @@ def translator_for(
     uplink_sw: int,
     cluster: Collection[Route],
     taken: Collection[VppTable] = (),
+    answers: bool = True,
 ) -> Translator:
     """The translator for the routes of that view."""
     vpps_own = frozenset(_brought_along(interfaces))
@@ -102,6 +106,7 @@ def translator_for(
         on_link=vpps_own | {address.interface.network for address in view.addresses if address.peer is None},
         ours=frozenset(map(route_key, cluster)),
         taken=frozenset((table.table_id, int(table.family)) for table in taken),
+        answers=answers,
     )
 
 
@@ -120,6 +125,8 @@ class Translator:
     """Routes that hostlink itself added to the host."""
     taken: frozenset[tuple[int, int]] = frozenset()
     """(table of VPP's, IP version) that another client has."""
+    answers: bool = True
+    """Whether other tables than 0 may have routes that answer by ICMP (vpp/quirks.py)."""
     _by_gateway: dict[IPAddress, tuple[VppPath, ...]] = field(default_factory=dict, compare=False, repr=False)
 
     def of_prefix(self, routes: Collection[Route]) -> Answer:
@@ -162,6 +169,8 @@ class Translator:
                 taken.append(route)
                 if len(route.next_hops) > 1 and not all(hop.link_index == self.link_index for hop in route.next_hops):
                     lack = "its next hops by other interfaces are left out"
+                elif self._is_silent(route):
+                    lack = "this VPP does not survive an answer in a table of its own: it drops without one"
             if lack is not None:
                 problems.append(self._problem(route, lack))
         if len(taken) > 1:
@@ -173,7 +182,12 @@ class Translator:
             return None, tuple(problems)
         place = self.place((taken[0].table, taken[0].prefix))
         assert place is not None
-        return VppRoute(*place, _paths(taken, self.link_index, self.uplink_sw)), tuple(problems)
+        paths = _paths(taken, self.link_index, self.uplink_sw, silent=not self.answers and place[0] != 0)
+        return VppRoute(*place, paths), tuple(problems)
+
+    def _is_silent(self, route: Route) -> bool:
+        """Whether VPP may only drop what the host answers by ICMP."""
+        return not self.answers and route.table != RT_TABLE_MAIN and SPECIAL_PATHS.get(route.type) in _ANSWERED
 
     @property
     def set_apart(self) -> set[Prefix]:
@@ -307,11 +321,12 @@ def _brought_along(interfaces: Iterable[IPInterface]) -> Iterator[Prefix]:
 # --------------------------------------------------------------------------------------------------------------- paths
 
 
-def _paths(routes: list[Route], link_index: int, uplink_sw: int) -> tuple[VppPath, ...]:
+def _paths(routes: list[Route], link_index: int, uplink_sw: int, *, silent: bool) -> tuple[VppPath, ...]:
     paths: list[VppPath] = []
     for rank, route in enumerate(routes):
         if route.type in SPECIAL_PATHS:
-            paths.append(VppPath(preference=rank, type=SPECIAL_PATHS[route.type]))
+            kind = PathType.DROP if silent else SPECIAL_PATHS[route.type]
+            paths.append(VppPath(preference=rank, type=kind))
         else:
             hops = [hop for hop in route.next_hops if hop.link_index == link_index]
             paths += _hops(hops, _itself(route.prefix), rank, uplink_sw)

@@ -60,6 +60,7 @@ from hostlink.steps.punt import lead_to_host, leads_to_host
 from hostlink.steps.tables import Uses, look_at_rules, look_at_tables, without_kept
 from hostlink.steps.view import host_view, is_lost_source, look, without
 from hostlink.vpp.errors import VppRefused
+from hostlink.vpp.quirks import may_answer_in_tables
 
 ROUNDS = 6
 """The kernel finishes some things a moment later (an address made by an up); more rounds than these is a fight."""
@@ -233,7 +234,9 @@ async def _vpp(uplink: Uplink, view: HostView) -> list[str]:
             await shrink(uplink, view.link.mtu_bytes)
             uplink.mirrored = await in_thread(len(desired.routes), _counts, desired)
             uplink.advanced()
-            book = await in_thread(len(view.routes), _book, view, found, uplink.taken().owned, uplink.node.alikes)
+            answers = may_answer_in_tables(uplink.node.vpp.version)
+            owned, alikes = uplink.taken().owned, uplink.node.alikes
+            book = await in_thread(len(view.routes), _book, view, found, owned, alikes, answers)
             uplink.book, uplink.truth, uplink.wished, uplink.tables = book, book, desired, desired.tables
             return done
         carried_out = await carry_out_in_vpp(uplink, view, plan, desired.uplink.addresses)
@@ -279,6 +282,7 @@ async def difference(uplink: Uplink, view: HostView) -> Difference:
         cluster=frozenset(uplink.taken().owned),
         host_up=vpp_may_send(uplink),
         taken=taken.keys(),
+        answers=may_answer_in_tables(uplink.node.vpp.version),
     )
     desired, problems = await in_thread(len(view.routes), wish)
     uplink.advanced()
@@ -288,13 +292,14 @@ async def difference(uplink: Uplink, view: HostView) -> Difference:
     return Difference(plan, desired, actual, problems, taken, uses)
 
 
-def _book(view: HostView, found: Difference, owned: tuple[Route, ...], alikes: Alikes) -> RouteBook:
+def _book(view: HostView, found: Difference, owned: tuple[Route, ...], alikes: Alikes, answers: bool) -> RouteBook:
     """By which single changes are followed from here on."""
     desired, told = found.desired, found.problems
-    translator = translator_for(view, desired.uplink.addresses, desired.uplink.sw_if_index, owned, found.taken.keys())
+    uplink_sw = desired.uplink.sw_if_index
+    translator = translator_for(view, desired.uplink.addresses, uplink_sw, owned, found.taken.keys(), answers)
     own = without(view.routes, owned)
     prefixes = {route.prefix for route in owned} | networks_by_route(view.addresses)
-    interfaces, uplink_sw = desired.uplink.addresses, desired.uplink.sw_if_index
+    interfaces = desired.uplink.addresses
     gateways = leaning_on(desired.routes, interfaces, uplink_sw)
     prefixes |= {ip_network(gateway) for gateway in gateways}
     leaning = Leaning(view.link.index, frozenset(interface.network for interface in interfaces), gateways)

@@ -67,6 +67,7 @@ mkdir -p /etc/hostlink
 cp {config} /etc/hostlink/hostlink.toml
 mkdir -p /etc/systemd
 mount -t tmpfs tmpfs /etc/systemd
+echo {machine} >/etc/machine-id
 mount -t tmpfs tmpfs /var/lib
 mount -t sysfs sysfs /sys
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
@@ -76,13 +77,40 @@ exec {systemd} --system --unit=basic.target --log-target=null --show-status=no
 _SERVICE = """
 [Service]
 Environment=PATH={path}
-StandardOutput=append:{log}
-StandardError=append:{log}
 # The folders of the test are where the units let nobody look.
 BindPaths={directory}
 BindReadOnlyPaths={needed}
 {home}
 """
+_TO_FILE = """
+[Service]
+StandardOutput=append:{log}
+StandardError=append:{log}
+"""
+_JOURNALD = {
+    "systemd-journald.socket": """
+[Unit]
+DefaultDependencies=no
+[Socket]
+ListenStream=/run/systemd/journal/stdout
+ListenDatagram=/run/systemd/journal/socket
+PassCredentials=yes
+PassSecurity=yes
+""",
+    "systemd-journald.service": f"""
+[Unit]
+DefaultDependencies=no
+Requires=systemd-journald.socket
+After=systemd-journald.socket
+[Service]
+Type=notify
+Sockets=systemd-journald.socket
+Environment=LD_LIBRARY_PATH={_LIBRARIES}
+ExecStart={UNPACKED}/lib/systemd/systemd-journald
+StandardOutput=null
+FileDescriptorStoreMax=100
+""",
+}
 
 
 def why_none() -> str | None:
@@ -140,17 +168,19 @@ class Systemd:
 
 
 @asynccontextmanager
-async def booted(stage: Stage, drop_ins: Mapping[str, str] | None = None) -> AsyncIterator[Systemd]:
+async def booted(
+    stage: Stage, drop_ins: Mapping[str, str] | None = None, *, journald: bool = False
+) -> AsyncIterator[Systemd]:
     """systemd for the length of the block, with hostlink's units and VPP's, and no unit started.
 
-    drop_ins: more of units, by their name. What they say goes to the stage's daemon.log and guard.log. The stage's own
-    VPP, which no unit has started, is ended.
+    drop_ins: more of units, by their name. What they say goes to the stage's daemon.log and guard.log, or to a journal
+    of the node's own. The stage's own VPP, which no unit has started, is ended.
     """
     groups = _groups()
     assert groups is not None, why_none()
     stage.kill_vpp()
     stage.api_socket.unlink(missing_ok=True)
-    _write_units(stage, drop_ins or {})
+    _write_units(stage, drop_ins or {}, journald=journald)
     _write_commands(stage)
     inside = _INSIDE.format_map(_places(stage))
     group = groups / f"hl-{uuid.uuid4().hex[:12]}"
@@ -158,7 +188,10 @@ async def booted(stage: Stage, drop_ins: Mapping[str, str] | None = None) -> Asy
     said = stage.directory / "boot.log"
     process = _start(argv, said)
     try:
-        yield await _answering(process.pid, stage.directory / "bin", said)
+        systemd = await _answering(process.pid, stage.directory / "bin", said)
+        if journald:
+            await systemd.ctl("start systemd-journald")
+        yield systemd
     finally:
         assert process.stdin is not None
         process.stdin.close()
@@ -177,6 +210,7 @@ def _places(stage: Stage) -> dict[str, str]:
         "runtime": stage.runtime,
         "config": stage.directory / "node.toml",
         "units": stage.directory / "units",
+        "machine": Path(uuid.uuid4().hex),
         "host": Path(stage.lab.host),
         "network": NAMESPACES / stage.lab.host,
     }
@@ -192,7 +226,7 @@ def _places(stage: Stage) -> dict[str, str]:
     return {**quoted, "libraries": shlex.quote(_LIBRARIES), "systemd": shlex.quote(str(_SYSTEMD))}
 
 
-def _write_units(stage: Stage, drop_ins: Mapping[str, str]) -> None:
+def _write_units(stage: Stage, drop_ins: Mapping[str, str], *, journald: bool) -> None:
     folder = stage.directory / "units"
     shutil.copytree(UNITS, folder)
     for target in _TARGETS:
@@ -205,12 +239,15 @@ def _write_units(stage: Stage, drop_ins: Mapping[str, str]) -> None:
         log = stage.directory / ("guard.log" if unit.endswith("guard") else "daemon.log")
         words = {
             "path": f"{stage.directory / 'bin'}:{_PATH}",
-            "log": log,
             "directory": stage.directory,
             "needed": needed,
             "home": home,
         }
         _drop_in(folder, f"{unit}.service", "test", _SERVICE.format_map(words))
+        if not journald:
+            _drop_in(folder, f"{unit}.service", "log", _TO_FILE.format(log=log))
+    for unit, text in _JOURNALD.items() if journald else ():
+        (folder / unit).write_text(text)
     (folder / "vpp.service").write_text(f"[Service]\nExecStart={_vpp(stage)}\nRestart=always\nRestartSec=100ms\n")
     for unit, text in drop_ins.items():
         _drop_in(folder, unit, "scenario", text)

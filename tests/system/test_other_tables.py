@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from ipaddress import IPv4Network, ip_network
 
@@ -14,6 +15,7 @@ from hostlink.lab.frames import Frame, capture
 from hostlink.lab.layout import BEYOND4, BEYOND6, LAN, NIC, NODE2_4, NODE2_6, NODE2_MAC, ROUTER4, ROUTER6
 from hostlink.lab.pod import attach_pod, detach_pod
 from hostlink.lab.stage import Dataplane, Stage, open_stage, running
+from hostlink.vpp.quirks import may_answer_in_tables
 from hostlink.vpp.routes import own_source, read_routes
 from hostlink.vpp.session import Session
 from tests.system.links import settled
@@ -39,6 +41,7 @@ LAN4, LAN6 = "192.168.0.0/24", "fd00::/64"
 AUDITED = "[timing]\naudit_s = 1\n"
 NEVER = "[timing]\naudit_s = 3600\n"
 """No audit but the one that is asked for."""
+SIXTH = "198.18.6.0/24"
 BURST, FIRST = 300, IPv4Network("20.0.0.0/24")
 
 
@@ -53,7 +56,7 @@ async def test_other_tables_are_mirrored_and_followed(dataplane: Dataplane) -> N
         await _has(stage, "before the takeover", ONE, _wanted())
         await has_tables(other, "two tables", made((ONE, 4), (ONE, 6)))
         await _changes(stage, other)
-        await _what_leads_nowhere(stage, other)
+        await _what_leads_nowhere(stage, other, answers=await _may_answer(stage))
         await _what_is_nothing_to_the_uplink(stage, other)
         await _a_burst(stage, other)
         await nothing_to_do(stage)
@@ -108,20 +111,52 @@ async def _changes(stage: Stage, other: Session) -> None:
     await has_tables(other, "as before", made((ONE, 4), (ONE, 6)))
 
 
-async def _what_leads_nowhere(stage: Stage, other: Session) -> None:
-    """It goes along where its table has a way by the uplink, and not where it has none."""
+async def _may_answer(stage: Stage) -> bool:
+    version = json.loads((await stage.hostlink("state", "--json")).stdout)["vpp"]["version"]
+    return may_answer_in_tables(version)
+
+
+async def test_a_vpp_that_would_die_of_an_answer_drops_instead(standin: Dataplane) -> None:
+    """Those before 26.02, of unreachable and prohibit in a table of hostlink's: found on 25.10, which took it down."""
+    old = {"HOSTLINK_STANDIN_RELEASE": "25.10"}
+    async with open_stage(standin, vpp_environment=old) as stage, looking(stage), client(stage) as other:
+        await batch(stage, [*_policy_table(ONE), f"route add prohibit {SIXTH} table {ONE}"])
+        stage.start_daemon()
+        await stage.wait_state("Steady")
+        assert not await _may_answer(stage)
+        await _has(stage, "before the takeover", ONE, {SIXTH: {via("drop")}})
+        await batch(stage, [f"route del prohibit {SIXTH} table {ONE}"])
+        await _what_leads_nowhere(stage, other, answers=False)
+        await nothing_to_do(stage)
+        assert stage.vpp is not None
+        assert stage.vpp.poll() is None
+
+
+async def _what_leads_nowhere(stage: Stage, other: Session, *, answers: bool) -> None:
+    """It goes along where its table has a way by the uplink, and not where it has none.
+
+    answers: whether this VPP can say so by ICMP in another table than its own; else it drops, and that is told.
+    """
+    prohibit, unreachable = ("prohibit", "unreachable") if answers else ("drop", "drop")
     nowhere, six = "198.18.5.0/24", "2001:db8:5::/48"
     await batch(stage, [f"route add blackhole {nowhere} table {ONE}", f"route add unreachable {nowhere} table {TWO}"])
     await batch(stage, [f"route add prohibit {six} table {ONE}"])
-    await _has(stage, "blackhole", ONE, {nowhere: {via("drop")}, six: {via("prohibit")}})
+    await _has(stage, "blackhole", ONE, {nowhere: {via("drop")}, six: {via(prohibit)}})
     await has_tables(other, "nothing leads out", made((ONE, 4), (ONE, 6)))
     await batch(stage, [f"route add {V4} via {N4} table {TWO}"])
-    await _has(stage, "now something does", TWO, {nowhere: {via("unreachable")}, V4: {via(N4)}})
+    await _has(stage, "now something does", TWO, {nowhere: {via(unreachable)}, V4: {via(N4)}})
+    if not answers:
+        await eventually("it is told", lambda: _is_told(stage, nowhere, six))
     await batch(stage, [f"route del {V4} table {TWO}"])
     await has_tables(other, "and no longer", made((ONE, 4), (ONE, 6)))
     await batch(stage, [f"route del unreachable {nowhere} table {TWO}", f"route del prohibit {six} table {ONE}"])
     await batch(stage, [f"route del blackhole {nowhere} table {ONE}"])
     await _has(stage, "blackhole gone", ONE, {nowhere: None, six: None, **_wanted()})
+
+
+async def _is_told(stage: Stage, *prefixes: str) -> bool:
+    told = await problems(stage, "HL-301")
+    return len(told) == len(prefixes) and all(any(prefix in detail for detail in told) for prefix in prefixes)
 
 
 async def _what_is_nothing_to_the_uplink(stage: Stage, other: Session) -> None:

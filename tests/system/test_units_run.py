@@ -6,6 +6,8 @@ descriptor store (F51), reload, and a stop that gives everything back (F33).
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from hostlink.lab.flows import ping
@@ -141,3 +143,25 @@ async def test_vpp_is_restarted_by_its_unit(dataplane: Dataplane) -> None:
         assert await index_of(stage) == index
         assert await systemd.show("hostlink", "NRestarts") == "0"
         await reaches_the_router(stage)
+
+
+async def test_the_log_is_in_the_journal_with_its_fields(dataplane: Dataplane) -> None:
+    async with open_stage(dataplane) as stage, booted(stage, journald=True) as systemd:
+        await systemd.ctl("start hostlink")
+        await stage.on_host("ip", "link", "set", NIC, "down")
+        found: list[dict[str, str]] = []
+
+        async def is_told() -> bool:
+            said = await systemd.run("journalctl -t hostlink HOSTLINK_CODE=HL-304 -o json")
+            found[:] = [json.loads(line) for line in said.stdout.splitlines()]
+            return bool(found)
+
+        await eventually("a problem in the journal", is_told, 20)
+        assert found[0]["MESSAGE"].startswith(f"{NIC}: HL-304: "), found
+        assert (found[0]["PRIORITY"], found[0]["HOSTLINK_UPLINK"], found[0]["_SYSTEMD_UNIT"]) == (
+            "4",
+            NIC,
+            "hostlink.service",
+        )
+        rounds = await systemd.run("journalctl -u hostlink HOSTLINK_EVENT=converged -o cat")
+        assert f"{NIC}: converged in" in rounds.stdout

@@ -9,7 +9,6 @@ from hostlink.lab.standin.codec import Values
 from hostlink.lab.standin.registry import Reply, Vpp, handles
 
 PROGRAM = "hostlink-standin"
-VERSION = "26.06-standin"
 
 
 @handles("control_ping")
@@ -18,8 +17,8 @@ def control_ping(_vpp: Vpp, request: Values) -> Reply:
 
 
 @handles("show_version")
-def show_version(_vpp: Vpp, _request: Values) -> Reply:
-    return {"program": PROGRAM, "version": VERSION, "build_date": "", "build_directory": ""}
+def show_version(vpp: Vpp, _request: Values) -> Reply:
+    return {"program": PROGRAM, "version": f"{vpp.release}-standin", "build_date": "", "build_directory": ""}
 
 
 @handles("get_api_json")

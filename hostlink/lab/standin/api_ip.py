@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 
 from hostlink.lab.standin import fib as fibs
@@ -22,6 +23,8 @@ from hostlink.lab.standin.retvals import (
     Refused,
 )
 from hostlink.lab.standin.wire import packed_prefix, wire_path, wire_prefix
+
+_ANSWERS = (fibs.PATH_ICMP_UNREACH, fibs.PATH_ICMP_PROHIBIT)
 
 
 def _table(vpp: Vpp, version: int, table_id: int) -> Table:
@@ -44,6 +47,8 @@ def ip_route_add_del(vpp: Vpp, request: Values) -> Reply:
     paths = tuple(decode_path(vpp, path, NONE) for path in route["paths"])
     if length > table.bits:
         raise Refused(INVALID_PREFIX_LENGTH, stats_index=NONE)
+    if request["is_add"] and table.table_id and vpp.release < "26.02" and any(path.type in _ANSWERS for path in paths):
+        os._exit(139)  # SIGSEGV: hostlink/vpp/quirks.py
     source = route.get("src", 0) or fibs.API
     paths, flags = _fixed_up(table, address, length, paths, source)
     return {"stats_index": _change(vpp, request, table, (address, length), source, Source(paths, flags))}

@@ -68,7 +68,7 @@ class Bench:
         self.state = State(lambda: self.now_s)
         self.devices = NamedDevices(devices or {"up0": 1500, "in0": 1500, "pod0": 1500}, taps)
         faults = Faults(environment or {})
-        self.vpp = Vpp(self.state, self.devices, definitions_json(api(), faults.without))
+        self.vpp = Vpp(self.state, self.devices, definitions_json(api(), faults.without), faults.release)
         self.server = ApiServer(self.vpp, faults)
         self.graph = Graph(self.state)
         self._codec = Codec(api())

@@ -51,8 +51,8 @@ def _find(words: list[str]) -> _Command | None:
     return matches[0][1] if matches else None
 
 
-def show_version(_vpp: Vpp) -> str:
-    return "vpp 26.06-standin (hostlink's stand-in, not a VPP)\n"
+def show_version(vpp: Vpp) -> str:
+    return f"vpp {vpp.release}-standin (hostlink's stand-in, not a VPP)\n"
 
 
 def show_interface(vpp: Vpp) -> str:

@@ -10,6 +10,7 @@ Environment of the stand-in's process (a lab's, never a node's):
                               frame's header, `twice`, with an `unknown` message number, `late` (behind what is
                               answered next), `endless` (the first of it again and again)
     HOSTLINK_STANDIN_WITHOUT  "name,name": these messages (and their replies) are not in the message table or the JSON
+    HOSTLINK_STANDIN_RELEASE  what it says that it is, "26.06" by default; one before 26.02 dies of what those die of
     HOSTLINK_STANDIN_TRACE    a file to which the name of each request is appended, one a line
     HOSTLINK_STANDIN_NEIGHBOUR_AGE_S
                               seconds after which a learnt neighbour that was not confirmed is forgotten; as in a VPP
@@ -24,6 +25,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hostlink.lab.standin.lies import LIES
+
+RELEASE = "26.06"
 
 
 class BadFaultError(Exception):
@@ -77,6 +80,7 @@ class Faults:
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._faults = _parse(environment.get("HOSTLINK_STANDIN_FAIL", ""))
         self._trace = environment.get("HOSTLINK_STANDIN_TRACE")
+        self.release = environment.get("HOSTLINK_STANDIN_RELEASE", RELEASE)
         self.neighbour_age_s = _seconds(environment.get("HOSTLINK_STANDIN_NEIGHBOUR_AGE_S"))
         """None for never."""
         self._seen: Counter[str] = Counter()

@@ -79,7 +79,7 @@ class Process:
         self._neighbour_age_s = faults.neighbour_age_s
         self.state = State()
         self.graph = Graph(self.state)
-        vpp = Vpp(self.state, self._devices, definitions_json(api(), faults.without))
+        vpp = Vpp(self.state, self._devices, definitions_json(api(), faults.without), faults.release)
         self._server = ApiServer(vpp, faults)
         self._clients: dict[int, _Client] = {}
         self._watched: dict[int, Port] = {}

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from hostlink.lab.standin.codec import Values
+from hostlink.lab.standin.faults import RELEASE
 from hostlink.lab.standin.interfaces import Interface
 from hostlink.lab.standin.state import State
 
@@ -94,6 +95,8 @@ class Vpp:
     devices: Devices
     definitions: str = ""
     """The JSON that get_api_json serves."""
+    release: str = RELEASE
+    """Year and month, as VPP counts them."""
     client_names: dict[int, str] = field(default_factory=dict)
     event_clients: dict[int, int] = field(default_factory=dict)
     """The pid that each subscribed client gave, by client index."""
