@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import re
 
-LIMITS: dict[str, str] = {}
+LIMITS: dict[str, str] = {
+    "neighbours-from-tables": "before 26.02 VPP never learns in another table than 0 where a neighbour is "
+    "(hostlink/vpp/quirks.py; `hostlink explain HL-312`)",
+}
 """Name → what cannot be, on which dataplane, why, and where that is written. README says it too, for operators."""
 
 

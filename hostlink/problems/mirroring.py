@@ -89,4 +89,15 @@ MIRRORING = (
         "the cluster means it; else, if it is meant for this node alone, let it be",
         delay_s=5,
     ),
+    Record(
+        "HL-312",
+        "this VPP may not find neighbours from the host's other tables",
+        _WARNING,
+        "the host's other tables are in VPP, for whoever binds an interface to them. A VPP before 26.02 never learns "
+        "in such a table where a host on the link is that it had yet to look for: packets to it are dropped. Those by "
+        "a gateway of one of the host's routes go through.",
+        "use VPP 26.02 or later; with an older one, give the host a route by that neighbour in table main (`ip route "
+        "add PREFIX via NEIGHBOUR`)",
+        delay_s=5,
+    ),
 )

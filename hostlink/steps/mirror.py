@@ -223,7 +223,7 @@ async def _vpp(uplink: Uplink, view: HostView) -> list[str]:
         found = await difference(uplink, view)
         uplink.advanced()
         desired, uplink.told["routes"] = found.desired, found.problems
-        look_at_tables(uplink, view, found.taken, found.kept)
+        look_at_tables(uplink, view, desired.tables, found.taken, found.kept)
         left = drifted(uplink, found.plan, found.actual)
         uplink.told["drift"] = told(uplink.name, left)
         plan = [operation for operation in found.plan if operation not in left] if left else found.plan

@@ -19,6 +19,7 @@ from hostlink.kernel.snapshot import read_policy
 from hostlink.problems import problem
 from hostlink.steps.context import Uplink
 from hostlink.vpp.errors import VppRefused
+from hostlink.vpp.quirks import reaches_neighbours_from_tables
 from hostlink.vpp.tables import TableUse
 
 Uses = dict[VppTable, TableUse]
@@ -71,11 +72,18 @@ async def look_at_rules(uplink: Uplink, view: HostView) -> None:
     uplink.told["rules"] = not_followed(uplink.name, uplink.rules, view.routes, view.link.index)
 
 
-def look_at_tables(uplink: Uplink, view: HostView, taken: Mapping[VppTable, str], uses: Uses) -> None:
-    """Tell which tables are other clients', and which are kept for them."""
+def look_at_tables(
+    uplink: Uplink, view: HostView, wanted: Collection[VppTable], taken: Mapping[VppTable, str], uses: Uses
+) -> None:
+    """Tell which tables are other clients', which are kept for them, and what an old VPP lacks in those `wanted`."""
     uplink.taken_tables = taken
     uplink.told["taken"] = taken_tables(uplink.name, taken, view.routes, view.link.index)
     uplink.told["tables"] = kept(uplink.name, uses)
+    version = uplink.node.vpp.version
+    if wanted and not reaches_neighbours_from_tables(version):
+        uplink.told["old"] = (problem("HL-312", f"{uplink.name}: this is VPP {version}"),)
+    else:
+        uplink.told.pop("old", None)
 
 
 async def end_followed(uplink: Uplink, book: RouteBook, before: Collection[VppTable], keys: Iterable[Key]) -> None:

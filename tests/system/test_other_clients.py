@@ -29,6 +29,7 @@ from tests.system.test_shared_switches import node_works
 AUDITED = "[timing]\naudit_s = 1\n"
 FOR_S = 4.0
 PODS = 12
+LOOKS = 10
 FLAPS = 40
 """Of each pod, down and up: some 500 events of VPP at a time."""
 BY_GATEWAY, ON_LINK, LATE = "192.0.2.0/24", "203.0.113.0/24", "198.18.0.0/24"
@@ -42,6 +43,9 @@ class Seen:
     looks: int = 0
     missing: set[str] = field(default_factory=set)
 
+    async def are_enough(self) -> bool:
+        return self.looks > LOOKS or bool(self.missing)
+
 
 async def test_what_other_clients_have_is_never_touched(dataplane: Dataplane) -> None:
     async with open_stage(dataplane, settings=AUDITED) as stage, servers(stage.lab), cni(stage) as client:
@@ -51,10 +55,12 @@ async def test_what_other_clients_have_is_never_touched(dataplane: Dataplane) ->
         seen = Seen()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_look_on, stage, seen)
-            with trio.move_on_after(FOR_S * deadline_factor()):
-                async with trio.open_nursery() as busy:
-                    busy.start_soon(_change_the_host, stage)
-                    busy.start_soon(_plug_and_flap, client)
+            async with trio.open_nursery() as busy:
+                busy.start_soon(_change_the_host, stage)
+                busy.start_soon(_plug_and_flap, client)
+                await trio.sleep(FOR_S * deadline_factor())
+                await eventually("looks", seen.are_enough, 30)  # as long as it takes on a busy machine
+                busy.cancel_scope.cancel()
             nursery.cancel_scope.cancel()
         assert client.made > PODS, "the client has done something"
         assert await client.found() == client.left()
@@ -62,7 +68,6 @@ async def test_what_other_clients_have_is_never_touched(dataplane: Dataplane) ->
         await _audited(stage)
         assert await client.found() == client.left(), "after an audit more"
         assert seen.missing == set(), f"hostlink's own, in {seen.looks} looks"
-        assert seen.looks > 10
         assert state["problems"] == []
         await _in_order(stage)
         await node_works(stage)

@@ -6,6 +6,7 @@ import json
 import signal
 from ipaddress import IPv4Network, ip_network
 
+import pytest
 from scapy.layers.inet import IP
 from scapy.layers.inet6 import IPv6
 
@@ -13,9 +14,10 @@ from hostlink.core.model import Family, VppRoute
 from hostlink.lab.flows import ping
 from hostlink.lab.frames import Frame, capture
 from hostlink.lab.layout import BEYOND4, BEYOND6, LAN, NIC, NODE2_4, NODE2_6, NODE2_MAC, ROUTER4, ROUTER6
+from hostlink.lab.limits import limited
 from hostlink.lab.pod import attach_pod, detach_pod
 from hostlink.lab.stage import Dataplane, Stage, open_stage, running
-from hostlink.vpp.quirks import may_answer_in_tables
+from hostlink.vpp.quirks import may_answer_in_tables, reaches_neighbours_from_tables
 from hostlink.vpp.routes import own_source, read_routes
 from hostlink.vpp.session import Session
 from tests.system.links import settled
@@ -112,8 +114,16 @@ async def _changes(stage: Stage, other: Session) -> None:
 
 
 async def _may_answer(stage: Stage) -> bool:
-    version = json.loads((await stage.hostlink("state", "--json")).stdout)["vpp"]["version"]
-    return may_answer_in_tables(version)
+    return may_answer_in_tables(await _version(stage))
+
+
+async def _version(stage: Stage) -> str:
+    version: str = json.loads((await stage.hostlink("state", "--json")).stdout)["vpp"]["version"]
+    return version
+
+
+async def _is_told_of(stage: Stage, code: str) -> bool:
+    return len(await problems(stage, code)) == 1
 
 
 async def test_a_vpp_that_would_die_of_an_answer_drops_instead(standin: Dataplane) -> None:
@@ -203,7 +213,6 @@ async def test_a_pod_in_that_table_is_forwarded_by_it(dataplane: Dataplane) -> N
         await _has(stage, "the table", ONE, _wanted())
         pod = await attach_pod(stage.api_socket, number(ONE))
         assert await _by_node2(stage) == {4, 6}
-        await _neighbours_by_the_table(stage)
         await batch(stage, [f"route change default via {R4} table {ONE}", f"route change ::/0 via {R6} table {ONE}"])
         await _has(stage, "by the router", ONE, {"0.0.0.0/0": {via(R4)}, "::/0": {via(R6)}})
         assert await _by_node2(stage) == set()
@@ -211,6 +220,21 @@ async def test_a_pod_in_that_table_is_forwarded_by_it(dataplane: Dataplane) -> N
         await _has(stage, "one of two tables", ONE, {f"{BEYOND4}/32": {via(N4)}, f"{BEYOND6}/128": None})
         assert await _by_node2(stage) == {4}
         await _kept_for_the_pod(stage, other, pod)
+
+
+async def test_neighbours_are_reached_from_that_table(dataplane: Dataplane) -> None:
+    """The LAN is on-link in that table too, though the uplink's addresses are in VPP's table 0. Not in an old VPP's."""
+    async with open_stage(dataplane) as stage, looking(stage):
+        await batch(stage, _policy_table(ONE))
+        stage.start_daemon()
+        await stage.wait_state("Steady")
+        if not reaches_neighbours_from_tables(await _version(stage)):
+            await eventually("HL-312", lambda: _is_told_of(stage, "HL-312"), 20)
+            pytest.skip(limited("neighbours-from-tables"))
+        assert await problems(stage, "HL-312") == []
+        await attach_pod(stage.api_socket, number(ONE))
+        for address in (NODE2_4.ip, NODE2_6.ip, ROUTER4.ip, ROUTER6.ip):
+            assert await ping(stage.lab.pod, address, count=3) >= 2, address
 
 
 async def test_a_gateway_in_no_network_of_the_links_answers_in_that_table_too(dataplane: Dataplane) -> None:
@@ -251,12 +275,6 @@ def _goes(frame: Frame, to: str) -> bool:
     layer, at = (IPv6, 14) if ":" in to else (IP, 14)
     is_ip = frame.data[12:14] == (b"\x86\xdd" if layer is IPv6 else b"\x08\x00")
     return is_ip and frame.data[:6] == bytes.fromhex(NODE2_MAC.replace(":", "")) and layer(frame.data[at:]).dst == to
-
-
-async def _neighbours_by_the_table(stage: Stage) -> None:
-    """The LAN is on-link in that table too, though the uplink's addresses are in VPP's table 0."""
-    for address in (NODE2_4.ip, NODE2_6.ip, ROUTER4.ip, ROUTER6.ip):
-        assert await ping(stage.lab.pod, address, count=3) >= 2, address
 
 
 async def _kept_for_the_pod(stage: Stage, other: Session, pod: int) -> None:
