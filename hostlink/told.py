@@ -105,7 +105,7 @@ class Teller:
     def _progressed(self, notice: Progressed) -> Iterator[Entry]:
         work = notice.progress
         told = self._at_work.get(notice.uplink) == work.at
-        if work.total is None or not (told or work.lasted_s >= TOLD_AFTER_S) or (told and not notice.ended):
+        if not work.total or not (told or work.lasted_s >= TOLD_AFTER_S) or (told and not notice.ended):
             return
         self._at_work[notice.uplink] = work.at
         counts = f"{work.done:,}" if notice.ended and work.done == work.total else f"{work.done:,} of {work.total:,}"

@@ -198,6 +198,7 @@ def test_the_log_has_a_line_for_its_begin_and_one_for_its_end() -> None:
     assert lines(100_000, 100_000, 4.0, True) == ["changing VPP: 100,000 in 4.0 s"]
     at = LATER
     assert lines(10, None, 9.0) == []
+    assert lines(0, 0, 9.0, True) == []
     assert lines(10, None, 9.0, True) == []
     assert lines(0, 5, 0.1) == [], "it goes on after something long, and is short itself"
     assert lines(5, 5, 0.2, True) == []

@@ -54,8 +54,8 @@ async def follow(uplink: Uplink, step: int) -> Mirrored | None:
     if book is None or inbox.everything:
         return None
     if len(inbox) > BURST:
-        uplink.work.goes_on(_WORK, len(inbox))
         await trio.sleep(GATHER_S)
+        uplink.work.goes_on(_WORK, len(inbox))
     messages = inbox.take(AT_ONCE)
     uplink.book = None  # until all that follows has ended well
     if not await _fold(book, messages) or inbox.everything:

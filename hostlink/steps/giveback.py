@@ -236,12 +236,14 @@ async def _refill(uplink: Uplink, link: Link) -> list[Problem]:
     failures: dict[HostOperation, HostFailure] = {}
     refused: dict[HostOperation, HostFailure] = {}
     for _ in range(ROUNDS):
+        uplink.work.begin("reading back what the NIC has")
         view = await _read_back(uplink, link)
         plan = plan_host(uplink.left_of_last_good(), view, refused=refused)
         if not plan:
             break
         before, failures = failures, {failure.operation: failure for failure in await _give(uplink, plan)}
         refused |= {operation: failure for operation, failure in failures.items() if operation in before}
+    uplink.work.begin("reading back what the NIC has")
     missing = plan_host(uplink.left_of_last_good(), await _read_back(uplink, link))
     if not missing:
         return []

@@ -93,8 +93,9 @@ class Terminal:
     def stop_reading(self) -> None:
         self.reading = trio.Event()
 
-    async def until(self, is_so: Callable[[], bool], what: str) -> None:
-        with trio.move_on_after(DEADLINE_S * deadline_factor()):
+    async def until(self, is_so: Callable[[], bool], what: str, within_s: float = DEADLINE_S) -> None:
+        """within_s: times the lab's deadline factor."""
+        with trio.move_on_after(within_s * deadline_factor()):
             while not is_so():  # noqa: ASYNC110 — what a person looks for has no event
                 await trio.sleep(0.01)
             return
