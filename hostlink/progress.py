@@ -34,6 +34,7 @@ class _Job:
     total: int | None
     long: bool
     """It goes on with what was long already, and is told of at once."""
+    bit_by_bit: bool
     done: int = 0
     at: datetime = field(default_factory=lambda: datetime.now(UTC))
     began: float = field(default_factory=trio.current_time)
@@ -64,10 +65,11 @@ class Work:
         self._job: _Job | None = None
         self._begun = trio.Event()
 
-    def begin(self, what: str, total: int | None = None) -> None:
+    def begin(self, what: str, total: int | None = None, *, bit_by_bit: bool = False) -> None:
         """total: of what `advance` counts."""
         before = self._job
-        self._job = _Job(what, total, before is not None and before.told_at <= trio.current_time())
+        long = before is not None and before.told_at <= trio.current_time()
+        self._job = _Job(what, total, long, bit_by_bit)
         if before is not None:
             before.end()
         self._begun.set()
@@ -82,13 +84,13 @@ class Work:
     def goes_on(self, what: str, left: int) -> None:
         """What comes bit by bit: it begins unless it is going on, and so many are left as far as is known now."""
         if self._job is None or self._job.what != what:
-            self.begin(what, left)
+            self.begin(what, left, bit_by_bit=True)
         else:
             self._job.total = self._job.done + left
 
-    def end(self) -> None:
-        """Nothing is being done any more."""
-        if self._job is not None:
+    def end(self, left: int = 0) -> None:
+        """Nothing is being done any more; but what comes bit by bit goes on while so much is left."""
+        if self._job is not None and not (left and self._job.bit_by_bit):
             self._job.end()
             self._job = None
 

@@ -285,8 +285,7 @@ class Runner:
                 if kind is Step.MIRROR and len(self.uplink.inbox):
                     self.post(events.HostChanged("route"))
         finally:
-            if not left:
-                self.uplink.work.end()
+            self.uplink.work.end(left)
             running.ended.set()
 
     async def _result(self, step: int, kind: Step) -> events.Event:

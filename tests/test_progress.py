@@ -106,12 +106,23 @@ async def test_what_follows_long_work_is_told_of_at_once(autojump_clock: trio.te
     ]
 
 
+async def test_other_work_ends_whatever_is_left(autojump_clock: trio.testing.MockClock) -> None:
+    async def one(work: Work) -> None:
+        work.begin("changing VPP", 4)
+        await trio.sleep(2)
+        work.end(left=3)
+        assert work.long is None
+
+    assert (await told_of(Work(), one))[-1] == (2.0, "changing VPP", 0, 4, True)
+
+
 async def test_what_comes_bit_by_bit_is_one_work(autojump_clock: trio.testing.MockClock) -> None:
     async def storm(work: Work) -> None:
         for left in (20, 30, 10):
             work.goes_on("bringing routes", left)
             await trio.sleep(0.8)
             work.advance(5)
+            work.end(left=1)
         work.end()
 
     told = await told_of(Work(), storm)

@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from io import TextIOWrapper
 
 from rich.console import Console
 from rich.live import Live
@@ -116,6 +117,8 @@ class _Screen:
     """The terminal: a screen of its own while the view lives."""
 
     def __init__(self) -> None:
+        if isinstance(sys.stdout, TextIOWrapper):
+            sys.stdout.reconfigure(errors="replace")  # no arrow in this terminal's encoding is no reason to end
         self._console = Console(file=sys.stdout, force_terminal=True, highlight=False, markup=False, emoji=False)
         self._live: Live | None = None
         self._last: tuple[Mapping[str, object], datetime] | None = None

@@ -129,6 +129,14 @@ async def test_no_color_is_live_without_colours(daemon: FakeDaemon) -> None:
         await shown.until_text("Mirroring")
 
 
+async def test_a_terminal_that_knows_no_arrows(daemon: FakeDaemon) -> None:
+    daemon.show(document(uplink(history=MOVES)))
+    async with watching(daemon, PYTHONIOENCODING="ascii") as shown:
+        await shown.until_text("Punting ? Steady", "^C ends")
+        daemon.show(document(uplink("Mirroring")))
+        await shown.until_text("Mirroring")
+
+
 @pytest.mark.parametrize("term", ["dumb", ""])
 async def test_a_dumb_terminal_gets_plain_text(daemon: FakeDaemon, term: str) -> None:
     async with watching(daemon, TERM=term) as shown:
