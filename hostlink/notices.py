@@ -19,6 +19,7 @@ from pyee import EventEmitter
 
 from hostlink.core.effects import Transition
 from hostlink.core.model import Problem
+from hostlink.progress import Progress
 from hostlink.rounds import Round
 
 WAITING_LIMIT = 64
@@ -50,7 +51,16 @@ class Reconverged:
     round: Round
 
 
-Notice = Moved | ProblemsChanged | Reconverged
+@dataclass(frozen=True, slots=True)
+class Progressed:
+    """Long work of an uplink has got on, or has ended; a few times a second at most."""
+
+    uplink: str
+    progress: Progress
+    ended: bool
+
+
+Notice = Moved | ProblemsChanged | Reconverged | Progressed
 
 _EVENT = "notice"
 

@@ -15,6 +15,7 @@ from hostlink.core.table import HOLDS, STATES
 from hostlink.core.vpp_tables import host_table_of
 from hostlink.problems import explain
 from hostlink.problems.showing import Seen
+from hostlink.progress import Progress
 from hostlink.rounds import Round
 from hostlink.runner import Recorded, Runner
 from hostlink.steps.context import Node
@@ -59,6 +60,7 @@ def _uplink(runner: Runner) -> Json:
             "uplink_sw_if_index": ports.uplink.sw_if_index if ports.uplink else None,
             "host_sw_if_index": ports.host.sw_if_index if ports.host else None,
         },
+        "progress": _progress(uplink.work.long),
         "last_reconvergence": _round(runner.rounds.last),
         "last_audit": _round(runner.rounds.last_audit),
         "driver": uplink.config.driver,
@@ -77,6 +79,13 @@ def _round(one: Round | None) -> Json | None:
         "change_count": one.count,
         "duration_ms": round(one.duration_s * 1000, 1),
     }
+
+
+def _progress(one: Progress | None) -> Json | None:
+    if one is None:
+        return None
+    since = one.at.isoformat(timespec="milliseconds")
+    return {"what": one.what, "done": one.done, "total": one.total, "since": since}
 
 
 def _left(runner: Runner) -> float | None:

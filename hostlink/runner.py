@@ -28,9 +28,10 @@ from hostlink.holding import Holding
 from hostlink.journal import JournalError, Phase
 from hostlink.kernel.errors import KernelError, ReadUnsteady
 from hostlink.kernel.watcher import Changed
-from hostlink.notices import Moved, Notices, ProblemsChanged, Reconverged
+from hostlink.notices import Moved, Notices, ProblemsChanged, Progressed, Reconverged
 from hostlink.problems import problem
 from hostlink.problems.showing import Seen, Showing, next_s
+from hostlink.progress import Progress
 from hostlink.rounds import Rounds
 from hostlink.steps.around import go_around
 from hostlink.steps.capture import capture
@@ -134,6 +135,7 @@ class Runner:
             nursery.start_soon(save_edits, self.uplink)
             nursery.start_soon(keep_telling, self.uplink)
             nursery.start_soon(self._tell_anew)
+            nursery.start_soon(self.uplink.work.keep_telling, self._tell_progress)
             nursery.start_soon(watch_trial, self.uplink, self.post)
             nursery.start_soon(self._end_back_off, self.machine.hold)
             while not self.machine.finished:
@@ -272,12 +274,18 @@ class Runner:
             await self._running.ended.wait()
 
     async def _run_step(self, running: _Running, kind: Step) -> None:
+        left = 0
+        """What this step has left for the next."""
         try:
             with running.scope:
-                self.post(await self._result(running.step, kind))
+                result = await self._result(running.step, kind)
+                self.post(result)
+                if isinstance(result, events.Mirrored | events.PathProved):
+                    left = len(self.uplink.inbox)
                 if kind is Step.MIRROR and len(self.uplink.inbox):
-                    self.post(events.HostChanged("route"))  # what this step has left for the next
+                    self.post(events.HostChanged("route"))
         finally:
+            self.uplink.work.end(left)
             running.ended.set()
 
     async def _result(self, step: int, kind: Step) -> events.Event:
@@ -357,6 +365,9 @@ class Runner:
                 await self.uplink.told_anew.wait()
             self.uplink.told_anew = trio.Event()
             self._tell_problems()
+
+    def _tell_progress(self, progress: Progress, ended: bool) -> None:
+        self._notices.publish(Progressed(self.uplink.name, progress, ended))
 
     def _tell_problems(self) -> None:
         """To the watchers, when something has changed or comes to be shown."""

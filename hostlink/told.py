@@ -1,12 +1,14 @@
 """What the log says of the machines: moves, problems that come and go, rounds that changed something.
 
-Rounds that follow each other fast are told together: a flapping route is a line a second, not a wall of text.
+Rounds that follow each other fast are told together: a flapping route is a line a second, not a wall of text. Of long
+work that can be counted two lines tell: that it is long, and its end.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 
 import trio
 
@@ -14,8 +16,9 @@ from hostlink.core.machine import AUDITED
 from hostlink.core.model import Problem
 from hostlink.core.table import STATES, State
 from hostlink.log import ERROR, INFO, NOTICE, WARNING, Entry, say
-from hostlink.notices import Moved, Notice, Notices, ProblemsChanged, Reconverged
+from hostlink.notices import Moved, Notice, Notices, ProblemsChanged, Progressed, Reconverged
 from hostlink.problems import Severity, explain
+from hostlink.progress import TOLD_AFTER_S
 from hostlink.rounds import Round
 
 CHANGES_TOLD = 5
@@ -61,6 +64,8 @@ class Teller:
         self._not_before: dict[str, float] = {}
         self._held: dict[str, list[Reconverged]] = {}
         """Rounds of an uplink that are to be told together."""
+        self._at_work: dict[str, datetime] = {}
+        """Uplink → when the work began that was told of last."""
         self._missed = 0
 
     @property
@@ -78,6 +83,8 @@ class Teller:
             yield _converged([notice.round], notice.uplink)
         elif isinstance(notice, Moved):
             yield from _moved(notice)
+        elif isinstance(notice, Progressed):
+            yield from self._progressed(notice)
         else:
             yield from self._changed(notice)
 
@@ -94,6 +101,17 @@ class Teller:
             text = f"{count - self._missed} events came too fast to be logged: see `hostlink state --history`"
             self._missed = count
             yield Entry(text, priority=WARNING, fields={"event": "missed"})
+
+    def _progressed(self, notice: Progressed) -> Iterator[Entry]:
+        work = notice.progress
+        told = self._at_work.get(notice.uplink) == work.at
+        if not work.total or not (told or work.lasted_s >= TOLD_AFTER_S) or (told and not notice.ended):
+            return
+        self._at_work[notice.uplink] = work.at
+        counts = f"{work.done:,}" if notice.ended and work.done == work.total else f"{work.done:,} of {work.total:,}"
+        text = f"{work.what}: {counts} {'in' if notice.ended else 'after'} {work.lasted_s:.1f} s"
+        fields = {"event": "worked" if notice.ended else "working", "done": str(work.done), "total": str(work.total)}
+        yield Entry(text, notice.uplink, INFO, fields | {"duration_ms": f"{work.lasted_s * 1000:.0f}"})
 
     def _changed(self, notice: ProblemsChanged) -> Iterator[Entry]:
         before = self._problems.get(notice.uplink, ())

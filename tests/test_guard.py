@@ -262,7 +262,7 @@ def test_an_idle_guard_loads_nothing_of_vpp_or_of_the_machine(tmp_path: Path) ->
     code = (
         "import sys; from pathlib import Path; from hostlink.config import *; from hostlink.guard import Guard;"
         f"Guard(Config((), paths=Paths(Path({str(tmp_path)!r}), Path({str(tmp_path)!r})))).look();"
-        "print([m for m in sys.modules if m in ('trio', 'pyroute2', 'vpp_papi', 'transitions')])"
+        "print([m for m in sys.modules if m in ('trio', 'pyroute2', 'vpp_papi', 'transitions', 'rich')])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import AsyncExitStack, nullcontext
 from functools import partial
 
 import trio
@@ -22,6 +23,7 @@ from hostlink.lab.proofs import every_proof, servers
 from hostlink.lab.real_vpp import VppDidNotStart
 from hostlink.lab.stage import Dataplane, Stage, StageError, best, open_stage, why_missing
 from hostlink.vpp.errors import VppError
+from tools.demo_view import SEEN_S, is_watched, live_view, something_happens
 
 KEPT = "demo"
 CLUSTER = """
@@ -111,11 +113,12 @@ async def demo(lab: Lab | None, hold: bool) -> None:
     """The whole show. Raises what failed."""
     dataplane = best()
     say(f"hostlink demo on {describe(dataplane)}")
-    async with open_stage(dataplane, settings=CLUSTER, lab=lab) as stage:
+    watched = not hold and is_watched()
+    async with open_stage(dataplane, settings=CLUSTER, lab=lab) as stage, AsyncExitStack() as life:
         before = await picture(stage)
         section("The node before: its NIC is Linux's own")
         print(await stage.on_host("ip", "-details", "address", "show", "dev", layout.NIC))
-        await take_over(stage)
+        await take_over(stage, watched)
         async with servers(stage.lab):
             await attach_pod(stage.api_socket)
             await prove(stage)
@@ -123,7 +126,10 @@ async def demo(lab: Lab | None, hold: bool) -> None:
         if hold:
             await stay(stage)
             return
-        await give_back(stage, before)
+        if watched:
+            section("hostlink state --watch: a route comes and goes, VPP dies and another one comes")
+            await something_happens(stage, life)
+        await give_back(stage, before, watched)
 
 
 def describe(dataplane: Dataplane) -> str:
@@ -136,9 +142,15 @@ def describe(dataplane: Dataplane) -> str:
     return f"{text}: a real VPP with its tap"
 
 
-async def take_over(stage: Stage) -> None:
+async def take_over(stage: Stage, watched: bool) -> None:
     section("hostlink takes it over")
     stage.start_daemon()
+    if watched:
+        async with live_view(stage):
+            await stage.wait_state("Steady", STEADY_WITHIN_S)
+        section("What it said meanwhile")
+        print(stage.log, end="", flush=True)
+        return
     async with trio.open_nursery() as nursery:
         await nursery.start(follow_log, stage)
         await stage.wait_state("Steady", STEADY_WITHIN_S)
@@ -196,10 +208,12 @@ async def picture(stage: Stage) -> dict[str, str]:
     }
 
 
-async def give_back(stage: Stage, before: dict[str, str]) -> None:
+async def give_back(stage: Stage, before: dict[str, str], watched: bool) -> None:
     section("SIGTERM: the NIC is given back")
     shown = len(stage.log)
-    status = await stage.stop_daemon()
+    async with live_view(stage) if watched else nullcontext():
+        await trio.sleep(SEEN_S if watched else 0)
+        status = await stage.stop_daemon()
     print(stage.log[shown:], end="")
     if status != 0:
         raise DemoFailed(f"the daemon ended with status {status}")

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hostlink.cli.client import UnreachableError
+from hostlink.cli.documents import clean
 from hostlink.cli.exits import VerbError
-from hostlink.cli.state_text import clean
 from hostlink.defaults import JOURNAL_DIR
 
 if TYPE_CHECKING:  # imported where they are used: a verb that finds its daemon does not wait for them

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 ENVIRONMENT = "HOSTLINK_RUNTIME_DIR"
 ANSWER_S = 5.0
 """How long the daemon may take for what it answers at once."""
+_PARTS = 64
+"""Reads of `newest` at most: a daemon that says more meanwhile is heard at the next."""
 
 
 class UnreachableError(VerbError):
@@ -87,12 +89,39 @@ class Client:
     def subscribe(self, method: str, *, within_s: float | None = None) -> Iterator[Mapping[str, object]]:
         """Each answer of a call with `more`. AnswerTimeoutError when `within_s` seconds are over."""
         deadline_s = None if within_s is None else time.monotonic() + within_s
-        self._send(Call(method, more=True))
+        self.start(method)
         continues = True
         while continues:
             reply = self._receive(deadline_s)
             continues = reply.continues
             yield reply.parameters
+
+    def start(self, method: str) -> None:
+        """A call with `more`, whose answers `newest` takes."""
+        self._send(Call(method, more=True))
+
+    def newest(self) -> Mapping[str, object] | None:
+        """The last answer of those that have come by now; None: none has. For whoever reads late.
+
+        Where the connection ended behind it, the next call raises.
+        """
+        newest: bytes | None = None
+        try:
+            for _ in range(_PARTS):
+                while (message := self._splitter.next()) is not None:
+                    newest = message
+                self._splitter.feed(self._receive_some(0.0))
+        except AnswerTimeoutError:
+            pass
+        except UnreachableError:
+            if newest is None:
+                raise
+        except ProtocolError as error:
+            raise self._no_daemon(error) from error
+        return None if newest is None else self._unpacked(newest).parameters
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
 
     def _send(self, call: Call) -> None:
         try:
@@ -103,21 +132,31 @@ class Client:
     def _receive(self, deadline_s: float | None) -> Reply:
         try:
             while (message := self._splitter.next()) is None:
-                self._splitter.feed(self._receive_some(deadline_s))
+                left_s = None if deadline_s is None else deadline_s - time.monotonic()
+                if left_s is not None and left_s <= 0:
+                    raise AnswerTimeoutError
+                self._splitter.feed(self._receive_some(left_s))
+        except ProtocolError as error:
+            raise self._no_daemon(error) from error
+        return self._unpacked(message)
+
+    def _unpacked(self, message: bytes) -> Reply:
+        try:
             return varlink.unpack_reply(message)
         except CallError as error:
             raise VerbError(FAILED, f"the daemon: {error}") from error
         except ProtocolError as error:
-            raise UnreachableError(self._path, f"what answers there is no hostlink daemon: {error}") from error
+            raise self._no_daemon(error) from error
 
-    def _receive_some(self, deadline_s: float | None) -> bytes:
-        left_s = None if deadline_s is None else deadline_s - time.monotonic()
-        if left_s is not None and left_s <= 0:
-            raise AnswerTimeoutError
-        self._socket.settimeout(left_s)
+    def _no_daemon(self, error: ProtocolError) -> UnreachableError:
+        return UnreachableError(self._path, f"what answers there is no hostlink daemon: {error}")
+
+    def _receive_some(self, within_s: float | None) -> bytes:
+        """0: only what is there already. None: however long it takes."""
+        self._socket.settimeout(within_s)
         try:
             data = self._socket.recv(1 << 16)
-        except TimeoutError as error:
+        except (TimeoutError, BlockingIOError) as error:
             raise AnswerTimeoutError from error
         except OSError as error:
             raise UnreachableError(self._path, _reason(error)) from error

@@ -11,9 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hostlink.cli.client import Client, add_runtime_dir, socket_path
-from hostlink.cli.documents import Uplink, uplinks
+from hostlink.cli.documents import Uplink, clean, uplinks
 from hostlink.cli.exits import DONE, FAILED, USAGE, VerbError
-from hostlink.cli.state_text import clean
 from hostlink.core.shapes import StateText
 from hostlink.core.table import INITIAL, ROWS, STATES, STEPS, Action
 from hostlink.drawing.graph import END, Graph, Move, Node, Pair, arrows, at_work

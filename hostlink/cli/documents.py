@@ -66,3 +66,8 @@ def shown_problems(uplink: Uplink) -> list[Mapping[str, Any]]:
 
 def _is_uplink(value: object) -> bool:
     return isinstance(value, dict) and isinstance(value.get("name"), str) and isinstance(value.get("state"), str)
+
+
+def clean(value: object) -> str:
+    """A text without control characters."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in str(value))

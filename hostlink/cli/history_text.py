@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from hostlink.cli.state_text import clean
+from hostlink.cli.documents import clean
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -11,9 +11,8 @@ import sys
 
 from hostlink import varlink
 from hostlink.cli.client import Client, add_runtime_dir, socket_path
-from hostlink.cli.documents import shown_problems, uplinks
+from hostlink.cli.documents import clean, shown_problems, uplinks
 from hostlink.cli.exits import DONE, UNREACHABLE, VerbError
-from hostlink.cli.state_text import clean
 from hostlink.problems import LIMITS
 
 BEFORE = "Detecting"

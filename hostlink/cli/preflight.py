@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hostlink.cli.configuration import add_config, configuration
+from hostlink.cli.documents import clean
 from hostlink.cli.exits import DONE, FAILED, VerbError
-from hostlink.cli.state_text import clean
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

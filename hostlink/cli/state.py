@@ -26,7 +26,6 @@ exit status: 0 done; 1 held, so the state waited for will not come, or (--audit)
 
 _LOOK_S = 0.05
 """How often a daemon that is still starting is looked for: a socket that is not there can wake nobody."""
-_HOME = "\x1b[H\x1b[2J"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="the whole state document, versioned")
     parser.add_argument("--uplink", metavar="NAME", help="wait for this one only (default: all)")
     kind = parser.add_mutually_exclusive_group()
-    kind.add_argument("--watch", action="store_true", help="show it again after each change, until interrupted")
+    kind.add_argument("--watch", action="store_true", help="show it again at each change, until interrupted")
     kind.add_argument("--history", action="store_true", help="the last 1,000 moves with reasons, restarts included")
     kind.add_argument("--audit", action="store_true", help="compare host and VPP now, then show what that found")
     wait = kind.add_argument("--wait", metavar="STATE", help="wait until the uplinks are in that state, then show it")
@@ -58,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
         return _show_alone(error, options)
     with client:
         if options.watch:
-            return _watch(client, options)
+            return _watch(client, path, options)
         if options.audit:
             document = client.call(varlink.AUDIT, within_s=options.timeout)
             _show(document, options)
@@ -105,14 +104,21 @@ def _show(document: Mapping[str, object], options: argparse.Namespace) -> None:
 
 def _wants_colour() -> bool:
     """https://no-color.org"""
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return _obeys() and not os.environ.get("NO_COLOR")
 
 
-def _watch(client: Client, options: argparse.Namespace) -> int:
+def _obeys() -> bool:
+    """Whether standard output is a terminal that does more than write what it is given."""
+    return sys.stdout.isatty() and (os.environ.get("TERM") or "dumb") not in ("dumb", "unknown")
+
+
+def _watch(client: Client, path: str, options: argparse.Namespace) -> int:
+    if _obeys() and not options.json:
+        from hostlink.cli.live import watch
+
+        return watch(client, path)
     for document in client.subscribe(varlink.SUBSCRIBE):
-        if sys.stdout.isatty() and not options.json:
-            print(_HOME, end="")
-        elif not options.json:
+        if not options.json:
             print(f"--- {datetime.now(UTC):%H:%M:%S} UTC")
         _show(document, options)
         sys.stdout.flush()

@@ -12,7 +12,7 @@ EEXIST is not taken for success: whether what is there is what was wanted shows 
 from __future__ import annotations
 
 import errno
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,16 +45,25 @@ class HostFailure:
 
 
 async def apply_host(
-    nl: Netlink, operations: Sequence[HostOperation], *, proc_root: Path = Path("/proc")
+    nl: Netlink,
+    operations: Sequence[HostOperation],
+    advanced: Callable[[int], None] = lambda _: None,
+    *,
+    proc_root: Path = Path("/proc"),
 ) -> list[HostFailure]:
     """Carries all of them out, in order; returns the refused ones, in order. Empty: the kernel took everything.
 
+    advanced: called with how many more were answered, whenever some were.
+
     Raises AnswersLost if answers were lost: then nobody knows, and a new snapshot must tell.
     """
-    run = _Run(nl, proc_root)
+    run, told = _Run(nl, proc_root), 0
     for position, operation in enumerate(operations):
-        await run.one(position, operation)
+        if await run.one(position, operation):
+            advanced(position + 1 - told)
+            told = position + 1
     await run.flush()
+    advanced(len(operations) - told)
     names = _Names(nl)
     return [
         HostFailure(operations[position], await names.of(operations[position]), refusal.word, str(refusal))
@@ -71,7 +80,8 @@ class _Run:
         self._queued: list[tuple[int, Request]] = []
         self.refused: dict[int, KernelRefused] = {}
 
-    async def one(self, position: int, operation: HostOperation) -> None:
+    async def one(self, position: int, operation: HostOperation) -> bool:
+        """Whether all up to this one were answered."""
         try:
             if isinstance(operation, SetSysctl):
                 await self.flush()
@@ -90,6 +100,7 @@ class _Run:
             self.refused[position] = refusal
         except Unreadable as error:  # a body out of the journal that is none
             self.refused[position] = KernelRefused("do what the journal says", errno.EINVAL, str(error))
+        return not self._queued
 
     def _sysctl(self, wanted: SetSysctl) -> None:
         nl = self._nl

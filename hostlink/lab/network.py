@@ -24,6 +24,7 @@ from hostlink.kernel.namespace import inside
 from hostlink.lab import scripts
 from hostlink.lab.children import end_processes_in, in_namespace
 from hostlink.lab.layout import NAMESPACES, Names
+from hostlink.lab.progress import SHOWN_AFTER_S, long_work
 
 _numbers = itertools.count(1)
 _OWNED = re.compile(r"hl-p(\d+)t(\d+)n\d+-[a-z0-9]+")
@@ -93,16 +94,26 @@ class Lab:
 
 
 def up(names: Names) -> None:
-    """Makes the lab; blocks for some 100 ms. Takes down what it made when it fails. Raises LabError."""
+    """Makes the lab; blocks for some 100 ms, on a busy machine for seconds, and shows that then on standard error.
+
+    Takes down what it made when it fails. Raises LabError.
+    """
     remove_stale_labs()
     if names.existing:
         raise LabError(f"the lab {names.name!r} is up already ({', '.join(names.existing)}): take it down first")
     try:
-        batches([(None, scripts.namespaces(names))])
-        _write_sysctls(names, scripts.sysctls_before_links())
-        batches([(None, scripts.links(names))])
-        _write_sysctls(names, scripts.sysctls_of_links())
-        batches([(names.namespace(role), script) for role, script in scripts.contents().items()])
+        with long_work(f"the lab {names.name}", 3, after_s=SHOWN_AFTER_S) as work:
+            work.on("its namespaces")
+            batches([(None, scripts.namespaces(names))])
+            _write_sysctls(names, scripts.sysctls_before_links())
+            work.advance()
+            work.on("its links")
+            batches([(None, scripts.links(names))])
+            _write_sysctls(names, scripts.sysctls_of_links())
+            work.advance()
+            work.on("addresses, routes and what answers")
+            batches([(names.namespace(role), script) for role, script in scripts.contents().items()])
+            work.advance()
     except BaseException:
         down(names)
         raise

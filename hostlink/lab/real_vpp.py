@@ -20,6 +20,7 @@ from pathlib import Path
 import trio
 
 from hostlink.lab.factor import deadline_factor
+from hostlink.lab.progress import SHOWN_AFTER_S, long_work
 
 PLUGINS = ("af_packet", "tap", "ping")
 """What the lab's VPP always loads; one that the build does not have is left out by VPP without a word."""
@@ -107,11 +108,13 @@ def _process(binary: str, namespace: str, directory: Path, configuration: str) -
 
 
 async def _wait_until_up(vpp: RunningVpp, binary: str, namespace: str, deadline_s: float) -> None:
-    with trio.move_on_after(deadline_s):
+    with long_work("VPP", after_s=SHOWN_AFTER_S) as work, trio.move_on_after(deadline_s):
+        work.on("it starts")
         while vpp.process.poll() is None:
             if await _accepts(vpp.api_socket):
                 return
             await trio.sleep(_POLL_S)
+            work.still()
     code = vpp.process.poll()
     how = f"did not open its API socket within {deadline_s:g} s" if code is None else f"ended with status {code}"
     raise VppDidNotStart(f"{binary} in {namespace} {how}; the end of its log:\n{_log_tail(vpp)}")

@@ -26,6 +26,7 @@ from hostlink.lab.children import in_namespace
 from hostlink.lab.factor import deadline_factor as deadline_factor  # scenarios stretch their own waits by it too
 from hostlink.lab.layout import NIC
 from hostlink.lab.network import Lab
+from hostlink.lab.progress import SHOWN_AFTER_S, long_work
 from hostlink.lab.real_vpp import find_vpp, running_vpp
 from hostlink.vpp.session import open_session
 
@@ -229,11 +230,13 @@ async def running(stage: Stage, environment: Mapping[str, str], plugins: Sequenc
 
 
 async def _wait_socket(stage: Stage, process: subprocess.Popen[bytes], within_s: float = 10.0) -> None:
-    with trio.move_on_after(within_s * deadline_factor()):
+    with long_work("the stand-in VPP", after_s=SHOWN_AFTER_S) as work, trio.move_on_after(within_s * deadline_factor()):
+        work.on("it starts")
         while process.poll() is None:
             if _answers(stage.api_socket):
                 return
             await trio.sleep(_POLL_S)
+            work.still()
     text = (stage.directory / "vpp.log").read_text(errors="replace")
     raise StageError(f"the stand-in VPP did not come up:\n{text}")
 

@@ -35,6 +35,7 @@ from hostlink.kernel.netlink import Netlink
 from hostlink.kernel.seam import NO_FAULTS, Faults
 from hostlink.kernel.tap import Keeper
 from hostlink.problems import problem
+from hostlink.progress import Work
 from hostlink.steps.inbox import Inbox
 from hostlink.steps.offload import in_thread
 from hostlink.store import Store
@@ -235,6 +236,8 @@ class Uplink:
     """Set when `told` may have changed outside of a step."""
     progress_at: float = -math.inf
     """trio.current_time() when a step got on last."""
+    work: Work = field(default_factory=Work)
+    """What is being done, and how far: only to be shown."""
     agreed: bool = False
     """A person has confirmed the takeover."""
     on_trial: trio.Event = field(default_factory=trio.Event)
@@ -356,14 +359,18 @@ class Uplink:
         self.edits, self.unsaved, self.followed, self.behind = {}, False, None, False
         self.forget_unread()
 
-    def advanced(self) -> None:
+    def advanced(self, count: int = 0) -> None:
         """The running step has got on: said of work that has an end, and never of a try that is made again.
+
+        count: of what `work` counts, so many more are done.
 
         But for one: a host link that cannot be read while it changes (steps/view.py).
 
         Where the machine's table says so (states/uplink.toml), the deadline runs anew from here.
         """
         self.progress_at = trio.current_time()
+        if count:
+            self.work.advance(count)
 
     def tell(self, subject: str, problems: tuple[Problem, ...]) -> None:
         """Tell at once what becomes known while a step runs, or that it is no more."""

@@ -41,6 +41,7 @@ LATEST_S = 10.0
 """What was changed is read back after so long at the latest, however the storm goes on."""
 DESCRIBED = 20
 
+_WORK = "bringing route changes of the host to VPP"
 _Place = tuple[int, Prefix]
 Some = tuple[str, ...]
 """What was done, in words; of much the first few."""
@@ -54,6 +55,7 @@ async def follow(uplink: Uplink, step: int) -> Mirrored | None:
         return None
     if len(inbox) > BURST:
         await trio.sleep(GATHER_S)
+        uplink.work.goes_on(_WORK, len(inbox))
     messages = inbox.take(AT_ONCE)
     uplink.book = None  # until all that follows has ended well
     if not await _fold(book, messages) or inbox.everything:
@@ -69,6 +71,7 @@ async def follow(uplink: Uplink, step: int) -> Mirrored | None:
     uplink.told["routes"] = book.problems
     uplink.mirrored |= {"routes_ipv4": book.counts[4], "routes_ipv6": book.counts[6]}
     uplink.note_edits(book, (*keys, *places))
+    uplink.work.advance(len(messages))
     return Mirrored(step, done)
 
 

@@ -10,7 +10,7 @@ only when a look at the NIC shows it; what could not be restored is named. VPP's
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -70,7 +70,7 @@ async def give_back(uplink: Uplink, step: int) -> GivenBack:
     residue += unnamed
     if takeover.boot_id == boot_id():
         if link.index == takeover.capture.view.link.index:
-            await apply_host(uplink.node.host, foreseen)  # what is wrong of it, the look shows
+            await _give(uplink, foreseen)  # what is wrong of it, the look shows
         await _drop_altnames(uplink.node.host, takeover, link)
         residue += await _refill(uplink, link)
         residue += lost(uplink.name, takeover)
@@ -233,16 +233,17 @@ async def _refill(uplink: Uplink, link: Link) -> list[Problem]:
 
     What the kernel has refused twice is not asked for again, and nothing else waits for it.
     """
-    host = uplink.node.host
     failures: dict[HostOperation, HostFailure] = {}
     refused: dict[HostOperation, HostFailure] = {}
     for _ in range(ROUNDS):
+        uplink.work.begin("reading back what the NIC has")
         view = await _read_back(uplink, link)
         plan = plan_host(uplink.left_of_last_good(), view, refused=refused)
         if not plan:
             break
-        before, failures = failures, {failure.operation: failure for failure in await apply_host(host, plan)}
+        before, failures = failures, {failure.operation: failure for failure in await _give(uplink, plan)}
         refused |= {operation: failure for operation, failure in failures.items() if operation in before}
+    uplink.work.begin("reading back what the NIC has")
     missing = plan_host(uplink.left_of_last_good(), await _read_back(uplink, link))
     if not missing:
         return []
@@ -250,6 +251,11 @@ async def _refill(uplink: Uplink, link: Link) -> list[Problem]:
     what = "; ".join(describe(operation, links={link.index: uplink.name}) for operation in missing)
     why = "; ".join(map(str, whys)) or "the kernel took it, and it is not there"
     return [problem("HL-406", f"{uplink.name}: not restored: {what} ({why})")]
+
+
+async def _give(uplink: Uplink, plan: Sequence[HostOperation]) -> list[HostFailure]:
+    uplink.work.begin("putting on the NIC what the host had", len(plan))
+    return await apply_host(uplink.node.host, plan, uplink.work.advance)
 
 
 async def _read_back(uplink: Uplink, link: Link) -> HostView:

@@ -90,6 +90,7 @@ async def _was_deleted(uplink: Uplink) -> bool:
 
 async def _round(uplink: Uplink) -> list[str]:
     uplink.book, uplink.unproved = None, True
+    uplink.work.begin("reading what the host has")
     uplink.inbox.begin_look()
     uplink.forget_unread()  # with all else it is read back now
     await uplink.catch_up()
@@ -166,7 +167,8 @@ async def _fill(uplink: Uplink, view: HostView) -> list[str]:
         plan = plan_host(replace(wanted, link=replace(wanted.link, mac=view.link.mac)), view)
         if not plan:
             break
-        failures = await apply_host(uplink.node.host, plan)
+        uplink.work.begin("putting on the host's interface what it had", len(plan))
+        failures = await apply_host(uplink.node.host, plan, uplink.work.advance)
         uplink.copies |= put_back(plan)
         done += [describe(operation) for operation in plan]
         view = await look(uplink)
@@ -220,6 +222,7 @@ async def _vpp(uplink: Uplink, view: HostView) -> list[str]:
     view, uplink.told["mtu"] = await grow(uplink, view)
     done: list[str] = []
     for number in range(ROUNDS):
+        uplink.work.begin("comparing VPP with the host")
         found = await difference(uplink, view)
         uplink.advanced()
         desired, uplink.told["routes"] = found.desired, found.problems
@@ -239,6 +242,7 @@ async def _vpp(uplink: Uplink, view: HostView) -> list[str]:
             book = await in_thread(len(view.routes), _book, view, found, owned, alikes, answers)
             uplink.book, uplink.truth, uplink.wished, uplink.tables = book, book, desired, desired.tables
             return done
+        uplink.work.begin("changing VPP", len(plan))
         carried_out = await carry_out_in_vpp(uplink, view, plan, desired.uplink.addresses)
         if not leads_to_host(uplink):
             # Until then VPP brings the host nothing: that comes before what is only to be looked at again.

@@ -25,6 +25,7 @@ async def punt(uplink: Uplink, step: int) -> PathProved:
     """
     if not uplink.unproved:
         return PathProved(step)
+    uplink.work.begin("setting the punt path, and proving the path")
     # The view that is true in VPP; what the host has changed since is another round's.
     view = _mirrored(uplink) or await look(uplink)
     shared = await lead_to_host(uplink, view)

@@ -81,6 +81,7 @@ async def keep_last_good(uplink: Uplink, view: HostView, *, proved: bool = False
 
     Lifetimes alone are journalled when they were refreshed, which the audit finds; with `newest` always.
     """
+    uplink.work.begin("bringing the journal up to date")
     await uplink.catch_up()
     takeover = uplink.taken()
     if is_lost_source(uplink, view):

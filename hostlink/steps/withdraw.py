@@ -104,7 +104,9 @@ async def _empty(uplink: Uplink, port: VppInterface, host: VppInterface) -> list
         tables=frozenset(),
     )
     actual, _ = await without_kept(uplink, bare, found)
-    refusals = await dataplane.try_all(plan_uplink(bare, actual))
+    plan = plan_uplink(bare, actual)
+    uplink.work.begin("taking out of VPP what is hostlink's", len(plan))
+    refusals = await dataplane.try_all(plan, uplink.work.advance)
     refusals += await _ask(dataplane, _off(actual.host.sw_if_index, actual.host.unnumbered_to, actual.host.proxy_arp))
     return refusals
 

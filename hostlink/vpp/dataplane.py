@@ -202,24 +202,25 @@ class Dataplane:
         """Whether somebody on that interface has answered for `address`."""
         return await read.neighbour_known(self.session, sw_if_index, address)
 
-    async def apply(self, plan: Sequence[op.VppOperation], advanced: Callable[[], None] = lambda: None) -> None:
+    async def apply(self, plan: Sequence[op.VppOperation], advanced: Callable[[int], None] = lambda _: None) -> None:
         """Carry the plan out in its order. Raises the first refusal, after all answers have come.
 
-        advanced: called whenever a part of it is done.
+        advanced: called whenever a part of it is done, with how many operations that was.
         """
         for refusal in await self.try_all(plan, advanced):
             raise refusal
 
     async def try_all(
-        self, plan: Sequence[op.VppOperation], advanced: Callable[[], None] = lambda: None
+        self, plan: Sequence[op.VppOperation], advanced: Callable[[int], None] = lambda _: None
     ) -> list[VppRefused]:
         """Carry out all of it, whatever becomes of each. Returns the refusals. Raises any other VppError."""
         refusals: list[VppRefused] = []
         for carry_out, run in groupby(plan, key=self._way):
             whole = list(run)
             for start in range(0, len(whole), _PART):
-                refusals += await carry_out(whole[start : start + _PART])
-                advanced()
+                part = whole[start : start + _PART]
+                refusals += await carry_out(part)
+                advanced(len(part))
         return refusals
 
     def _way(self, operation: op.VppOperation) -> Callable[[list[Any]], Awaitable[list[VppRefused]]]:

@@ -105,6 +105,7 @@ NOT_FOR_STATE = (
     "shutil",
     "shtab",
     "PIL",
+    "rich",
 )
 
 

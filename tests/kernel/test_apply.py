@@ -321,3 +321,17 @@ async def test_thousands_of_routes_go_and_come_back(wired):
         failures = await apply_host(nl, [op.AddHostRoute(index, index, route) for route in read[:3]])
         assert [f.word for f in failures] == ["EEXIST"] * 3
         assert await apply_host(nl, [op.DeleteHostRoute(index, route) for route in read]) == []
+
+
+async def test_how_far_it_is_is_said_while_it_goes_on(wired):
+    wired.ip("addr add 192.0.2.1/24 dev eth1")
+    async with open_netlink(wired) as nl:
+        index = await index_of(nl, "eth1")
+        hops = (NextHop(index, ip_address("192.0.2.254")),)
+        prefixes = [ip_network((0x14000000 + (number << 8), 24)) for number in range(2500)]
+        plan = [op.AddHostRoute(index, index, Route(prefix, 254, hops, protocol=4)) for prefix in prefixes]
+        plan.insert(7, op.SetSysctl("ipv4/conf/eth1/rp_filter", "2"))
+        said: list[int] = []
+        assert await apply_host(nl, plan, said.append) == []
+    assert sum(said) == len(plan)
+    assert len([count for count in said if count]) == 4, "up to the sysctl, two times _AT_ONCE, and the rest"

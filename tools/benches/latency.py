@@ -27,6 +27,7 @@ from hostlink.kernel.netlink import Netlink, open_netlink
 from hostlink.kernel.snapshot import read_link
 from hostlink.lab.children import in_namespace
 from hostlink.lab.layout import NIC, ROUTER4
+from hostlink.lab.progress import LongWork, long_work
 from hostlink.lab.real_vpp import find_vpp
 from hostlink.lab.stage import Dataplane, Stage, open_stage
 from hostlink.vpp.session import open_session
@@ -68,6 +69,13 @@ def run(options: argparse.Namespace) -> Report:
 
 async def _measure(counts: list[int], changes: int) -> Report:
     rows: list[Row] = []
+    with long_work("bench latency", 2 * len(counts)) as work:
+        version = await _rows(counts, changes, rows, work)
+    return _report(version, rows)
+
+
+async def _rows(counts: list[int], changes: int, rows: list[Row], work: LongWork) -> str:
+    """Measures them. Returns VPP's release."""
     async with open_stage(Dataplane(real=True, host_link="veth")) as stage, _proxied(stage) as replies:
         stage.start_daemon()
         await stage.wait_state("steady")
@@ -75,11 +83,15 @@ async def _measure(counts: list[int], changes: int) -> Report:
             version = str((await session.request("show_version")).version)
         present = 0
         for count in counts:
+            work.on(f"{count:,} routes are put there")
             await _preload(stage, present, count)
             present = count
+            work.advance()
+            work.on(f"{changes:,} changes beside {count:,} routes")
             async with open_netlink(stage.lab.host) as host:
                 rows.append(Row(count, await _changes(host, replies, changes)))
-    return _report(version, rows)
+            work.advance()
+    return version
 
 
 # ------------------------------------------------------------------------------------------------------------ the proxy

@@ -25,6 +25,7 @@ import trio
 from hostlink.lab.children import child
 from hostlink.lab.flows import echo_server
 from hostlink.lab.layout import HOST4, NIC
+from hostlink.lab.progress import LongWork, long_work
 from hostlink.lab.stage import Dataplane, Stage, best, open_stage, running
 from hostlink.vpp.session import open_session
 from tools.benches.report import Cell, Report
@@ -33,6 +34,8 @@ HELP = "how long the host is not reachable in a takeover, a give-back, and when 
 TIMES_BARE = 2.0
 TAKEOVER_MS = 100.0
 _WITHIN_S = 60.0
+_PARTS = 5
+"""Of a round: what is measured one after another."""
 _SEEN_S = 0.2
 """So long the prober is answered before what it watches, and goes on after it."""
 _ROOT = Path(__file__).resolve().parents[2]
@@ -61,15 +64,18 @@ def run(options: argparse.Namespace) -> Report:
 async def _measure(dataplane: Dataplane, rounds: int) -> Report:
     takeover, back, vpp, daemon = (Row(what) for what in ("takeover", "give-back", "VPP killed", "daemon killed"))
     bare: list[float] = []
-    for _ in range(rounds):
-        async with open_stage(dataplane) as stage:
-            bare.append(await _bare_ms(stage))
-        async with open_stage(dataplane) as stage, echo_server(stage.lab.host, [HOST4.ip]):
-            version = await _version(stage)
-            await _one(stage, takeover, _take)
-            await _one(stage, daemon, _kill_daemon)
-            async with _vpp_dies(stage, vpp):  # and the one that came after it plays on
-                await _one(stage, back, _give_back)
+    with long_work("bench outage", rounds * _PARTS) as work:
+        for number in range(1, rounds + 1):
+            work.on(f"round {number}: the bare move of the NIC")
+            async with open_stage(dataplane) as stage:
+                bare.append(await _bare_ms(stage))
+            work.advance()
+            async with open_stage(dataplane) as stage, echo_server(stage.lab.host, [HOST4.ip]):
+                version = await _version(stage)
+                await _one(stage, takeover, _take, work)
+                await _one(stage, daemon, _kill_daemon, work)
+                async with _vpp_dies(stage, vpp, work):  # and the one that came after it plays on
+                    await _one(stage, back, _give_back, work)
     return _report(dataplane, version, bare, [takeover, back, vpp, daemon])
 
 
@@ -79,7 +85,8 @@ async def _version(stage: Stage) -> str:
 
 
 @asynccontextmanager
-async def _vpp_dies(stage: Stage, row: Row) -> AsyncIterator[None]:
+async def _vpp_dies(stage: Stage, row: Row, work: LongWork) -> AsyncIterator[None]:
+    work.on(row.what)
     async with AsyncExitStack() as life:
         async with _probed(stage, row):
             stage.kill_vpp()
@@ -87,6 +94,7 @@ async def _vpp_dies(stage: Stage, row: Row) -> AsyncIterator[None]:
             await life.enter_async_context(running(stage, {}))
             row.started_ms.append((time.monotonic() - start) * 1000)
             await _until_back(stage)
+        work.advance()
         yield
 
 
@@ -100,9 +108,11 @@ async def _until_back(stage: Stage) -> None:
             await trio.sleep(0.05)
 
 
-async def _one(stage: Stage, row: Row, act: Callable[[Stage], Awaitable[None]]) -> None:
+async def _one(stage: Stage, row: Row, act: Callable[[Stage], Awaitable[None]], work: LongWork) -> None:
+    work.on(row.what)
     async with _probed(stage, row):
         await act(stage)
+    work.advance()
 
 
 async def _take(stage: Stage) -> None:

@@ -28,6 +28,7 @@ import trio
 from vpp_papi import VPPApiClient
 
 from hostlink.core.model import Family, VppPath, VppRoute
+from hostlink.lab.progress import long_work
 from hostlink.lab.real_vpp import find_vpp, running_vpp
 from hostlink.vpp.frames import frame
 from hostlink.vpp.route_packer import ADD_DEL, RoutePacker, route_fields
@@ -92,10 +93,17 @@ async def _measure(binary: str, namespace: str, directory: Path, count: int, rou
         version = (await session.request("show_version")).version
         routes = _routes(await _loopback(session), count)
         source_id = await own_source(session)
-        for _ in range(rounds):
-            await _hostlink_round(session, source_id, routes, ours)
-            await _raw_round(vpp.api_socket, session, source_id, routes, raw)
-            await trio.to_thread.run_sync(_papi_round, vpp.api_socket, source_id, routes[:few], papi)
+        with long_work("bench session", 3 * rounds) as work:
+            for number in range(1, rounds + 1):
+                work.on(f"round {number}: hostlink's session")
+                await _hostlink_round(session, source_id, routes, ours)
+                work.advance()
+                work.on("a raw socket")
+                await _raw_round(vpp.api_socket, session, source_id, routes, raw)
+                work.advance()
+                work.on("vpp_papi")
+                await trio.to_thread.run_sync(_papi_round, vpp.api_socket, source_id, routes[:few], papi)
+                work.advance()
     return _report(version, ours, raw, papi, rounds)
 
 

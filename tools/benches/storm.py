@@ -23,6 +23,7 @@ import trio
 from hostlink import varlink
 from hostlink.core.model import IPAddress, Prefix
 from hostlink.lab.layout import NIC, ROUTER4, ROUTER6
+from hostlink.lab.progress import long_work
 from hostlink.lab.real_vpp import find_vpp
 from hostlink.lab.stage import Dataplane, Stage, open_stage
 from hostlink.vpp.routes import routes_at
@@ -102,10 +103,13 @@ async def _measure(count: int, rounds: int) -> Report:
         version = str((await session.request("show_version")).version)
         stage.start_daemon()
         await stage.wait_state("steady")
-        for storm in storms(rounds):
-            row = Row(storm.name, count)
-            await _storm(stage, session, storm, row)
-            rows.append(row)
+        with long_work("bench storm", len(storms(rounds))) as work:
+            for storm in storms(rounds):
+                work.on(f"{storm.name}, {count:,} routes")
+                row = Row(storm.name, count)
+                await _storm(stage, session, storm, row)
+                rows.append(row)
+                work.advance()
     return _report(version, rows)
 
 

@@ -266,7 +266,7 @@ async def _take_over(session: Session) -> None:
     host = await DRIVERS["af_packet"].attach(session, "in0", "02:00:00:00:00:02", host_tag("up0"))
     ports = await dataplane.find("up0")
     plan: list[op.VppOperation] = [op.SetUp(up, True), op.SetUp(host, True), op.EnableIp6(up), op.EnableProxyArp(host)]
-    await dataplane.apply(plan, lambda: None)
+    await dataplane.apply(plan)
     for text in ("10.0.0.0/8", "fd00::/16", "10.1.0.0/16"):
         route = VppRoute(0, ip_network(text), (VppPath(up, None, 1, 0),))
         await dataplane.change_routes([route], [])

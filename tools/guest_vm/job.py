@@ -12,7 +12,7 @@ from tools.guest_vm.modules import NEEDED, WANTED
 
 JOB, OUT = "/run/guest/job", "/run/guest/out"
 """Where the guest has its shares (init.sh)."""
-OUTPUT, STATUS = "output", "status"
+OUTPUT, STATUS, STARTED = "output", "status", "started"
 OUT_VARIABLE = "HOSTLINK_GUEST_OUT"
 """Tells the command where to put what shall be left of it."""
 SLOWER = "8"
@@ -37,6 +37,7 @@ done
 echo 1 >/proc/sys/net/core/fb_tunnels_only_for_init_net
 modprobe -a -q {wanted} 2>/dev/null
 ip link set lo up
+touch {job}/{started}
 {run}
 echo $? >{job}/{status}.new
 mv {job}/{status}.new {job}/{status}
@@ -67,6 +68,7 @@ def boot_script(kernel: Kernel, path: str, *, terminal: bool) -> str:
         needed=" ".join(NEEDED),
         wanted=" ".join(WANTED),
         run=run,
+        started=STARTED,
         job=JOB,
         status=STATUS,
     )
@@ -82,6 +84,11 @@ def passed_on(environment: Mapping[str, str]) -> dict[str, str]:
     """What the guest's command gets of the caller's environment: HOSTLINK_* and a few more, and what is the guest's."""
     kept = {name: value for name, value in environment.items() if name in _KEPT or name.startswith("HOSTLINK_")}
     return {FACTOR: SLOWER, **kept, OUT_VARIABLE: OUT}
+
+
+def has_started(folder: Path) -> bool:
+    """Whether the guest has come as far as the command."""
+    return (folder / STARTED).exists() or (folder / OUTPUT).stat().st_size > 0
 
 
 def read_status(folder: Path) -> int | None:

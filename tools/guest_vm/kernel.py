@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hostlink.lab.progress import long_work
 from tools.guest_vm.errors import GuestError
 
 _META = "linux-image-amd64"
@@ -63,15 +64,20 @@ def package_in(depends: str) -> str | None:
 
 
 def _fetch(cache: Path) -> Kernel:
-    package = _package()
-    print(f"guest: fetching {package} by apt (once, into {cache}; it is not installed)", file=sys.stderr, flush=True)
-    tree = cache / package
-    shutil.rmtree(tree, ignore_errors=True)
-    tree.mkdir()
-    _run(["apt-get", "download", "-qq", "-o", "APT::Sandbox::User=root", package], tree)
-    (archive,) = tree.glob("*.deb")
-    _run(["dpkg", "-x", archive.name, "."], tree)
-    archive.unlink()
+    with long_work("guest's kernel", 3) as work:
+        work.on("looked for by apt")
+        package = _package()
+        tree = cache / package
+        shutil.rmtree(tree, ignore_errors=True)
+        tree.mkdir()
+        work.advance()
+        work.on(f"{package} is fetched by apt (once, into {cache}; it is not installed)")
+        _run(["apt-get", "download", "-qq", "-o", "APT::Sandbox::User=root", package], tree)
+        work.advance()
+        work.on("unpacked")
+        (archive,) = tree.glob("*.deb")
+        _run(["dpkg", "-x", archive.name, "."], tree)
+        archive.unlink()
     kernel = kernel_of(tree)
     _run(["depmod", "-b", ".", kernel.release], tree)
     (tree / _WHOLE).touch()

@@ -16,8 +16,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from hostlink.lab.progress import long_work
 from tools.guest_vm.errors import GuestError
-from tools.guest_vm.job import OUTPUT, read_status
+from tools.guest_vm.job import OUTPUT, has_started, read_status
 from tools.guest_vm.kernel import Kernel
 
 MEMORY_MIB, CPUS = 4096, 2
@@ -85,6 +86,8 @@ def run_guest(guest: Guest, deadline_s: float) -> int:
     """
     ends_at = time.monotonic() + deadline_s
     with _running(guest) as process, (guest.job / OUTPUT).open("rb") as output:
+        if not guest.terminal:
+            _wait_started(guest, process, ends_at)
         while (ended := process.poll()) is None and time.monotonic() < ends_at:
             _pass_on(output.read())
             time.sleep(_POLL_S)
@@ -95,6 +98,15 @@ def run_guest(guest: Guest, deadline_s: float) -> int:
     if ended is None:
         raise GuestTimeout(f"not done after {deadline_s:g} s, ended; its console:\n{_tail(guest.console)}")
     raise GuestError(f"ended by itself without a result (QEMU: {ended}); its console:\n{_tail(guest.console)}")
+
+
+def _wait_started(guest: Guest, process: subprocess.Popen[bytes], ends_at: float) -> None:
+    """Until the command begins, the guest ends, or the deadline passes."""
+    with long_work("guest's boot") as work:
+        work.on("the kernel, then this machine's files")
+        while not has_started(guest.job) and process.poll() is None and time.monotonic() < ends_at:
+            time.sleep(_POLL_S)
+            work.still()
 
 
 @contextmanager
