@@ -16,8 +16,6 @@ from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface
 from typing import Any, TypeVar
 
-from pyroute2.netlink.rtnl.marshal import MarshalRtnl
-
 from hostlink.core.model import (
     SETTABLE_FLAGS,
     Address,
@@ -32,6 +30,7 @@ from hostlink.core.model import (
 from hostlink.kernel import uapi
 from hostlink.kernel.attributes import walk
 from hostlink.kernel.errors import Unreadable, reading
+from hostlink.kernel.pyroute2_parser import MarshalRtnl
 from hostlink.kernel.sockets import HEADER, Message
 
 _IFADDRMSG = struct.Struct("=BBBBi")

@@ -24,6 +24,10 @@ from hostlink.lab.progress import SHOWN_AFTER_S, long_work
 
 PLUGINS = ("af_packet", "tap", "ping")
 """What the lab's VPP always loads; one that the build does not have is left out by VPP without a word."""
+HEAP_MIB = 256
+"""VPP's main heap in the lab: enough for a node with some ten thousand routes."""
+_ROUTE_KIB = 2
+"""Of the heap for each route, and as much again for what grows by copying (vppinfra/pool.h)."""
 _POLL_S = 0.02
 _REST = "poll-sleep-usec 500"
 """VPP polls its tap, which takes a whole CPU: one of the guest's two, for each VPP. There it rests between polls."""
@@ -32,7 +36,7 @@ _LOG_TAIL_LINES = 15
 _CONFIG = """\
 unix {{ nodaemon nobanner {rest} log {directory}/vpp.log cli-listen {directory}/cli.sock runtime-dir {directory} }}
 socksvr {{ socket-name {directory}/api.sock }}
-statseg {{ socket-name {directory}/stats.sock size 32M page-size 4K }}
+statseg {{ socket-name {directory}/stats.sock size {stats_mib}M page-size 4K }}
 memory {{ main-heap-size {heap_mib}M main-heap-page-size 4K }}
 buffers {{ page-size 4K buffers-per-numa 16384 }}
 cpu {{ workers 0 }}
@@ -66,13 +70,13 @@ async def running_vpp(
     namespace: str,
     directory: Path,
     *,
-    heap_mib: int = 256,
+    heap_mib: int = HEAP_MIB,
     plugins: Sequence[str] = (),
     deadline_s: float = 10.0,
 ) -> AsyncIterator[RunningVpp]:
     """Run VPP in the network namespace `namespace` with its files in `directory` (absolute); both exist.
 
-    heap_mib: 256 is enough for a node; routes take about 1 KiB each. plugins: more than PLUGINS.
+    heap_mib: HEAP_MIB is enough for a node, `heap_mib_for` says for how many routes. plugins: more than PLUGINS.
     VppDidNotStart: not up after `deadline_s` seconds, times the lab's deadline factor.
     """
     with _process(binary, namespace, directory, configuration(directory, heap_mib, (*PLUGINS, *plugins))) as process:
@@ -85,7 +89,13 @@ def configuration(directory: Path, heap_mib: int = 256, plugins: Sequence[str] =
     """The start-up file of such a VPP."""
     enabled = " ".join(f"plugin {name}_plugin.so {{ enable }}" for name in plugins)
     rest = _REST if deadline_factor() > 1 else ""
-    return _CONFIG.format(directory=directory, heap_mib=heap_mib, plugins=enabled, rest=rest)
+    stats_mib = heap_mib // 8  # each route has counters there too (vnet/dpo/load_balance.c), which grow by copying
+    return _CONFIG.format(directory=directory, heap_mib=heap_mib, stats_mib=stats_mib, plugins=enabled, rest=rest)
+
+
+def heap_mib_for(routes: int) -> int:
+    """The main heap of a VPP that is to hold so many routes. Memory is taken as it is used."""
+    return HEAP_MIB + 2 * _ROUTE_KIB * routes // 1024
 
 
 @contextmanager

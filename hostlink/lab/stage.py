@@ -27,7 +27,7 @@ from hostlink.lab.factor import deadline_factor as deadline_factor  # scenarios 
 from hostlink.lab.layout import NIC
 from hostlink.lab.network import Lab
 from hostlink.lab.progress import SHOWN_AFTER_S, long_work
-from hostlink.lab.real_vpp import find_vpp, running_vpp
+from hostlink.lab.real_vpp import HEAP_MIB, find_vpp, running_vpp
 from hostlink.vpp.session import open_session
 
 _POLL_S = 0.05
@@ -81,6 +81,9 @@ class Stage:
     vpp: subprocess.Popen[bytes] | None = None
     guard: subprocess.Popen[bytes] | None = None
     environment: dict[str, str] = field(default_factory=dict)
+    daemon_module: str = "hostlink"
+    """What `start_daemon` runs; a bench has one that runs the same with an instrument."""
+    vpp_heap_mib: int = HEAP_MIB
 
     @property
     def runtime(self) -> Path:
@@ -94,7 +97,7 @@ class Stage:
 
     def start_daemon(self, *options: str, **environment: str) -> subprocess.Popen[bytes]:
         """Start `hostlink run` on the node, with these options more. Ends with the stage."""
-        argv = [sys.executable, "-m", "hostlink", "run", "--config", str(self.config), *options]
+        argv = [sys.executable, "-m", self.daemon_module, "run", "--config", str(self.config), *options]
         self.daemon = _start(self.lab.host, argv, self.directory / "daemon.log", {**self.environment, **environment})
         return self.daemon
 
@@ -169,17 +172,20 @@ async def open_stage(
     vpp_plugins: Sequence[str] = (),
     settings: str = "",
     vpp_settings: str = "",
+    vpp_heap_mib: int = HEAP_MIB,
     lab: Lab | None = None,
 ) -> AsyncIterator[Stage]:
     """The lab with that VPP running and the daemon's configuration written; everything is gone afterwards.
 
     settings: more of the configuration file, for instance a [cluster] table; vpp_settings: more of its [vpp].
     vpp_plugins: what a real VPP loads besides those of real_vpp.PLUGINS; the stand-in has none.
+    vpp_heap_mib: how much memory a real VPP has (real_vpp.heap_mib_for a full table).
     """
     async with AsyncExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hl-")))
         lab = await stack.enter_async_context(lab or Lab())
         stage = Stage(lab, dataplane, directory, directory / "api.sock", directory / "hostlink.toml")
+        stage.vpp_heap_mib = vpp_heap_mib
         stage.config.write_text(_configuration(stage, settings, vpp_settings))
         await stack.enter_async_context(running(stage, vpp_environment or {}, vpp_plugins))
         try:
@@ -216,7 +222,9 @@ async def running(stage: Stage, environment: Mapping[str, str], plugins: Sequenc
     if stage.dataplane.real:
         binary = find_vpp()
         assert binary is not None, "the dataplane was chosen although there is no VPP"
-        async with running_vpp(binary, stage.lab.vpp, stage.directory, plugins=plugins) as vpp:
+        async with running_vpp(
+            binary, stage.lab.vpp, stage.directory, heap_mib=stage.vpp_heap_mib, plugins=plugins
+        ) as vpp:
             stage.vpp = vpp.process
             yield
         return

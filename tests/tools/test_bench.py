@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tools.bench import named
 from tools.benches.report import Report
 
 TOOLS = Path(__file__).resolve().parents[2] / "tools"
@@ -35,11 +36,35 @@ def test_without_a_vpp_it_says_so(tmp_path):
     assert not (tmp_path / "out.json").exists()
 
 
-@pytest.mark.parametrize("arguments", [[], ["nothing"], ["session", "--routes", "many"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["nothing"], ["session", "--routes", "many"], ["--rows", "nothing"], ["--routes", "3000000"], ["--quicker"]],
+)
 def test_what_it_does_not_know_is_a_usage_error(arguments):
     ran = bench(*arguments)
     assert ran.returncode == 64
     assert "usage: tools/bench" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        ([], ["table"]),
+        (["--quick", "--json", "f"], ["table", "--quick", "--json", "f"]),
+        (["idle", "--json", "f"], ["idle", "--json", "f"]),
+        (["-h"], ["-h"]),
+    ],
+)
+def test_without_a_name_the_big_table_is_meant(arguments, meant):
+    assert named(arguments) == meant
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["-h"]])
+def test_help_is_of_all_benches(arguments):
+    ran = bench(*arguments)
+    assert ran.returncode == 0
+    for name in ("idle", "latency", "outage", "session", "storm", "table"):
+        assert name in ran.stdout
 
 
 def test_a_table_has_what_was_measured_and_a_dash_for_what_was_not(report):

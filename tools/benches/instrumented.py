@@ -1,0 +1,89 @@
+"""`hostlink` with an instrument in its event loop: `python -m tools.benches.instrumented run …`, for the benches only.
+
+Each turn of a task that keeps the loop for long is a span in $HOSTLINK_BENCH_TURNS (spans.py): how long, how much of it
+this thread was on a CPU (the rest it waited for one, or for a thread that computes), which task, and where it was
+before and after. With $HOSTLINK_BENCH_ALL_TURNS every turn is one, and each time that the loop was woken.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from functools import partial
+from pathlib import Path
+from types import CoroutineType
+from typing import TextIO
+
+import trio
+
+from tools.benches.spans import Span
+
+FILE, EVERY = "HOSTLINK_BENCH_TURNS", "HOSTLINK_BENCH_ALL_TURNS"
+WOKEN = "woken"
+_LEAST_NS = 5_000_000
+
+
+_Place = tuple[str, int]
+"""File and line."""
+
+
+class Turns(trio.abc.Instrument):
+    """Writes the spans. least_ns: shorter turns are none."""
+
+    def __init__(self, out: TextIO, least_ns: int) -> None:
+        self._out, self._least_ns = out, least_ns
+        self._began = self._cpu = 0
+        self._from: _Place | None = None
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        self._from = _place(task.coro)
+        self._cpu = time.thread_time_ns()
+        self._began = time.monotonic_ns()
+
+    def after_task_step(self, task: trio.lowlevel.Task) -> None:
+        took = time.monotonic_ns() - self._began
+        if took >= self._least_ns:
+            cpu = time.thread_time_ns() - self._cpu
+            what = (
+                f"{_short(task.name)} from {_words(self._from, 'its begin')} to {_words(_place(task.coro), 'its end')}"
+            )
+            self._out.write(Span(self._began, took, cpu, what).line())
+
+    def after_io_wait(self, timeout: float) -> None:
+        if timeout > 0 and not self._least_ns:
+            self._out.write(Span(time.monotonic_ns(), 0, 0, WOKEN).line())
+
+
+def _short(name: str) -> str:
+    """`hostlink.vpp_watch._until_lost.<locals>.ping` → `vpp_watch._until_lost.ping`."""
+    return name.removeprefix("hostlink.").replace("<locals>.", "").replace(" ", "_")
+
+
+def _place(coroutine: object) -> _Place | None:
+    """Where it waits: the innermost function that is not trio's."""
+    innermost = None
+    while isinstance(coroutine, CoroutineType):
+        frame = coroutine.cr_frame
+        if frame is not None and "/trio/" not in frame.f_code.co_filename:
+            innermost = (frame.f_code.co_filename, frame.f_lineno)
+        coroutine = coroutine.cr_await
+    return innermost
+
+
+def _words(place: _Place | None, otherwise: str) -> str:
+    return f"{Path(place[0]).name}:{place[1]}" if place else otherwise
+
+
+def main() -> int:
+    """Run hostlink's command line. Returns its exit status."""
+    out = open(os.environ[FILE], "a", buffering=1)  # noqa: SIM115 — for as long as the process lives
+    turns = Turns(out, 0 if os.environ.get(EVERY) else _LEAST_NS)
+    trio.run = partial(trio.run, instruments=[turns])  # type: ignore[assignment]
+    from hostlink.cli import main as hostlink
+
+    return hostlink()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
