@@ -1,0 +1,194 @@
+"""A plan as a difference that a person reads: what comes (`+`), goes (`-`) and changes (`~`), by what it concerns.
+
+Operations become lines with the object as `ip` writes it, and lines of one kind become a group: the addresses of VPP,
+its IPv4 routes of one table, its neighbours. Of a large group only the first lines are made, and the rest is counted:
+a full table has 100,000 of them, and nobody reads those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from hostlink.core import operations as op
+from hostlink.core.describe import Names, address_words, describe, route_words
+from hostlink.core.desired_routes import route_text
+from hostlink.core.model import Prefix, Route, VppRoute
+from hostlink.core.vpp_tables import host_table_of
+
+ADD, DELETE, CHANGE = "+", "-", "~"
+VPP, LINUX = "VPP", "Linux"
+ADDRESSES, ROUTES, NEIGHBOURS, INTERFACES = "addresses", "routes", "neighbours", "interfaces"
+TABLES, PUNT_PATH, REST = "tables", "punt path", "sysctls, rules and queueing"
+
+Operation = op.VppOperation | op.HostOperation
+Before = Mapping[tuple[int, Prefix], VppRoute]
+"""(table, prefix) → the route that VPP has there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a line is about, and on which side."""
+
+    side: str
+    """`VPP`, `Linux`, or whatever else a takeover touches."""
+    about: str
+    family: int | None = None
+    """Of routes: the IP version, with the table of the host's."""
+    table: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One thing that would be done."""
+
+    kind: Kind
+    change: str
+    """ADD, DELETE or CHANGE."""
+    text: str
+    was: str | None = None
+    """What is there now and makes way, where that is known."""
+
+
+@dataclass(slots=True)
+class Group:
+    """Lines of one kind, in their order; `count` of them, of which the first are kept."""
+
+    kind: Kind
+    lines: list[Line]
+    count: int = 0
+
+
+def grouped(lines: Iterable[Line], *, apart: bool = False) -> list[Group]:
+    """The lines by kind, in the order in which the kinds are met first.
+
+    apart: a kind that is met again after another makes another group, so that the order of all lines is kept.
+    """
+    groups: list[Group] = []
+    there: dict[Kind, Group] = {}
+    for line in lines:
+        group = there.get(line.kind)
+        if group is None or (apart and group is not groups[-1]):
+            group = there[line.kind] = Group(line.kind, [])
+            groups.append(group)
+        group.lines.append(line)
+        group.count += 1
+    return groups
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """How an operation's numbers read: `vpp` for sw_if_index, `links` for ifindex; `side`: where host operations are
+    carried out; `before`: the routes that VPP has."""
+
+    vpp: Names
+    links: Names
+    side: str = LINUX
+    before: Before | None = None
+
+
+def lines(operations: Iterable[Operation], named: Named) -> Iterator[Line]:
+    """One line for each operation, in their order."""
+    return (line(operation, named) for operation in operations)
+
+
+def line(operation: Operation, named: Named) -> Line:
+    """The line of one operation."""
+    kind, text, was = _kind(operation, named), _text(operation, named), None
+    change = ADD if _adds(operation) else DELETE if _deletes(operation) else CHANGE
+    if isinstance(operation, op.AddVppRoute) and named.before:
+        old = named.before.get((operation.route.table_id, operation.route.prefix))
+        if old is not None:
+            change, was = CHANGE, route_words(old, named.vpp)
+    return Line(kind, change, text, was)
+
+
+def _adds(operation: Operation) -> bool:
+    return type(operation).__name__.startswith("Add") or (isinstance(operation, op.PuntL4) and operation.enable)
+
+
+def _deletes(operation: Operation) -> bool:
+    return type(operation).__name__.startswith("Delete") or (isinstance(operation, op.PuntL4) and not operation.enable)
+
+
+def _kind(operation: Operation, named: Named) -> Kind:
+    match operation:
+        case op.AddVppRoute(route) | op.DeleteVppRoute(route):
+            return Kind(VPP, ROUTES, route.prefix.version, host_table_of(route.table_id))
+        case op.AddHostRoute(route=host_route) | op.DeleteHostRoute(route=host_route):
+            return Kind(named.side, ROUTES, int(host_route.family), host_route.table)
+    side = VPP if isinstance(operation, op.VppOperation) else named.side
+    return Kind(side, next((about for about, kinds in _ABOUT.items() if isinstance(operation, kinds)), REST))
+
+
+_ABOUT: dict[str, tuple[type, ...]] = {
+    ADDRESSES: (
+        op.AddVppAddress,
+        op.DeleteVppAddress,
+        op.AddHostAddress,
+        op.ChangeHostAddress,
+        op.DeleteHostAddress,
+    ),
+    NEIGHBOURS: (op.AddVppNeighbour, op.DeleteVppNeighbour, op.LearnVppNeighbour, op.AddHostNeighbour),
+    TABLES: (op.AddVppTable, op.DeleteVppTable),
+    PUNT_PATH: (
+        op.AddProxyRange,
+        op.DeleteProxyRange,
+        op.AddRedirect,
+        op.DeleteRedirect,
+        op.PuntL4,
+        op.SetReassembly,
+        op.SetLocalReassembly,
+    ),
+    INTERFACES: (
+        op.SetMtu,
+        op.SetUp,
+        op.EnableIp6,
+        op.SuppressAdvertisements,
+        op.SetLinkLocal,
+        op.SetUnnumbered,
+        op.EnableProxyArp,
+        op.EnableNdProxy,
+        op.SetHostLink,
+        op.SetToken,
+        op.AddAltname,
+        op.AddMulticast,
+    ),
+}
+
+
+def _text(operation: Operation, named: Named) -> str:
+    match operation:
+        case op.AddVppAddress(sw, interface) | op.DeleteVppAddress(sw, interface):
+            return f"{interface} dev {named.vpp.get(sw, f'interface {sw}')}"
+        case op.AddVppNeighbour(one) | op.DeleteVppNeighbour(one) | op.LearnVppNeighbour(one):
+            return (
+                f"{one.address} dev {named.vpp.get(one.sw_if_index, f'interface {one.sw_if_index}')} lladdr {one.mac}"
+            )
+        case op.AddVppRoute(route) | op.DeleteVppRoute(route):
+            return route_words(route, named.vpp)
+        case op.AddHostRoute(index, _, route):
+            return f"{_route(route)} dev {_link(index, named)}"
+        case op.DeleteHostRoute(index, route):
+            return f"{_route(route)} dev {_link(index, named)}"
+        case op.AddHostAddress(index, address) | op.DeleteHostAddress(index, address):
+            return f"{address_words(address)} dev {_link(index, named)}"
+        case _:
+            return _in_words(operation, named)
+
+
+def _in_words(operation: Operation, named: Named) -> str:
+    """As the log says it, without the side, and without the verb that the sign says."""
+    words = describe(operation, named.vpp, named.links).partition(": ")[2]
+    for verb in ("add ", "delete "):
+        if (_adds(operation) or _deletes(operation)) and verb in words:
+            return words.replace(verb, "", 1)
+    return words
+
+
+def _route(route: Route) -> str:
+    return route_text(route)
+
+
+def _link(index: int, named: Named) -> str:
+    return named.links.get(index, f"link {index}")
