@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import trio
 
+from hostlink.core.context import Hold
 from hostlink.core.difference import ADD, CHANGE, DELETE, Group, Line, grouped
 from hostlink.core.model import Link, Problem
 from hostlink.core.table import HOLDS, STATES, State
@@ -48,10 +49,15 @@ async def _of(runner: Runner, limit: int | None) -> Json:
     seen = [one for one in runner.look_at_problems() if not one.hidden_by]
     known = [one.problem for one in seen if is_before or one.is_shown(trio.current_time())]
     about = {"name": uplink.name, "state": STATES[state].title}
-    held = None if hold is None else f"{HOLDS[hold.kind].title}: {hold.reason}; it ends with {HOLDS[hold.kind].clears}"
+    held = None if hold is None else _held(hold)
     if is_before:
         return {**about, "held": held, **await takeover_json(uplink, limit, known)}
     return {**about, "held": held, **await _difference(uplink, state, limit, known)}
+
+
+def _held(hold: Hold) -> str:
+    text = HOLDS[hold.kind]
+    return f"{': '.join(dict.fromkeys([text.title, hold.reason]))}; it ends with {text.clears}"
 
 
 async def _difference(uplink: Uplink, state: State, limit: int | None, known: Sequence[Problem]) -> Json:

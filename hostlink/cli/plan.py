@@ -99,6 +99,8 @@ def _beside(uplink: Mapping[str, Any]) -> Iterator[str]:
     if uplink["kind"] == "difference" and not uplink["groups"]:
         yield "nothing to do"
     for one in sorted(uplink["problems"], key=_gravity):
+        if uplink["kind"] == "takeover" and one["severity"] == SEVERITIES[0]:
+            continue
         yield f"{one['severity']} {one['code']} {one['title']}: {one['detail']}"
     for limit in LIMITS if uplink["kind"] == "takeover" else ():
         yield f"{limit.severity.value} {limit.code} {limit.title}"

@@ -109,7 +109,7 @@ def _proof(plan: Json) -> Iterator[str]:
 
 
 def _afterwards(plan: Json) -> Iterator[str]:
-    yield f"the NIC is in the namespace {plan['parking']}; a {plan['host_link']} of its name and MAC has all that it had"
+    yield f"the NIC is in the namespace {plan['parking']}; a {plan['host_link']} of its name and MAC has what it had"
     yield f"the host had no network for some {plan['outage_ms']:g} ms (as `tools/bench outage` measured it, not here)"
     yield "open connections go on; a program with a packet socket on the NIC must be restarted (HL-115)"
     yield "`hostlink release` gives the NIC back with what the host has by then"

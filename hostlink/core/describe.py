@@ -141,9 +141,9 @@ def _on_link(operation: op.HostOperation) -> str:
         case op.AddMulticast(mac=mac):
             return f"add multicast address {mac}"
         case op.ChangeHostAddress(_, address):
-            return f"settle address {address_words(address)}"
+            return f"settle address {_address(address)}"
         case op.AddHostAddress(_, address) | op.DeleteHostAddress(_, address):
-            return f"{_verb(operation)} address {address_words(address)}"
+            return f"{_verb(operation)} address {_address(address)}"
         case op.AddHostRoute(route=route) | op.DeleteHostRoute(route=route):
             return f"{_verb(operation)} route {route_text(route)}"
         case op.AddHostNeighbour(_, neighbour):
@@ -172,8 +172,7 @@ def _attributes(operation: op.SetHostLink) -> list[str]:
     return words + [f"{word} {values[key]}" for key, word in _ATTRIBUTES.items() if values[key] is not None]
 
 
-def address_words(address: Address) -> str:
-    """An address of the host's as `ip address` says it, in short."""
+def _address(address: Address) -> str:
     peer = f" peer {address.peer}" if address.peer is not None else ""
     until = f" valid for {address.valid_lifetime_s} s" if address.valid_lifetime_s is not None else ""
     return f"{address.interface}{peer}{until}"

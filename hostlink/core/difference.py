@@ -8,12 +8,11 @@ a full table has 100,000 of them, and nobody reads those.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hostlink.core import operations as op
-from hostlink.core.describe import Names, address_words, describe, route_words
-from hostlink.core.desired_routes import route_text
-from hostlink.core.model import Prefix, Route, VppRoute
+from hostlink.core.describe import Names, describe, route_words
+from hostlink.core.model import Address, NextHop, Prefix, Route, VppRoute
 from hostlink.core.vpp_tables import host_table_of
 
 ADD, DELETE, CHANGE = "+", "-", "~"
@@ -99,7 +98,7 @@ def line(operation: Operation, named: Named) -> Line:
     if isinstance(operation, op.AddVppRoute) and named.before:
         old = named.before.get((operation.route.table_id, operation.route.prefix))
         if old is not None:
-            change, was = CHANGE, route_words(old, named.vpp)
+            change, was = CHANGE, vpp_route_words(old, named.vpp)
     return Line(kind, change, text, was)
 
 
@@ -160,19 +159,19 @@ _ABOUT: dict[str, tuple[type, ...]] = {
 def _text(operation: Operation, named: Named) -> str:
     match operation:
         case op.AddVppAddress(sw, interface) | op.DeleteVppAddress(sw, interface):
-            return f"{interface} dev {named.vpp.get(sw, f'interface {sw}')}"
+            return f"{interface} dev {_port(sw, named)}"
         case op.AddVppNeighbour(one) | op.DeleteVppNeighbour(one) | op.LearnVppNeighbour(one):
-            return (
-                f"{one.address} dev {named.vpp.get(one.sw_if_index, f'interface {one.sw_if_index}')} lladdr {one.mac}"
-            )
+            return f"{one.address} dev {_port(one.sw_if_index, named)} lladdr {one.mac}"
         case op.AddVppRoute(route) | op.DeleteVppRoute(route):
-            return route_words(route, named.vpp)
-        case op.AddHostRoute(index, _, route):
-            return f"{_route(route)} dev {_link(index, named)}"
-        case op.DeleteHostRoute(index, route):
-            return f"{_route(route)} dev {_link(index, named)}"
+            return vpp_route_words(route, named.vpp)
+        case op.AddHostRoute(index, before, host_route):
+            return host_route_words(host_route, {**named.links, before: _link(index, named)})
+        case op.DeleteHostRoute(_, host_route):
+            return host_route_words(host_route, named.links)
         case op.AddHostAddress(index, address) | op.DeleteHostAddress(index, address):
-            return f"{address_words(address)} dev {_link(index, named)}"
+            return f"{host_address_words(address)} dev {_link(index, named)}"
+        case op.ChangeHostAddress(index, address):
+            return f"{host_address_words(address)} dev {_link(index, named)} (its flags as they were given)"
         case _:
             return _in_words(operation, named)
 
@@ -186,8 +185,52 @@ def _in_words(operation: Operation, named: Named) -> str:
     return words
 
 
-def _route(route: Route) -> str:
-    return route_text(route)
+_TYPES = {6: "blackhole ", 7: "unreachable ", 8: "prohibit ", 9: "throw "}
+"""RTN_* (include/uapi/linux/rtnetlink.h)."""
+
+
+def host_route_words(route: Route, links: Names) -> str:
+    """A route of the host as `ip route` writes it, but for its table. links: names by ifindex."""
+    parts = [f"{_TYPES.get(route.type, '')}{'default' if route.prefix.prefixlen == 0 else route.prefix}"]
+    if route.source_prefix is not None and route.source_prefix.prefixlen:
+        parts.append(f"from {route.source_prefix}")
+    parts += [f"tos {route.tos:#04x}"] if route.tos else []
+    many = len(route.next_hops) > 1
+    parts += [_hop(hop, links, many=many) for hop in route.next_hops if not route.leads_nowhere]
+    said = {"src": route.preferred_source, "metric": route.metric, "mtu": route.mtu_bytes}
+    parts += [f"{word} {value}" for word, value in said.items() if value]
+    return " ".join(parts) + (f" expires {route.expires_s}sec" if route.expires_s is not None else "")
+
+
+def _hop(hop: NextHop, links: Names, *, many: bool) -> str:
+    via = f"via {hop.gateway} " if hop.gateway is not None else ""
+    words = f"{via}dev {links.get(hop.link_index or 0, f'link {hop.link_index}')}"
+    words = f"nexthop {words} weight {hop.weight}" if many else words
+    return f"{words} onlink" if hop.onlink else words
+
+
+def host_address_words(address: Address) -> str:
+    """An address of the host as `ip address` writes it, in short."""
+    peer = f"{address.interface.ip} peer {address.peer}/{address.interface.network.prefixlen}"
+    words = str(address.interface) if address.peer is None else peer
+    if address.valid_lifetime_s is None and address.preferred_lifetime_s is None:
+        return words
+    valid, preferred = (_lifetime(one) for one in (address.valid_lifetime_s, address.preferred_lifetime_s))
+    return f"{words} valid_lft {valid} preferred_lft {preferred}"
+
+
+def _lifetime(seconds: int | None) -> str:
+    return "forever" if seconds is None else f"{seconds}sec"
+
+
+def vpp_route_words(route: VppRoute, names: Names) -> str:
+    """A route of VPP's as `ip route` would write it, but for its table."""
+    words = route_words(replace(route, table_id=0), names)
+    return words.replace(str(route.prefix), "default", 1) if route.prefix.prefixlen == 0 else words
+
+
+def _port(sw_if_index: int, named: Named) -> str:
+    return named.vpp.get(sw_if_index, f"interface {sw_if_index}")
 
 
 def _link(index: int, named: Named) -> str:

@@ -15,7 +15,7 @@ from hostlink.core.plan_host import KernelMakes
 
 
 def carried(wanted: HostView, there: HostView, plan: Iterable[HostOperation]) -> HostView:
-    """`there` after `plan`, which makes it carry `wanted` (plan_host, not exact)."""
+    """`there` after `plan`, which makes it carry `wanted` but for the name and the MAC (plan_host, not exact)."""
     operations = tuple(plan)
     flags = {one.address.interface: one.address.flags for one in operations if isinstance(one, AddHostAddress)}
     flags |= {one.address.interface: one.address.flags for one in operations if isinstance(one, ChangeHostAddress)}
@@ -23,9 +23,10 @@ def carried(wanted: HostView, there: HostView, plan: Iterable[HostOperation]) ->
     added = [one.route for one in operations if isinstance(one, AddHostRoute)]
     kernel = KernelMakes(wanted.addresses)
     by_itself = [one for one in wanted.routes if kernel.made(one) or one.leads_nowhere]
-    routes = {_by(one, wanted.link.index, there.link.index): None for one in (*by_itself, *added)}
+    new = (_by(one, wanted.link.index, there.link.index) for one in (*by_itself, *added))
+    routes = tuple(dict.fromkeys((*there.routes, *new)))
     link = replace(wanted.link, index=there.link.index, name=there.link.name, mac=there.link.mac)
-    return replace(wanted, link=link, addresses=addresses, routes=(*there.routes, *routes))
+    return replace(wanted, link=link, addresses=addresses, routes=routes)
 
 
 def _by(route: Route, before: int, after: int) -> Route:

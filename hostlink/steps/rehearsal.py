@@ -69,7 +69,7 @@ from hostlink.vpp.tags import uplink_tag
 
 OUTAGE_MS = 24
 """How long a takeover kept the host waiting: measured by `tools/bench outage` (README, VPP 26.06, veth)."""
-HOST_LINK, PAIR_HERE, PAIR_THERE = -1, -2, -3
+HOST_LINK, INNER, PAIR_HERE, PAIR_THERE = -1, -2, -3, -4
 """ifindex of what is not there yet."""
 NIC_PORT, HOST_PORT = 0xFFFFFFF0, 0xFFFFFFF1
 """sw_if_index of the same. VPP counts from 0."""
@@ -173,6 +173,7 @@ def _stage(uplink: Uplink, takeover: Takeover) -> _Stage:
         PAIR_THERE: pair.peer,
         takeover.capture.view.link.index: uplink.name,
     }
+    links |= {INNER: made.peer} if isinstance(made, VethPair) else {}
     usable = uplink.node.vpp.dataplane if not uplink.node.vpp.obstacles else None
     blank = _blank(uplink, made)
     return _Stage(uplink, number, takeover, made, blank, Named(ports, links), usable)
@@ -240,9 +241,9 @@ async def _vpp(stage: _Stage, after: HostView) -> Sequence[VppOperation]:
 
 def _journal(stage: _Stage) -> Line:
     view = stage.takeover.capture.view
-    counts = {"address(es)": view.addresses, "route(s)": view.routes, "rule(s)": view.rules, "sysctls": view.sysctls}
-    words = ", ".join(f"{len(some)} {what}" for what, some in counts.items())
-    text = f"{stage.uplink.journal.path}: {view.link.name} as it is ({words}, and all else that give-back needs)"
+    counts = {"addresses": view.addresses, "routes": view.routes, "rules": view.rules, "sysctls": view.sysctls}
+    words = ", ".join(f"{what}: {len(some)}" for what, some in counts.items())
+    text = f"{stage.uplink.journal.path}: {view.link.name} as it is, all that give-back needs ({words})"
     return Line(Kind("journal", "takeover"), ADD, text)
 
 
@@ -251,7 +252,7 @@ def _beside(stage: _Stage, first: Iterable[VppOperation], early: Iterable[HostOp
     pair, nic = bypass_pair(takeover, stage.number), takeover.capture.view.link
     yield _thing(LINUX, _words(made))
     if isinstance(made, VethPair):
-        yield from stage.in_namespace(*quiet_and_raised(Link(made.peer, 0, "", made.mtu_bytes)))
+        yield from stage.in_namespace(*quiet_and_raised(Link(made.peer, INNER, "", made.mtu_bytes)))
     yield from stage.host(*silent_and_marked(takeover, stage.blank.link))
     yield _thing(LINUX, _words(pair))
     yield from stage.host(bypass_alias(takeover, PAIR_HERE), *quiet_and_raised(_end(pair, PAIR_HERE)))
@@ -263,6 +264,8 @@ def _beside(stage: _Stage, first: Iterable[VppOperation], early: Iterable[HostOp
     port = stage.named.vpp[HOST_PORT]
     yield _thing(VPP, f"{port} on {opens}, MAC {vpp_side_mac(stage.number)}, tag {end.tag}")
     yield from lines([port_mtu(takeover, HOST_PORT)], stage.named)
+    if isinstance(made, Tap):
+        yield from stage.host(SetHostLink(HOST_LINK, up=False))  # VPP raises a tap that it attaches to
     yield from lines(first, stage.named)
     yield from stage.host(*early, SetHostLink(nic.index, promiscuous=True))
 
