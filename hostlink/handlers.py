@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import trio
+
 from hostlink.confirming import confirm_all
 from hostlink.control import Handler, Request
 from hostlink.core.events import AuditRequested, ReleaseRequested, ResumeRequested
@@ -37,8 +39,13 @@ def control_handlers(node: Node, runners: list[Runner], notices: Notices, histor
     async def get_history(_: Request) -> Mapping[str, object]:
         return {"version": HISTORY_VERSION, "moves": list(history.moves)}
 
+    planning = trio.Lock()
+
     async def get_plan(request: Request) -> Mapping[str, object]:
-        return await plan_report(node, runners, _limit(request))
+        """One at a time: with a full table it is work for seconds."""
+        limit = _limit(request)
+        async with planning:
+            return await plan_report(node, runners, limit)
 
     async def release(request: Request) -> Mapping[str, object]:
         request.require_root()

@@ -7,7 +7,8 @@ A field is added within a version; one that changes its meaning makes a new vers
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import trio
 
@@ -30,7 +31,11 @@ from hostlink.vpp.errors import VppError
 VERSION = 1
 WORDS = {ADD: "add", DELETE: "delete", CHANGE: "change"}
 
-Json = dict[str, object]
+MOST = 100_000
+"""Lines of a difference, or of a phase, however many are asked for: an answer has an end (varlink.REPLY_LIMIT_BYTES),
+and a line takes some 200 bytes of it."""
+
+Json = dict[str, Any]
 
 
 async def plan_report(node: Node, runners: Iterable[Runner], limit: int | None) -> Json:
@@ -65,10 +70,10 @@ async def _difference(uplink: Uplink, state: State, limit: int | None, known: Se
         why = f"{STATES[state].title} is under way, and what comes after it is not known yet: ask again"
         return untold(why, known)
     try:
-        found = await differ(uplink)
+        found = await differ(uplink, _most(limit))
     except (StepError, KernelError, VppError) as error:
         return untold(_why(error), known)
-    groups, totals = await in_thread(found.count, _told, found.lines, limit)
+    groups, totals = await in_thread(found.count, told, found.lines, limit)
     return {**_empty("difference"), "groups": groups, "totals": totals, "problems": _problems(known)}
 
 
@@ -78,18 +83,26 @@ async def takeover_json(uplink: Uplink, limit: int | None, known: Sequence[Probl
         link = await find_uplink(uplink)
         if link is None:
             return untold(f"no interface of this host matches {uplink.config.match}", known)
-        found = await rehearse(uplink, link)
+        found = await rehearse(uplink, link, _most(limit))
     except (StepError, KernelError, VppError, JournalError) as error:
         return untold(_why(error), known)
-    lines = [line for phase in found.phases for line in phase.lines]
-    phases = await in_thread(len(lines), _phases, found, limit)
-    told = {**_empty("takeover"), "totals": _totals(lines), "problems": _problems([*known, *found.problems])}
-    return {**told, "takeover": {**_takeover(uplink, link, found), "phases": phases}}
+    phases, totals = await in_thread(found.count, _phases, found, limit)
+    known = [*known, *found.problems]
+    whole = {**_empty("takeover"), "totals": totals, "problems": _problems(known)}
+    return {**whole, "takeover": {**_takeover(uplink, link, found), "phases": phases}}
 
 
-def _told(lines: Iterable[Line], limit: int | None) -> tuple[list[Json], Mapping[str, int]]:
+def _most(limit: int | None) -> int:
+    return MOST if limit is None else min(limit, MOST)
+
+
+def told(lines: Iterable[Line], limit: int | None, *, apart: bool = False) -> tuple[list[Json], dict[str, int]]:
+    """The groups and the totals."""
     made = list(lines)
-    return _groups(grouped(made), limit), _totals(made)
+    groups, most = grouped(made, apart=apart), _most(limit)
+    if sum(min(group.count, most) for group in groups) > MOST:
+        most = MOST // len(groups)
+    return _groups(groups, most), _totals(made)
 
 
 def untold(why: str, known: Sequence[Problem]) -> Json:
@@ -123,18 +136,17 @@ def _takeover(uplink: Uplink, link: Link, found: Rehearsal) -> Json:
     }
 
 
-def _phases(found: Rehearsal, limit: int | None) -> list[Json]:
-    return [
-        {
-            "state": STATES[phase.state].title,
-            "title": phase.title,
-            "groups": _groups(grouped(phase.lines, apart=True), limit),
-        }
-        for phase in found.phases
-    ]
+def _phases(found: Rehearsal, limit: int | None) -> tuple[list[Json], Json]:
+    """And the totals of all of them."""
+    phases, totals = list[Json](), Counter[str]()
+    for phase in found.phases:
+        groups, counts = told(phase.lines, limit, apart=True)
+        phases.append({"state": STATES[phase.state].title, "title": phase.title, "groups": groups})
+        totals.update(counts)
+    return phases, dict(totals)
 
 
-def _groups(groups: Iterable[Group], limit: int | None) -> list[Json]:
+def _groups(groups: Iterable[Group], limit: int) -> list[Json]:
     return [
         {
             "side": group.kind.side,
@@ -152,7 +164,7 @@ def _line(line: Line) -> Json:
     return {"change": WORDS[line.change], "text": line.text, "was": line.was}
 
 
-def _totals(lines: Sequence[Line]) -> Mapping[str, int]:
+def _totals(lines: Sequence[Line]) -> dict[str, int]:
     counted = Counter(line.change for line in lines)
     return {word: counted[change] for change, word in WORDS.items()}
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 VERSION = 1
 TERMINAL_LINES = 20
 """Of each group, where a person reads."""
-ANSWER_S = 30.0
+ANSWER_S = 60.0
 """A full table is compared in some seconds."""
 EPILOG = """It touches nothing. Of an uplink that is taken over: what would make VPP what Linux says; nothing on
 standard output when they agree. Of one that is not: the whole takeover in its order, and what stands against it.

@@ -84,21 +84,31 @@ class Named:
     links: Names
     side: str = LINUX
     before: Before | None = None
+    limit: int | None = None
 
 
 def lines(operations: Iterable[Operation], named: Named) -> Iterator[Line]:
-    """One line for each operation, in their order."""
-    return (line(operation, named) for operation in operations)
+    """One line for each operation, in their order. Of more than `limit` of one kind in a row the rest has no text."""
+    last, many = None, 0
+    for operation in operations:
+        kind = _kind(operation, named)
+        many = many + 1 if kind == last else 1
+        last = kind
+        yield _line(operation, kind, named, is_told=named.limit is None or many <= named.limit)
 
 
 def line(operation: Operation, named: Named) -> Line:
     """The line of one operation."""
-    kind, text, was = _kind(operation, named), _text(operation, named), None
+    return _line(operation, _kind(operation, named), named, is_told=True)
+
+
+def _line(operation: Operation, kind: Kind, named: Named, *, is_told: bool) -> Line:
+    text, was = _text(operation, named) if is_told else "", None
     change = ADD if _adds(operation) else DELETE if _deletes(operation) else CHANGE
     if isinstance(operation, op.AddVppRoute) and named.before:
         old = named.before.get((operation.route.table_id, operation.route.prefix))
         if old is not None:
-            change, was = CHANGE, vpp_route_words(old, named.vpp)
+            change, was = CHANGE, vpp_route_words(old, named.vpp) if is_told else None
     return Line(kind, change, text, was)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from hostlink.core.model import HostView, Route
+from hostlink.core.model import HostView, NextHop, Route
 from hostlink.core.operations import AddHostAddress, AddHostRoute, ChangeHostAddress, HostOperation
 from hostlink.core.plan_host import KernelMakes
 
@@ -23,12 +23,26 @@ def carried(wanted: HostView, there: HostView, plan: Iterable[HostOperation]) ->
     added = [one.route for one in operations if isinstance(one, AddHostRoute)]
     kernel = KernelMakes(wanted.addresses)
     by_itself = [one for one in wanted.routes if kernel.made(one) or one.leads_nowhere]
-    new = (_by(one, wanted.link.index, there.link.index) for one in (*by_itself, *added))
+    hops = _Hops(wanted.link.index, there.link.index)
+    new = (replace(one, next_hops=hops.of(one)) for one in (*by_itself, *added))
     routes = tuple(dict.fromkeys((*there.routes, *new)))
     link = replace(wanted.link, index=there.link.index, name=there.link.name, mac=there.link.mac)
     return replace(wanted, link=link, addresses=addresses, routes=routes)
 
 
-def _by(route: Route, before: int, after: int) -> Route:
-    hops = [replace(hop, link_index=after) if hop.link_index == before else hop for hop in route.next_hops]
-    return replace(route, next_hops=tuple(hops))
+class _Hops:
+    """Next hops said of the other link. A full table has a handful, 100,000 times."""
+
+    def __init__(self, before: int, after: int) -> None:
+        self._before, self._after = before, after
+        self._known: dict[tuple[NextHop, ...], tuple[NextHop, ...]] = {}
+
+    def of(self, route: Route) -> tuple[NextHop, ...]:
+        found = self._known.get(route.next_hops)
+        if found is None:
+            found = tuple(
+                replace(hop, link_index=self._after) if hop.link_index == self._before else hop
+                for hop in route.next_hops
+            )
+            self._known[route.next_hops] = found
+        return found

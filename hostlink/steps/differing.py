@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hostlink.core.cluster import plan_cluster
 from hostlink.core.difference import CHANGE, INTERFACES, LINUX, VPP, Kind, Line, Named, lines
@@ -32,15 +32,18 @@ class Differing:
     count: int
 
 
-async def differ(uplink: Uplink) -> Differing:
-    """Raises StepError, KernelError, VppError."""
+async def differ(uplink: Uplink, limit: int | None = None) -> Differing:
+    """Raises StepError, KernelError, VppError.
+
+    limit: so many lines of a kind in a row are told, the rest only counted.
+    """
     view = await host_view(uplink)
     filled = await in_thread(len(view.routes), _filled, uplink, view)
     view, host = (carried(uplink.left_of_last_good(), view, filled), filled) if filled else (view, ())
     host = (*host, *_others(uplink, view))
     found = await difference(uplink, view)
     shared = await _shared(uplink, view)
-    named = _named(uplink, view, found)
+    named = replace(_named(uplink, view, found), limit=limit)
     left = frozenset(drifted(uplink, found.plan, found.actual))
     told = _lines(uplink, view, host, (found.plan, shared, left), named)
     return Differing(told, len(host) + len(found.plan) + len(shared))

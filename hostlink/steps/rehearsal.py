@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import chain
 
 from hostlink.core.cluster import cluster_gaps, plan_cluster
 from hostlink.core.desired import PUNTED_L4, shared_desired, vpp_desired
@@ -87,7 +88,8 @@ class Phase:
 
     state: State
     title: str
-    lines: tuple[Line, ...]
+    lines: Iterator[Line]
+    """Made as they are asked for: a full table has 100,000. The phases in their order, each once."""
 
 
 @dataclass(slots=True)
@@ -102,6 +104,8 @@ class Rehearsal:
     phases: list[Phase] = field(default_factory=list)
     problems: tuple[Problem, ...] = ()
     """What of the host's wish VPP could not have."""
+    count: int = 0
+    """About how many lines there are."""
 
 
 @dataclass(slots=True)
@@ -131,8 +135,11 @@ class _Stage:
         return lines(operations, self.there)
 
 
-async def rehearse(real: Uplink, link: Link) -> Rehearsal:
-    """What taking `link` over would be now. Raises StepError, KernelError, VppError."""
+async def rehearse(real: Uplink, link: Link, limit: int | None = None) -> Rehearsal:
+    """What taking `link` over would be now. Raises StepError, KernelError, VppError.
+
+    limit: so many lines of a kind in a row are told, the rest only counted.
+    """
     node = real.node
     view = await read_view(node.host, link.index)
     if view is None:
@@ -140,29 +147,37 @@ async def rehearse(real: Uplink, link: Link) -> Rehearsal:
     uplink = Uplink(node, real.config, real.number, link.name, link.index, deaths=real.deaths)
     probes = wanted_probes(uplink, view)
     uplink.takeover = takeover = takeover_of(uplink, view, probes)
-    stage = _stage(uplink, takeover)
+    stage = _stage(uplink, takeover, limit)
     found = Rehearsal(takeover, probes, stage.dataplane is not None)
     wanted, blank = uplink.left_of_last_good(), stage.blank
     early, late = parted(await in_thread(len(wanted.routes), filling, wanted, blank))
     after = await in_thread(len(wanted.routes), carried, wanted, blank, (*early, *late))
-    settle = await in_thread(len(wanted.routes), filling, wanted, after)
-    after = carried(wanted, after, settle) if len(settle) else after
+    settle, after = _settled(wanted, after)
     first, second = await _shared(stage, after)
     mirror = await _vpp(stage, after)
+    stage.problems += not_followed(uplink.name, await read_policy(node.host), view.routes, view.link.index)
+    cluster = _cluster(stage, after)
+    found.problems = tuple(stage.problems)
     found.phases += [
-        Phase(State.CAPTURING, "nothing is touched: all of it is written down", (_journal(stage),)),
-        Phase(State.HANDOVER, "beside the NIC, which still works", tuple(_beside(stage, first, early))),
-        Phase(State.HANDOVER, f"the NIC leaves: the host waits some {OUTAGE_MS} ms", tuple(_outage(stage, late))),
-        Phase(State.HANDOVER, "VPP opens the NIC; everything goes around VPP still", tuple(_opened(stage))),
-        Phase(State.MIRRORING, "what Linux says, to VPP", tuple(_mirrored(stage, after, settle, mirror, second))),
-        Phase(State.PUNTING, "the path is proved", ()),
+        Phase(State.CAPTURING, "nothing is touched: all of it is written down", iter([_journal(stage)])),
+        Phase(State.HANDOVER, "beside the NIC, which still works", _beside(stage, first, early)),
+        Phase(State.HANDOVER, f"the NIC leaves: the host waits some {OUTAGE_MS} ms", _outage(stage, late)),
+        Phase(State.HANDOVER, "VPP opens the NIC; everything goes around VPP still", _opened(stage)),
+        Phase(State.MIRRORING, "what Linux says, to VPP", _mirrored(stage, after, (*settle, *cluster), mirror, second)),
+        Phase(State.PUNTING, "the path is proved", iter(())),
     ]
-    rules = not_followed(uplink.name, await read_policy(node.host), view.routes, view.link.index)
-    found.problems = (*stage.problems, *rules)
+    found.count = 2 * len(mirror)
     return found
 
 
-def _stage(uplink: Uplink, takeover: Takeover) -> _Stage:
+def _settled(wanted: HostView, after: HostView) -> tuple[Sequence[HostOperation], HostView]:
+    """What Mirroring finds left to do on the host link, and the link after it: nothing of its routes."""
+    routes, wanted, after = after.routes, replace(wanted, routes=()), replace(after, routes=())
+    plan = filling(wanted, after)
+    return plan, replace(carried(wanted, after, plan), routes=routes)
+
+
+def _stage(uplink: Uplink, takeover: Takeover, limit: int | None) -> _Stage:
     made, number, parking = host_link(takeover, uplink.number), uplink.number, takeover.parking
     pair = bypass_pair(takeover, number)
     ports = {NIC_PORT: port_name(parking.name)}
@@ -176,7 +191,7 @@ def _stage(uplink: Uplink, takeover: Takeover) -> _Stage:
     links |= {INNER: made.peer} if isinstance(made, VethPair) else {}
     usable = uplink.node.vpp.dataplane if not uplink.node.vpp.obstacles else None
     blank = _blank(uplink, made)
-    return _Stage(uplink, number, takeover, made, blank, Named(ports, links), usable)
+    return _Stage(uplink, number, takeover, made, blank, Named(ports, links, limit=limit), usable)
 
 
 def _blank(uplink: Uplink, made: Tap | VethPair) -> HostView:
@@ -292,18 +307,22 @@ def _opened(stage: _Stage) -> Iterator[Line]:
     yield from lines([port_mtu(stage.takeover, NIC_PORT)], stage.named)
 
 
+def _cluster(stage: _Stage, after: HostView) -> Sequence[HostOperation]:
+    cluster = stage.uplink.node.config.cluster
+    routes, told = plan_cluster(cluster_wish(cluster, after), after, ())
+    stage.problems += [*told, *cluster_gaps(after, cluster.service_cidrs, cluster.pod_cidrs)]
+    return routes
+
+
 def _mirrored(
     stage: _Stage,
     after: HostView,
-    settle: Iterable[HostOperation],
+    host: Iterable[HostOperation],
     mirror: Iterable[VppOperation],
     shared: Iterable[VppOperation],
 ) -> Iterator[Line]:
-    uplink, cluster = stage.uplink, stage.uplink.node.config.cluster
-    named = replace(stage.named, links={**stage.named.links, HOST_LINK: uplink.name})
-    routes, told = plan_cluster(cluster_wish(cluster, after), after, ())
-    stage.problems += [*told, *cluster_gaps(after, cluster.service_cidrs, cluster.pod_cidrs)]
-    yield from lines((*settle, *routes, *mirror, *shared), named)
+    named = replace(stage.named, links={**stage.named.links, HOST_LINK: stage.uplink.name})
+    yield from lines(chain(host, mirror, shared), named)
     nic, own = stage.takeover.capture.view.link.index, after.addresses
     yield from _closed(stage, named, nic, own)
 

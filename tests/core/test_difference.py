@@ -72,6 +72,13 @@ def test_a_route_that_replaces_another_is_a_change_and_says_of_what() -> None:
     assert line(op.AddVppRoute(ROUTE), named).change == ADD
 
 
+def test_beyond_the_limit_lines_are_counted_and_not_told() -> None:
+    plan = [op.SetMtu(1, 1500), *(op.AddVppRoute(ROUTE) for _ in range(5)), op.AddVppRoute(DEFAULT)]
+    found = list(lines(plan, replace(NAMED, limit=2)))
+    assert [bool(one.text) for one in found] == [True, True, True, False, False, False, True]
+    assert [one.change for one in found] == [CHANGE, *[ADD] * 6], "the totals are of all"
+
+
 def test_groups_are_by_kind_and_family_and_table() -> None:
     plan = [op.AddVppRoute(ROUTE), op.SetMtu(1, 1500), op.AddVppRoute(DEFAULT), op.DeleteVppRoute(ROUTE)]
     together = grouped(lines(plan, NAMED))
