@@ -51,10 +51,11 @@ async def _all(node: Node, limit: int | None) -> Json:
 async def _of(node: Node, number: int, limit: int | None) -> Json:
     config = node.config.uplinks[number]
     uplink = Uplink(node, config, number, config.match.name or str(config.match))
-    about = {"name": uplink.name, "state": None, "held": _held(node.config, number)}
+    about: Json = {"name": uplink.name, "state": None, "held": None}
     missing = missing_capabilities()
     if missing:
         return {**about, **untold(f"not enough rights: {', '.join(missing)} missing; try as root", ())}
+    about["held"] = _held(node.config, number)
     try:
         if number in assign(node.config, earlier_takeovers(node.config)):
             return {**about, **untold("it is taken over already, by the journal: only a daemon knows what differs", ())}

@@ -88,7 +88,7 @@ def _in_the_way(one: Json, colour: bool) -> Iterator[str]:
         yield f"  {head}  {clean(problem['title'])}: {clean(problem['detail'])}"
         yield clean(f"    to do   {problem['to_do']}")
     if not errors and not one["held"]:
-        yield "  nothing that is known stands against it"
+        yield "  nothing that is known stands against it (`hostlink preflight` looks at more)"
     if not one["takeover"]["vpp_was_asked"]:
         yield "  VPP cannot be asked: what is told of it is for a VPP that nobody has told anything yet"
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+import trio
+
 from hostlink.core.cluster import plan_cluster
 from hostlink.core.difference import CHANGE, INTERFACES, LINUX, VPP, Kind, Line, Named, lines
 from hostlink.core.foreseen import carried
@@ -13,6 +15,7 @@ from hostlink.core.operations import AddVppRoute, HostOperation, SetHostLink, Vp
 from hostlink.journal import Phase
 from hostlink.steps.context import Uplink
 from hostlink.steps.drift import drifted, is_only_told
+from hostlink.steps.keep_link import MAC
 from hostlink.steps.made import filling
 from hostlink.steps.mirror import Difference, cluster_wish, difference, superseded_plan
 from hostlink.steps.offload import in_thread
@@ -37,32 +40,46 @@ async def differ(uplink: Uplink, limit: int | None = None) -> Differing:
 
     limit: so many lines of a kind in a row are told, the rest only counted.
     """
-    view = await host_view(uplink)
-    filled = await in_thread(len(view.routes), _filled, uplink, view)
-    view, host = (carried(uplink.left_of_last_good(), view, filled), filled) if filled else (view, ())
-    host = (*host, *_others(uplink, view))
-    found = await difference(uplink, view)
-    shared = await _shared(uplink, view)
-    named = replace(_named(uplink, view, found), limit=limit)
+    seen = await host_view(uplink)
+    host = await in_thread(len(seen.routes), on_host, uplink, seen, trio.current_time())
+    found = await difference(uplink, host.view)
+    shared = await _shared(uplink, host.view)
+    named = replace(_named(uplink, host.view, found), limit=limit)
     left = frozenset(drifted(uplink, found.plan, found.actual))
-    told = _lines(uplink, view, host, (found.plan, shared, left), named)
-    return Differing(told, len(host) + len(found.plan) + len(shared))
+    told = _lines(uplink, host, (found.plan, shared, left), named)
+    return Differing(told, len(host.plan) + len(found.plan) + len(shared))
 
 
-def _filled(uplink: Uplink, view: HostView) -> tuple[HostOperation, ...]:
-    """What a host link lacks that is not the host's own word yet, or was set down (steps/mirror.py, fill_host)."""
-    if uplink.taken().phase is not Phase.CAPTURED and not is_lost_source(uplink, view):
-        return ()
-    return tuple(filling(uplink.left_of_last_good(), view))
+@dataclass(frozen=True, slots=True)
+class OnHost:
+    """What would be done on the host."""
+
+    plan: tuple[HostOperation, ...]
+    view: HostView
+    """The host link as VPP would be told of it."""
+    was_called: str | None = None
+    """The name that it would lose."""
 
 
-def _others(uplink: Uplink, view: HostView) -> Iterator[HostOperation]:
-    owned, nic = uplink.taken().owned, uplink.taken().capture.view.link
-    yield from superseded_plan(uplink, view)
-    plan, _ = plan_cluster(cluster_wish(uplink.node.config.cluster, view), view, owned)
-    yield from plan
-    if view.link.mac != nic.mac:
-        yield SetHostLink(view.link.index, mac=nic.mac)
+def on_host(uplink: Uplink, view: HostView, now_s: float) -> OnHost:
+    """What of a round is done on the host (steps/mirror.py, _round), where `view` is the host link as it is.
+
+    now_s: trio.current_time(). What somebody does again and again is left to him (fights.py).
+    """
+    takeover, plan = uplink.taken(), list[HostOperation]()
+    nic = takeover.capture.view.link
+    if takeover.phase is Phase.CAPTURED or is_lost_source(uplink, view):
+        wanted = uplink.left_of_last_good()
+        plan += filling(wanted, view)
+        view = carried(wanted, view, plan)
+    plan += superseded_plan(uplink, view)
+    cluster, _ = plan_cluster(cluster_wish(uplink.node.config.cluster, view), view, takeover.owned)
+    plan += cluster
+    if view.link.mac != nic.mac and not uplink.fights.paused(MAC, now_s):
+        plan.append(SetHostLink(view.link.index, mac=nic.mac))
+        view = replace(view, link=replace(view.link, mac=nic.mac))
+    is_other = view.link.name != uplink.name and not uplink.told.get("name")
+    return OnHost(tuple(plan), view, view.link.name if is_other else None)
 
 
 async def _shared(uplink: Uplink, view: HostView) -> tuple[VppOperation, ...]:
@@ -81,15 +98,14 @@ def _named(uplink: Uplink, view: HostView, found: Difference) -> Named:
 
 def _lines(
     uplink: Uplink,
-    view: HostView,
-    host: tuple[HostOperation, ...],
+    host: OnHost,
     plans: tuple[tuple[VppOperation, ...], tuple[VppOperation, ...], frozenset[VppOperation]],
     named: Named,
 ) -> Iterator[Line]:
     mirror, shared, left = plans
-    if view.link.name != uplink.name:
-        yield Line(Kind(LINUX, INTERFACES), CHANGE, f"{view.link.name}: renamed to {uplink.name}")
-    yield from lines(host, named)
+    if host.was_called is not None:
+        yield Line(Kind(LINUX, INTERFACES), CHANGE, f"{host.was_called}: renamed to {uplink.name}")
+    yield from lines(host.plan, named)
     for operation, line in zip(mirror, lines(mirror, named), strict=True):
         yield Line(Kind(VPP, LEFT), line.change, line.text, line.was) if operation in left else line
     told = is_only_told(uplink.node) and uplink.node.dataplane().settled is not None
