@@ -7,24 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import trio
+
 from hostlink.confirming import confirm_all
 from hostlink.control import Handler, Request
-from hostlink.core.describe import describe
 from hostlink.core.events import AuditRequested, ReleaseRequested, ResumeRequested
 from hostlink.core.machine import AUDITED
 from hostlink.history import VERSION as HISTORY_VERSION
 from hostlink.history import History
 from hostlink.interface import introspection
-from hostlink.kernel.errors import KernelError
 from hostlink.notices import Notices
+from hostlink.planning import plan_report
 from hostlink.report import state_report
 from hostlink.runner import OperatorEvent, Runner
-from hostlink.steps.context import Node, StepError
-from hostlink.steps.mirror import difference
-from hostlink.steps.view import host_view
-from hostlink.varlink import REFUSED, CallError
+from hostlink.steps.context import Node
+from hostlink.varlink import INVALID_PARAMETER, REFUSED, CallError
 from hostlink.version import installed_version
-from hostlink.vpp.errors import VppError
 
 
 def control_handlers(node: Node, runners: list[Runner], notices: Notices, history: History) -> Mapping[str, Handler]:
@@ -41,8 +39,13 @@ def control_handlers(node: Node, runners: list[Runner], notices: Notices, histor
     async def get_history(_: Request) -> Mapping[str, object]:
         return {"version": HISTORY_VERSION, "moves": list(history.moves)}
 
-    async def get_plan(_: Request) -> Mapping[str, object]:
-        return {"uplinks": [{"name": one.uplink.name, "plan": await _plan(one)} for one in runners]}
+    planning = trio.Lock()
+
+    async def get_plan(request: Request) -> Mapping[str, object]:
+        """One at a time: with a full table it is work for seconds."""
+        limit = _limit(request)
+        async with planning:
+            return await plan_report(node, runners, limit)
 
     async def release(request: Request) -> Mapping[str, object]:
         request.require_root()
@@ -87,13 +90,8 @@ async def _ask_all(runners: list[Runner], event: OperatorEvent) -> Mapping[str, 
     return {}
 
 
-async def _plan(runner: Runner) -> list[str]:
-    if runner.uplink.takeover is None or runner.uplink.ports.host is None:
-        return []
-    try:
-        plan = (await difference(runner.uplink, await host_view(runner.uplink))).plan
-    except StepError as error:
-        raise CallError(REFUSED, {"message": error.problem.detail}) from error
-    except (KernelError, VppError) as error:
-        raise CallError(REFUSED, {"message": str(error)}) from error
-    return [describe(operation) for operation in plan]
+def _limit(request: Request) -> int | None:
+    limit = request.parameters.get("limit")
+    if limit is None or (type(limit) is int and limit >= 0):
+        return limit
+    raise CallError(INVALID_PARAMETER, {"parameter": "limit"})

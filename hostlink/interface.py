@@ -46,8 +46,9 @@ method Subscribe() -> {state}
 # The last moves of all uplinks, restarts of the daemon included.
 method GetHistory() -> {history}
 
-# What would be done now to make VPP and the host agree.
-method GetPlan() -> (uplinks: [](name: string, plan: []string))
+# What would be done now: the difference between Linux and VPP, or the whole takeover before it.
+# limit: so many lines of each group; without it all of them.
+method GetPlan(limit: ?int) -> {plan}
 
 # Compares host and VPP now; answers when that is done.
 method Audit() -> {state}
@@ -77,10 +78,11 @@ Schema = Mapping[str, Any]
 
 def descriptions() -> dict[str, str]:
     """Interface → its definition."""
-    state, history = (json.loads((_SCHEMAS / f"{name}.json").read_text()) for name in ("state", "history"))
-    types = "\n".join(_types(state["$defs"] | {"past_move": history["$defs"]["move"]}))
+    names = ("state", "history", "plan")
+    state, history, plan = (json.loads((_SCHEMAS / f"{name}.json").read_text()) for name in names)
+    types = "\n".join(_types(state["$defs"] | {"past_move": history["$defs"]["move"]} | plan["$defs"]))
     moves = {**history, "properties": {**history["properties"], "moves": {"type": "array", "items": _ref("past_move")}}}
-    text = _HOSTLINK.format(types=types, state=_type(state), history=_type(moves))
+    text = _HOSTLINK.format(types=types, state=_type(state), history=_type(moves), plan=_type(plan))
     return {INTROSPECTION: _SERVICE, "io.hostlink": text}
 
 

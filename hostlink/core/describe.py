@@ -45,7 +45,7 @@ def _vpp(operation: op.VppOperation, names: Names) -> str:
         case op.LearnVppNeighbour(neighbour):
             return f"{_port(neighbour.sw_if_index, names)}: go on with neighbour {neighbour.address} at {neighbour.mac}"
         case op.AddVppRoute(route) | op.DeleteVppRoute(route):
-            return f"{_verb(operation)} route {_route(route, names)}"
+            return f"{_verb(operation)} route {route_words(route, names)}"
         case op.AddVppTable(table) | op.DeleteVppTable(table):
             host_table = host_table_of(table.table_id)
             return f"{_verb(operation)} IPv{int(table.family)} table {table.table_id} for the host's table {host_table}"
@@ -95,7 +95,8 @@ def _port(sw_if_index: int, names: Names) -> str:
     return names.get(sw_if_index, f"interface {sw_if_index}")
 
 
-def _route(route: VppRoute, names: Names) -> str:
+def route_words(route: VppRoute, names: Names) -> str:
+    """A route of VPP's as `ip route` would say it."""
     table = f" in table {route.table_id}" if route.table_id else ""
     return f"{route.prefix}{table} {', '.join(_path(path, names) for path in route.paths)}"
 

@@ -15,7 +15,6 @@ from collections.abc import Collection
 
 from hostlink.core.host_addresses import usable
 from hostlink.core.model import Address, Link
-from hostlink.core.operations import SetHostLink
 from hostlink.kernel import link as kernel_link
 from hostlink.kernel.bpf import programs
 from hostlink.kernel.bpf.load import loaded
@@ -25,12 +24,10 @@ from hostlink.kernel.netlink import Netlink
 from hostlink.kernel.snapshot import find_link
 from hostlink.kernel.tc import Placed, Program, Side, ensure_program
 from hostlink.steps.context import Uplink, fail
+from hostlink.steps.made import bypass_alias, bypass_pair
 from hostlink.steps.names import mark, pair_name
-from hostlink.steps.parking import carry_out, parked, quiet_and_up
+from hostlink.steps.parking import carry_out, make_pair, parked, quiet_and_up
 from hostlink.vpp.host_link import vpp_side_mac
-
-MTU_BYTES = 65535
-"""The most that a veth takes: the pair never limits what the devices at its ends may send."""
 
 
 async def ensure_bypass(uplink: Uplink, addresses: Collection[Address]) -> list[str]:
@@ -45,7 +42,7 @@ async def ensure_bypass(uplink: Uplink, addresses: Collection[Address]) -> list[
         host_link = await find_link(host, name=mark(uplink.name))
         if host_link is None:
             raise fail("HL-401", f"the host link of {uplink.name} is gone: somebody deletes interfaces here")
-        done = [one for one in _on_host(uplink, host_link.index, here_end) if await ensure_program(host, one)]
+        done = [one for one in on_host(uplink, host_link.index, here_end) if await ensure_program(host, one)]
         nic = await find_link(there, name=uplink.taken().parking.name)
         if nic is not None:
             placed = [behind_pair(there_end, nic.index), *on_nic(uplink, nic.index, there_end, addresses)]
@@ -94,7 +91,8 @@ async def remove_bypass(uplink: Uplink) -> None:
         await kernel_link.delete_link(uplink.node.host, link.index)
 
 
-def _on_host(uplink: Uplink, host_index: int, pair_index: int) -> list[Placed]:
+def on_host(uplink: Uplink, host_index: int, pair_index: int) -> list[Placed]:
+    """What belongs on the host link, and on the pair's end beside it."""
     if uplink.around:
         egress, ingress = programs.all_host_egress(pair_index), programs.all_host_ingress()
     else:
@@ -135,13 +133,10 @@ async def _ensure_pair(uplink: Uplink, there: Netlink) -> tuple[int, int]:
         await kernel_link.delete_link(host, here_end.index)
         here_end = None
     if here_end is None:
-        mac = f"02:ca:11:b9:a5:{uplink.number:02x}"
-        await kernel_link.make_veth(host, name, mac, MTU_BYTES, name, uplink.taken().parking.namespace)
+        await make_pair(host, bypass_pair(uplink.taken(), uplink.number))
         made = await find_link(host, name=name)
         if made is not None:
-            await carry_out(
-                host, [SetHostLink(made.index, alias=f"hostlink: around VPP, for {uplink.name}")], uplink.name
-            )
+            await carry_out(host, [bypass_alias(uplink.taken(), made.index)], uplink.name)
     return await quiet_and_up(host, name), await quiet_and_up(there, name)
 
 

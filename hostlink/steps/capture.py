@@ -30,9 +30,20 @@ async def capture(uplink: Uplink, step: int) -> Captured:
     view = await _snapshot(uplink)
     if view is None:
         raise fail("HL-405", f"{uplink.name} went away while its snapshot was taken; nothing was touched")
-    found = Capture(uplink.name, view, await passing_probes(uplink, view))
-    takeover = Takeover(
-        capture=found,
+    takeover = takeover_of(uplink, view, await passing_probes(uplink, view))
+    if uplink.takeover is not None:
+        # The host changed during the snapshot and it is taken again. Nothing has moved, so the first one may go.
+        uplink.journal.discard()
+    uplink.remember(takeover)
+    uplink.told["listeners"], uplink.told["guard"] = deafened(view), unguarded(uplink)
+    uplink.told["stuck"] = would_be_lost(view)
+    return Captured(step)
+
+
+def takeover_of(uplink: Uplink, view: HostView, probes: tuple[Probe, ...]) -> Takeover:
+    """What the journal would have of a takeover of the NIC as `view` has it. Changes nothing."""
+    return Takeover(
+        capture=Capture(uplink.name, view, probes),
         last_good=view,
         read_at_s=boottime_s(),
         driver=uplink.config.driver,
@@ -43,13 +54,6 @@ async def capture(uplink: Uplink, step: int) -> Captured:
         confirm=armed(uplink),
         deaths=so_far(uplink),
     )
-    if uplink.takeover is not None:
-        # The host changed during the snapshot and it is taken again. Nothing has moved, so the first one may go.
-        uplink.journal.discard()
-    uplink.remember(takeover)
-    uplink.told["listeners"], uplink.told["guard"] = deafened(view), unguarded(uplink)
-    uplink.told["stuck"] = would_be_lost(view)
-    return Captured(step)
 
 
 async def _snapshot(uplink: Uplink) -> HostView | None:
@@ -79,16 +83,17 @@ def gateways(view: HostView) -> tuple[IPAddress, ...]:
     return tuple(sorted(found, key=lambda address: (address.version, int(address))))
 
 
-async def passing_probes(uplink: Uplink, view: HostView) -> tuple[Probe, ...]:
-    """Which probes pass now: each gateway by ARP or ND, and by ICMP echo, and the configuration's TCP addresses.
-
-    Only these must pass afterwards (F49).
-    """
+def wanted_probes(uplink: Uplink, view: HostView) -> tuple[Probe, ...]:
+    """What is asked: each gateway by ARP or ND, and by ICMP echo, and the configuration's TCP addresses."""
     if not view.link.up:
         return ()
-    wanted = [Probe(kind, address) for address in gateways(view) for kind in _kinds(address)]
-    wanted += uplink.config.probes
-    passed: list[Probe] = []
+    wanted = (Probe(kind, address) for address in gateways(view) for kind in _kinds(address))
+    return (*wanted, *uplink.config.probes)
+
+
+async def passing_probes(uplink: Uplink, view: HostView) -> tuple[Probe, ...]:
+    """Which probes pass now. Only these must pass afterwards (F49)."""
+    wanted, passed = wanted_probes(uplink, view), list[Probe]()
 
     async def ask(probe: Probe) -> None:
         if await _answers(uplink, probe):

@@ -17,20 +17,21 @@ from collections.abc import Iterable, Sequence
 from hostlink.core.desired import PUNTED_L4
 from hostlink.core.events import HandedOver
 from hostlink.core.model import Neighbour, VppShared
-from hostlink.core.operations import AddAltname, AddHostNeighbour, SetMtu, SetSysctl
+from hostlink.core.operations import AddAltname, AddHostNeighbour
 from hostlink.kernel import link as kernel_link
 from hostlink.kernel.snapshot import find_link, read_neighbours
 from hostlink.kernel.tap import make_tap
 from hostlink.steps.bypass import ensure_bypass
 from hostlink.steps.confirm import arm
 from hostlink.steps.context import Uplink, fail
-from hostlink.steps.names import mark, temporary_name
+from hostlink.steps.made import Tap, host_end, host_link, port_mtu, silent_and_marked
+from hostlink.steps.names import mark
 from hostlink.steps.outage import move_nic
-from hostlink.steps.parking import carry_out, parked, quiet_and_up
+from hostlink.steps.parking import carry_out, make_pair, parked, quiet_and_up
 from hostlink.steps.shared import settle_shared
 from hostlink.vpp.drivers import DRIVERS
-from hostlink.vpp.host_link import HostEnd, attach_tap, attach_veth, vpp_side_mac
-from hostlink.vpp.tags import Ports, host_tag, uplink_tag
+from hostlink.vpp.host_link import attach_tap, attach_veth
+from hostlink.vpp.tags import Ports, uplink_tag
 
 
 async def hand_over(uplink: Uplink, step: int) -> HandedOver:
@@ -71,32 +72,20 @@ async def _punt_first(uplink: Uplink) -> None:
 async def make_host_link(uplink: Uplink) -> None:
     """The host link under its temporary name, down and marked, unless there is one. Raises StepError, KernelError."""
     takeover, host = uplink.taken(), uplink.node.host
-    nic, name = takeover.capture.view.link, temporary_name(takeover)
     if await find_link(host, name=mark(uplink.name)) is not None:
         return
-    if takeover.host_link == "tap":
-        uplink.hold_on(make_tap(name, nic.mac, nic.mtu_bytes, faults=uplink.node.faults))
+    wanted = host_link(takeover, uplink.number)
+    if isinstance(wanted, Tap):
+        uplink.hold_on(make_tap(wanted.name, wanted.mac, wanted.mtu_bytes, faults=uplink.node.faults))
     else:
-        peer = takeover.inner_name or ""
-        await kernel_link.make_veth(
-            host,
-            name,
-            nic.mac,
-            nic.mtu_bytes,
-            peer,
-            takeover.parking.namespace,
-            peer_mac_address=vpp_side_mac(uplink.number),
-        )
+        await make_pair(host, wanted)
         async with parked(uplink) as there:
-            await quiet_and_up(there, peer)
+            await quiet_and_up(there, wanted.peer)
     uplink.unfilled = True
-    made = await find_link(host, name=name)
+    made = await find_link(host, name=wanted.name)
     if made is None:
-        raise fail("HL-401", f"{name}, made for {uplink.name}, is gone again: somebody deletes interfaces here")
-    # Nothing of IPv6 on it until it is filled: an attaching VPP raises a tap, and the kernel would begin duplicate
-    # address detection for a link-local address of its own making.
-    silent = SetSysctl(f"ipv6/conf/{name}/disable_ipv6", "1")
-    await carry_out(host, [silent, AddAltname(made.index, mark(uplink.name))], uplink.name)
+        raise fail("HL-401", f"{wanted.name}, made for {uplink.name}, is gone again: somebody deletes interfaces here")
+    await carry_out(host, silent_and_marked(takeover, made), uplink.name)
 
 
 async def attach_host_link(uplink: Uplink, neighbours: Sequence[Neighbour] = ()) -> None:
@@ -105,21 +94,14 @@ async def attach_host_link(uplink: Uplink, neighbours: Sequence[Neighbour] = ())
     neighbours: what it had before VPP's end was lost.
     """
     takeover, dataplane = uplink.taken(), uplink.node.dataplane()
-    nic, link = takeover.capture.view.link, await find_link(uplink.node.host, name=mark(uplink.name))
+    link = await find_link(uplink.node.host, name=mark(uplink.name))
     if link is None:
         raise fail("HL-401", f"the host link of {uplink.name} is gone: somebody deletes interfaces here")
-    end = HostEnd(
-        name=link.name if takeover.inner_name is None else takeover.inner_name,
-        mac=nic.mac,
-        mtu_bytes=nic.mtu_bytes,
-        namespace=uplink.node.host_namespace,
-        tag=host_tag(uplink.name),
-        number=uplink.number,
-    )
+    end = host_end(takeover, uplink.number, link.name, uplink.node.host_namespace)
     attach = attach_tap if takeover.host_link == "tap" else attach_veth
     kept = dict.fromkeys((*neighbours, *await read_neighbours(uplink.node.host, link.index)))
     sw_if_index = await attach(dataplane.session, end)
-    await dataplane.apply([SetMtu(sw_if_index, nic.mtu_bytes)])
+    await dataplane.apply([port_mtu(takeover, sw_if_index)])
     await _keep_neighbours(uplink, link.index, kept)
     if not link.up:
         await _lower_host_link(uplink)
@@ -159,8 +141,7 @@ async def attach_nic(uplink: Uplink) -> None:
     nic = takeover.capture.view.link
     driver, tag = DRIVERS[takeover.driver], uplink_tag(uplink.name)
     sw_if_index = await driver.attach(dataplane.session, takeover.parking.name, nic.mac, tag)
-    # The MTU first: VPP's default is 9000, and one packet above the device's wedges its transmit ring for good.
-    await dataplane.apply([SetMtu(sw_if_index, nic.mtu_bytes)])
+    await dataplane.apply([port_mtu(takeover, sw_if_index)])
 
 
 async def show(uplink: Uplink) -> None:

@@ -15,6 +15,7 @@ from ipaddress import ip_network
 
 import trio
 
+from hostlink.config import Cluster
 from hostlink.core.advertised import superseded
 from hostlink.core.attached import Leaning, leaning_on
 from hostlink.core.cluster import cluster_gaps, desired_cluster, plan_cluster
@@ -26,7 +27,6 @@ from hostlink.core.leased import put_back, still_there, superseded_copies
 from hostlink.core.model import Family, HostView, Problem, Route, VppTable, VppUplink, family_of
 from hostlink.core.operations import DeleteHostRoute, VppOperation
 from hostlink.core.plan import plan_uplink
-from hostlink.core.plan_host import plan_host
 from hostlink.core.route_book import RouteBook
 from hostlink.fights import WITHIN_S
 from hostlink.journal import Phase
@@ -53,6 +53,7 @@ from hostlink.steps.keep_link import (
 )
 from hostlink.steps.keep_ports import keep_nic_port, port_is_gone
 from hostlink.steps.keep_tags import keep_tags
+from hostlink.steps.made import filling
 from hostlink.steps.mtu import grow, shrink
 from hostlink.steps.offload import in_thread
 from hostlink.steps.parked_nic import drop_carrier, look_at_nic, nic_is_parked, vpp_may_send
@@ -162,9 +163,7 @@ async def _fill(uplink: Uplink, view: HostView) -> list[str]:
     done: list[str] = []
     failures: Sequence[HostFailure] = ()
     for _ in range(ROUNDS):
-        wanted = uplink.left_of_last_good()
-        # All but the MAC, which comes last of all (keep_link.py).
-        plan = plan_host(replace(wanted, link=replace(wanted.link, mac=view.link.mac)), view)
+        plan = filling(uplink.left_of_last_good(), view)
         if not plan:
             break
         uplink.work.begin("putting on the host's interface what it had", len(plan))
@@ -190,19 +189,29 @@ async def _fill(uplink: Uplink, view: HostView) -> list[str]:
 async def _drop_superseded(uplink: Uplink, view: HostView) -> list[str]:
     """Routes that were put back, beside which the kernel (advertised defaults) or a DHCP client has its own by now."""
     uplink.copies = still_there(view, uplink.copies)
-    gone = (*superseded(view), *superseded_copies(view, uplink.copies))
-    plan = [DeleteHostRoute(view.link.index, route) for route in gone]
+    plan = superseded_plan(uplink, view)
     for failure in await apply_host(uplink.node.host, plan):
         if failure.word != "ESRCH":  # expired meanwhile
             raise fail("HL-401", f"{uplink.name}: {failure}")
     return [describe(operation) for operation in plan]
 
 
+def superseded_plan(uplink: Uplink, view: HostView) -> list[DeleteHostRoute]:
+    """What goes of the routes that were put back."""
+    gone = (*superseded(view), *superseded_copies(view, still_there(view, uplink.copies)))
+    return [DeleteHostRoute(view.link.index, route) for route in gone]
+
+
+def cluster_wish(config: Cluster, view: HostView) -> tuple[Route, ...]:
+    """The routes that hostlink itself gives the host."""
+    return desired_cluster(view, config.service_cidrs, config.pod_cidrs, config.encap_overhead)
+
+
 async def _cluster_routes(uplink: Uplink, view: HostView) -> list[str]:
     cluster, owned = uplink.node.config.cluster, uplink.taken().owned
     if not (cluster.service_cidrs or cluster.pod_cidrs or owned):
         return []
-    wanted = desired_cluster(view, cluster.service_cidrs, cluster.pod_cidrs, cluster.encap_overhead)
+    wanted = cluster_wish(cluster, view)
     plan, problems = plan_cluster(wanted, view, owned)
     uplink.told["cluster"] = problems + cluster_gaps(view, cluster.service_cidrs, cluster.pod_cidrs)
     if plan:

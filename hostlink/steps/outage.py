@@ -10,13 +10,11 @@ NIC, Mirroring what the host link should carry.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from hostlink.core.leased import put_back
 from hostlink.core.model import Link
-from hostlink.core.operations import HostOperation, SetHostLink, SetSysctl
-from hostlink.core.plan_host import plan_host
+from hostlink.core.operations import SetHostLink
 from hostlink.kernel import link as kernel_link
 from hostlink.kernel.apply import apply_host
 from hostlink.kernel.netlink import Netlink
@@ -24,11 +22,10 @@ from hostlink.kernel.snapshot import find_link
 from hostlink.kernel.tc import loaded_all, put_all
 from hostlink.steps.bypass import behind_pair, on_nic
 from hostlink.steps.context import Uplink
+from hostlink.steps.made import Plan, filling, is_early, quiet
 from hostlink.steps.names import mark, pair_name
 from hostlink.steps.parking import carry_out, parked
 from hostlink.steps.view import host_view
-
-_Plan = Sequence[HostOperation]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +36,7 @@ class _Ready:
     host_link: Link
     pair_end: Link
     """The bypass pair's, in VPP's namespace."""
-    late: _Plan
+    late: Plan
 
 
 async def move_nic(uplink: Uplink) -> None:
@@ -62,26 +59,16 @@ async def _prepared(uplink: Uplink, there: Netlink) -> _Ready | None:
     pair_end = await find_link(there, name=pair_name(expected))
     if pair_end is None:
         return None
-    early, late = _parted(await _plan(uplink))
+    early, late = parted(filling(uplink.left_of_last_good(), await host_view(uplink)))
     await apply_host(host, early)
     await kernel_link.set_promiscuous(host, nic.index, True)
     return _Ready(nic, host_link, pair_end, late)
 
 
-async def _plan(uplink: Uplink) -> _Plan:
-    """What the host link is to carry, but for the MAC, which comes last of all (keep_link.py)."""
-    view, wanted = await host_view(uplink), uplink.left_of_last_good()
-    return plan_host(replace(wanted, link=replace(wanted.link, mac=view.link.mac)), view)
-
-
-def _parted(plan: _Plan) -> tuple[_Plan, _Plan]:
+def parted(plan: Plan) -> tuple[Plan, Plan]:
     """What a link that is down may be given while the NIC works, which is first in the plan; and the rest."""
-    early = [one for one in plan if _is_early(one)]
-    return early, [one for one in plan if not _is_early(one)]
-
-
-def _is_early(operation: HostOperation) -> bool:
-    return isinstance(operation, SetSysctl) or (isinstance(operation, SetHostLink) and operation.up is None)
+    early = [one for one in plan if is_early(one)]
+    return early, [one for one in plan if not is_early(one)]
 
 
 async def _move(uplink: Uplink, there: Netlink, ready: _Ready) -> None:
@@ -92,7 +79,7 @@ async def _move(uplink: Uplink, there: Netlink, ready: _Ready) -> None:
         moved = await find_link(there, name=parking.name)
         if moved is None:
             return
-        await carry_out(there, [SetSysctl(f"ipv6/conf/{parking.name}/disable_ipv6", "1")], name)
+        await carry_out(there, [quiet(parking.name)], name)
         with loaded_all([behind_pair(ready.pair_end.index, moved.index)], faults=there.faults) as behind:
             on = [(replace(one, link_index=moved.index), program) for one, program in programs]
             await put_all(there, behind + on)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from hostlink.core.operations import HostOperation, SetHostLink, SetSysctl
+from hostlink.core.operations import HostOperation
+from hostlink.kernel import link as kernel_link
 from hostlink.kernel.apply import apply_host
 from hostlink.kernel.netlink import Netlink, open_netlink
 from hostlink.kernel.snapshot import find_link
 from hostlink.steps.context import Uplink, fail
+from hostlink.steps.made import VethPair, quiet_and_raised
 
 
 @asynccontextmanager
@@ -30,6 +32,12 @@ async def quiet_and_up(netlink: Netlink, name: str) -> int:
     link = await find_link(netlink, name=name)
     if link is None:
         raise fail("HL-401", f"{name} is not in {netlink.namespace or 'the host'} although it was put there")
-    quiet = SetSysctl(f"ipv6/conf/{name}/disable_ipv6", "1")
-    await carry_out(netlink, [quiet, SetHostLink(link.index, up=True)], name)
+    await carry_out(netlink, quiet_and_raised(link), name)
     return link.index
+
+
+async def make_pair(host: Netlink, pair: VethPair) -> None:
+    """Raises KernelRefused: EEXIST, either name is taken."""
+    await kernel_link.make_veth(
+        host, pair.name, pair.mac, pair.mtu_bytes, pair.peer, pair.namespace, peer_mac_address=pair.peer_mac
+    )

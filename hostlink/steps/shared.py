@@ -41,8 +41,7 @@ async def settle_shared(node: Node, leaving: str | None = None) -> Settled:
         desired = union(node.contributions.values())
         for _ in range(ROUNDS):
             actual = await dataplane.read_shared()
-            owned, kept = await _owned(node, actual, leaving)
-            plan = plan_shared(beside_others(union((desired, kept)), actual), actual, owned)
+            plan = await shared_plan(node, desired, actual, leaving)
             if plan and leaving is None and desired == dataplane.settled and is_only_told(node):
                 return replace(done, left=plan)
             if not plan:
@@ -51,6 +50,14 @@ async def settle_shared(node: Node, leaving: str | None = None) -> Settled:
             await dataplane.apply(plan)
             done = replace(done, done=(*done.done, *plan))
         raise fail("HL-410", f"the node's punt path in VPP still differs after {ROUNDS} rounds: {plan}")
+
+
+async def shared_plan(
+    node: Node, desired: VppShared, actual: VppShared, leaving: str | None = None
+) -> tuple[VppOperation, ...]:
+    """What brings `actual`, which VPP has, to what the uplinks need together. Changes nothing. Raises VppError."""
+    owned, kept = await _owned(node, actual, leaving)
+    return plan_shared(beside_others(union((desired, kept)), actual), actual, owned)
 
 
 async def _owned(node: Node, actual: VppShared, leaving: str | None) -> tuple[VppShared, VppShared]:

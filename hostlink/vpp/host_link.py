@@ -44,6 +44,11 @@ def vpp_side_mac(number: int) -> str:
     return f"02:ca:11:c0:fd:{0x10 + number:02x}"
 
 
+def tap_name(number: int) -> str:
+    """What VPP calls its tap of that id (plugins/tap/tap.c)."""
+    return f"tap{number}"
+
+
 async def attach_tap(session: Session, end: HostEnd) -> int:
     """VPP attaches to the tap. Returns the sw_if_index. Raises VppError."""
     reply = await session.request(

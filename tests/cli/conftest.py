@@ -40,6 +40,59 @@ def hold(kind: str, reason: str = "VPP refused it") -> dict[str, Any]:
     return {"hold": {"kind": kind, "title": f"{kind} hold", "reason": reason, "clears": "an operator's resume"}}
 
 
+PLANNED: dict[str, Any] = {
+    "side": "VPP",
+    "about": "routes",
+    "family": 4,
+    "table": 254,
+    "count": 9,
+    "lines": [
+        {"change": "add", "text": "10.0.0.0/8 via 10.0.0.1 dev host-eth1", "was": None},
+        {"change": "change", "text": "default via 10.0.0.1 dev host-eth1", "was": "default via 10.0.0.2 dev host-eth1"},
+    ],
+}
+
+
+def planned(kind: str = "difference", **fields: Any) -> dict[str, Any]:
+    return {
+        "name": "enp216s0f1",
+        "state": "Steady",
+        "held": None,
+        "kind": kind,
+        "why": None,
+        "totals": {"add": 8, "delete": 0, "change": 1},
+        "groups": [],
+        "takeover": None,
+        "problems": [],
+        **fields,
+    }
+
+
+def plan_document(*uplinks: dict[str, Any]) -> dict[str, Any]:
+    return {"version": 1, "alone": False, "vpp_reachable": True, "uplinks": list(uplinks)}
+
+
+def takeover(**fields: Any) -> dict[str, Any]:
+    """A planned takeover with one line."""
+    phases = [{"state": "Mirroring", "title": "to VPP", "groups": [{**PLANNED, "count": 2}]}]
+    plan = {
+        "journal": "/var/lib/hostlink/enp216s0f1.json",
+        "driver": "af_packet",
+        "host_link": "veth",
+        "mac": "52:54:00:40:46:8e",
+        "parking": "vpp",
+        "vpp_was_asked": True,
+        "probes": ["192.0.2.1 (echo)"],
+        "confirm_within_s": 30.0,
+        "trial_s": None,
+        "guard_runs": True,
+        "outage_ms": 24,
+        "phases": phases,
+        **fields,
+    }
+    return planned("takeover", state="Detecting", takeover=plan)
+
+
 class FakeDaemon:
     """Shows `document`; `show` changes it and tells subscribers. `calls` are the methods that it was asked for."""
 
@@ -47,6 +100,8 @@ class FakeDaemon:
         self.runtime_dir = runtime_dir
         self.document = document(uplink())
         self.calls: list[str] = []
+        self.plan = plan_document(planned(groups=[PLANNED]))
+        self.limits: list[object] = []
         self.on_release: Callable[[], None] = lambda: None
         self.refusal: str | None = None
         self._changed = trio.Event()
@@ -91,8 +146,9 @@ class FakeDaemon:
             raise CallError(varlink.REFUSED, {"message": self.refusal})
         return {}
 
-    async def _get_plan(self, _: Request) -> Mapping[str, object]:
-        return {"uplinks": [{"name": "enp216s0f1", "plan": ["+ address 10.0.0.1/24", "- route 10.0.0.0/8"]}]}
+    async def _get_plan(self, request: Request) -> Mapping[str, object]:
+        self.limits.append(request.parameters.get("limit"))
+        return self.plan
 
 
 @pytest.fixture

@@ -237,31 +237,6 @@ async def test_resume_that_is_refused_is_1_with_the_daemons_word(
     assert err == "hostlink: the daemon: nothing is held\n"
 
 
-async def test_plan_is_one_line_for_each_operation(daemon: FakeDaemon, capsys: pytest.CaptureFixture[str]) -> None:
-    assert await run_verb("plan", "--runtime-dir", str(daemon.runtime_dir)) == 0
-    assert capsys.readouterr().out == "enp216s0f1: + address 10.0.0.1/24\nenp216s0f1: - route 10.0.0.0/8\n"
-
-
-async def test_plan_tells_problems_beside_the_plan(daemon: FakeDaemon, capsys: pytest.CaptureFixture[str]) -> None:
-    told = {"severity": "note", "code": "HL-209", "title": "VPP keeps a protocol", "detail": "protocol 47\x1b[2J"}
-    daemon.show(document(uplink(problems=[told])))
-    assert await run_verb("plan", "--runtime-dir", str(daemon.runtime_dir)) == 0
-    out, err = capsys.readouterr()
-    assert len(out.splitlines()) == 2
-    assert err == "enp216s0f1: note HL-209 VPP keeps a protocol: protocol 47\N{REPLACEMENT CHARACTER}[2J\n"
-
-
-async def test_plan_names_what_no_vpp_can_before_a_takeover_only(
-    daemon: FakeDaemon, capsys: pytest.CaptureFixture[str]
-) -> None:
-    named = {}
-    for state in ("Detecting", "Steady"):
-        daemon.show(document(uplink(state)))
-        assert await run_verb("plan", "--runtime-dir", str(daemon.runtime_dir)) == 0
-        named[state] = [line.split()[2] for line in capsys.readouterr().err.splitlines()]
-    assert named == {"Detecting": ["HL-212", "HL-213", "HL-214"], "Steady": []}
-
-
 @pytest.mark.parametrize("verb", ["confirm", "resume", "plan", "diagram --current"])
 def test_no_daemon_is_69(verb: str, tmp_path: Path) -> None:
     assert cli.main([*verb.split(), "--runtime-dir", str(tmp_path)]) == 69

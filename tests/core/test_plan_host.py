@@ -11,10 +11,18 @@ from hypothesis import strategies as st
 
 from hostlink.core import operations as op
 from hostlink.core.advertised import superseded
-from hostlink.core.host_addresses import IFA_F_MANAGETEMPADDR, IFA_F_NODAD, IFA_F_NOPREFIXROUTE, IFA_F_PERMANENT
+from hostlink.core.foreseen import carried
+from hostlink.core.host_addresses import (
+    IFA_F_MANAGETEMPADDR,
+    IFA_F_NODAD,
+    IFA_F_NOPREFIXROUTE,
+    IFA_F_PERMANENT,
+    SETTABLE_FLAGS,
+)
 from hostlink.core.model import Address, Family, HostView, Link, Neighbour, NextHop, Qdisc, Route, Rule
 from hostlink.core.plan_host import plan_host
 
+ASKED = SETTABLE_FLAGS | IFA_F_NODAD
 OLD, NEW = 7, 19
 """The link's index where the snapshot was taken, and where it is filled in."""
 MAC = "52:54:00:00:00:01"
@@ -125,6 +133,26 @@ def test_a_fresh_link_is_what_the_snapshot_says_after_two_plans(desired: HostVie
         assert order[0] == order[1]
     assert dict(there.view().sysctls) == dict(desired.sysctls)
     assert (there.rules, there.neighbours) == (list(desired.rules), list(desired.neighbours))
+
+
+@settings(max_examples=120, deadline=None)
+@given(snapshots())
+def test_what_a_plan_leads_to_is_foreseen(desired: HostView) -> None:
+    """`hostlink plan` goes by it: the next plan is the one that comes, and VPP is to have what it really will."""
+    there, desired = FakeHost(FRESH), replace(desired, link=replace(desired.link, mac=FRESH.mac))
+    plan = plan_host(desired, there.view())
+    foreseen = carried(desired, there.view(), plan)
+    for operation in plan:
+        there.apply(operation)
+    after = there.view()
+    assert said(foreseen, NEW)[:2] == said(after, NEW)[:2]
+    assert {(one.interface, one.flags & ASKED) for one in foreseen.addresses} == {
+        (one.interface, one.flags & ASKED) for one in after.addresses
+    }
+    settle = [one for one in plan_host(desired, foreseen) if isinstance(one, op.ChangeHostAddress)]
+    assert {one.address.interface for one in settle} == {
+        one.address.interface for one in plan_host(desired, after) if isinstance(one, op.ChangeHostAddress)
+    }
 
 
 @settings(max_examples=120, deadline=None)

@@ -49,6 +49,7 @@ async def test_every_document_of_a_takeover_and_of_the_way_back(dataplane: Datap
     async with open_stage(dataplane) as stage:
         config = ("--config", str(stage.config))
         checked("alone", (await stage.hostlink("state", "--json", *config)).stdout)
+        assert checked("plan", (await stage.hostlink("plan", "--json", *config)).stdout)["uplinks"][0]["takeover"]
         stage.start_daemon()
         await stage.wait_state("Detecting")
         log = stage.directory / "documents"
@@ -56,7 +57,9 @@ async def test_every_document_of_a_takeover_and_of_the_way_back(dataplane: Datap
         with log.open("wb") as out, child(stage.lab.host, watching, stdout=out.fileno()):
             await stage.wait_state("Steady")
             await stage.on_host("ip", "route", "add", "203.0.113.0/24", "dev", NIC, "table", "4711")
+            checked("plan", (await stage.hostlink("plan", "--json")).stdout)
             await settled(stage)
+            assert checked("plan", (await stage.hostlink("plan", "--json")).stdout)["uplinks"][0]["groups"] == []
             assert (await stage.hostlink("state", "--audit")).returncode == 0
             assert (await stage.hostlink("release")).returncode == 0
 
@@ -70,4 +73,5 @@ async def test_every_document_of_a_takeover_and_of_the_way_back(dataplane: Datap
         assert any(uplink["tables"] for uplink in seen)
         assert any(uplink["last_audit"] for uplink in seen)
         assert len(checked("history", (await stage.hostlink("state", "--history", "--json")).stdout)["moves"]) > 5
+        assert checked("plan", (await stage.hostlink("plan", "--json")).stdout)["uplinks"][0]["held"]
         checked("alone", (await stage.hostlink("state", "--json", "--runtime-dir", "/nonexistent", *config)).stdout)

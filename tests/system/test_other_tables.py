@@ -355,7 +355,7 @@ async def test_a_table_deleted_by_hand_is_put_back(dataplane: Dataplane) -> None
             await set_table(other, number(ONE), is_add=False, is_ip6=is_ip6)
         assert await tables(other) == {}
         plan = (await stage.hostlink("plan")).stdout.decode()
-        assert f"add IPv4 table {number(ONE)} for the host's table {ONE}" in plan
+        assert f"+ IPv4 table {number(ONE)} for the host's table {ONE}" in plan
         assert (await stage.hostlink("state", "--audit")).returncode == 0
         await _has(stage, "put back", ONE, _wanted())
         await nothing_to_do(stage)

@@ -30,7 +30,7 @@ addresses and routes to VPP, makes the host's interface VPP's punt path, and sta
 to VPP, and when hostlink ends, or anything fails, the NIC goes back with what the host had last."""
 VARIABLES = {
     ENVIRONMENT: "where the daemon's control socket is, for verbs that talk to it and are given no `--runtime-dir`",
-    "NO_COLOR": "if set, `hostlink state` shows no colours",
+    "NO_COLOR": "if set, `hostlink state` and `hostlink plan` show no colours",
 }
 FILES = {
     CONFIG_PATH: "the configuration, hostlink.toml(5)",

@@ -38,6 +38,11 @@ class AfPacket:
         return sw_if_index
 
 
+def port_name(device: str) -> str:
+    """What VPP calls the interface of that Linux device (plugins/af_packet/af_packet.c)."""
+    return f"host-{device}"
+
+
 async def opened_devices(session: Session) -> dict[int, str]:
     """sw_if_index → name of the Linux device, for every af_packet interface of this VPP."""
     return {int(details.sw_if_index): str(details.host_if_name) for details in await session.dump("af_packet_dump")}
