@@ -162,10 +162,10 @@ def test_an_altered_body_is_found_by_its_checksum(journal: Journal) -> None:
 
 
 def test_a_newer_hostlinks_file_is_left_to_it(journal: Journal) -> None:
-    edited(journal, version=4)
+    edited(journal, version=5)
     error = refusal(journal)
     assert error.fault is JournalFault.NEWER
-    assert "version 4, of a newer hostlink; this one knows 3" in str(error)
+    assert "version 5, of a newer hostlink; this one knows 4" in str(error)
 
 
 def test_an_older_hostlinks_file_is_read_as_it_was_meant(journal: Journal) -> None:
@@ -178,7 +178,7 @@ def test_an_older_hostlinks_file_is_read_as_it_was_meant(journal: Journal) -> No
     older = {**tree, "version": 1, "sha256": hashlib.sha256(text.encode()).hexdigest()}
     journal.path.write_text(json.dumps(older))
     assert journal.read() == replace(written, confirm=None)
-    journal.path.write_text(json.dumps({**older, "version": 3}))
+    journal.path.write_text(json.dumps({**older, "version": 4}))
     assert refusal(journal).fault is JournalFault.DAMAGED, "of this version nothing may be missing"
 
 

@@ -10,64 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network
 from itertools import chain
 
-from hostlink.core.desired_routes import metric
-from hostlink.core.model import Prefix, Route, VppPaths, VppRoute
-
-Place = bytes
-"""A destination: its prefix length in one byte, then its address, 4 bytes of IPv4 or 16 of IPv6, network order."""
-PLACE4_BYTES, PLACE6_BYTES = 5, 17
-Cut = tuple[bytes, bytes, bytes]
-NO_CUT: Cut = (b"", b"", b"")
-
-
-def place_of(prefix: Prefix) -> Place:
-    """A prefix, packed."""
-    return bytes((prefix.prefixlen,)) + prefix.network_address.packed
-
-
-def prefix_at(place: Place) -> Prefix:
-    """A packed prefix as a value."""
-    return (IPv4Network if len(place) == PLACE4_BYTES else IPv6Network)((place[1:], place[0]))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Alike:
-    """All that some routes have in common. Compared by identity: whoever reads routes keeps one for equal bytes."""
-
-    route: Route
-    """Any one of them. It has no lifetime, which would be each one's own."""
-    cut: Cut
-    """Its body without the destination: before the prefix length, from there to the address, and after it."""
-    key: tuple[int, int, int]
-    """(table, metric, TOS): what tells routes of one destination apart, next hops aside."""
-
-    @classmethod
-    def of(cls, route: Route, cut: Cut) -> Alike:
-        """Of one such route."""
-        return cls(route, cut, (route.table, metric(route), route.tos))
-
-    def at(self, place: Place) -> Route:
-        """The one that has this destination."""
-        one, (head, middle, tail) = self.route, self.cut
-        return Route(
-            prefix_at(place),
-            one.table,
-            one.next_hops,
-            one.type,
-            one.protocol,
-            one.scope,
-            one.metric,
-            one.tos,
-            one.preferred_source,
-            one.mtu_bytes,
-            None,
-            one.source_prefix,
-            one.nexthop_id,
-            b"".join((head, place[:1], middle, place[1:], tail)),
-        )
+from hostlink.core.model import Route, VppPaths, VppRoute
+from hostlink.core.route_set import NO_CUT as NO_CUT
+from hostlink.core.route_set import PLACE4_BYTES as PLACE4_BYTES
+from hostlink.core.route_set import PLACE6_BYTES as PLACE6_BYTES
+from hostlink.core.route_set import Alike as Alike
+from hostlink.core.route_set import Cut as Cut
+from hostlink.core.route_set import Place as Place
+from hostlink.core.route_set import place_of as place_of
+from hostlink.core.route_set import prefix_at as prefix_at
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -43,6 +43,7 @@ from hostlink.core.model import (
     VppUplink,
 )
 from hostlink.core.proxy_ranges import PROXIED
+from hostlink.core.route_set import Routes, of_kind
 from hostlink.core.vpp_tables import RT_TABLE_MAIN, tables_of
 
 TCP, UDP = 6, 17
@@ -142,11 +143,11 @@ def vpp_link_local(mac: str) -> IPv6Address:
     return IPv6Address(b"\xfe\x80" + bytes(6) + identifier)
 
 
-def vpp_interfaces(addresses: Collection[Address], routes: Iterable[Route] = ()) -> frozenset[IPInterface]:
+def vpp_interfaces(addresses: Collection[Address], routes: Routes = ()) -> frozenset[IPInterface]:
     """The host's addresses as VPP takes them: no two networks overlap unless they are the same."""
     alone = networks_by_route(addresses)
     if alone:
-        alone -= {route.prefix for route in routes if _is_on_link(route)}
+        alone -= {route.prefix for route in of_kind(routes, _is_on_link)}
     wanted = {
         _alone(address, alone) for address in addresses if usable(address) and not _link_local6(address.interface)
     }

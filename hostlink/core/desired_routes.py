@@ -19,7 +19,6 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 
 from hostlink.core.model import (
-    Family,
     HostView,
     IPAddress,
     IPInterface,
@@ -33,6 +32,7 @@ from hostlink.core.model import (
     VppTable,
     path_order,
 )
+from hostlink.core.route import metric as metric
 from hostlink.core.vpp_tables import MARK, RT_TABLE_LOCAL, RT_TABLE_MAIN, host_table_of, leads_out, vpp_table_id
 
 NOT_EXPRESSIBLE, TABLE_TAKEN = "HL-301", "HL-309"
@@ -42,8 +42,6 @@ SPECIAL_PATHS = {6: PathType.DROP, 7: PathType.ICMP_UNREACH, 8: PathType.ICMP_PR
 """RTN_BLACKHOLE, _UNREACHABLE, _PROHIBIT (include/uapi/linux/rtnetlink.h)."""
 KERNELS_OWN_TYPES = (2, 3, 4, 5)
 """RTN_LOCAL, _BROADCAST, _ANYCAST, _MULTICAST: made for addresses, answered for by the punt path."""
-IP6_DEFAULT_METRIC = 1024
-"""What a metric of 0 means in IPv6 (IP6_RT_PRIO_USER)."""
 LARGEST_PREFERENCE = 255
 LARGEST_WEIGHT = 255
 
@@ -225,11 +223,6 @@ class Translator:
         if route.type == RTN_UNICAST:
             return _no_way(route, self.link_index)
         return None if route.type in SPECIAL_PATHS else f"routes of type {route.type} do not exist in VPP"
-
-
-def metric(route: Route) -> int:
-    """The metric that the kernel goes by."""
-    return IP6_DEFAULT_METRIC if route.family is Family.IPV6 and route.metric == 0 else route.metric
 
 
 def route_key(route: Route) -> RouteKey:

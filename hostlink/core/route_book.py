@@ -31,6 +31,8 @@ from hostlink.core.alike import (
 from hostlink.core.attached import Leaning
 from hostlink.core.desired_routes import Translator, route_key
 from hostlink.core.model import Family, Prefix, Problem, Route, VppPaths, VppRoute, VppTable
+from hostlink.core.route_set import KeptRoutes, RouteSet, kept, split
+from hostlink.core.route_set import by_key as by_key
 from hostlink.core.vpp_tables import RT_TABLE_MAIN, vpp_table_id
 
 Key = tuple[int, Prefix]
@@ -80,6 +82,29 @@ def each_edit(edits: Iterable[AlikeEdit]) -> Iterator[RouteEdit]:
             yield RouteEdit(edit.table, prefix_at(place), () if one is None else (one.at(place),))
 
 
+def edited_set(routes: KeptRoutes, edits: Iterable[RouteEdit | AlikeEdit]) -> KeptRoutes:
+    """The routes with the edits, the later ones last: no value is made of what is alike."""
+    values, alike = by_key(routes.apart), dict(routes.items())
+    for edit in edits:
+        if isinstance(edit, RouteEdit):
+            if edit.table == RT_TABLE_MAIN:
+                alike.pop(place_of(edit.prefix), None)
+            values.pop((edit.table, edit.prefix), None)
+            if edit.routes:
+                values[edit.table, edit.prefix] = list(edit.routes)
+            continue
+        one = None if edit.route is None else Alike.of(edit.route, edit.cut)
+        beside = {place_of(prefix): prefix for table, prefix in values if table == RT_TABLE_MAIN}
+        for place in split(edit.version, edit.places):
+            if place in beside:
+                values.pop((RT_TABLE_MAIN, beside[place]), None)
+            if one is None:
+                alike.pop(place, None)
+            else:
+                alike[place] = one
+    return kept(RouteSet((route for there in values.values() for route in there), alike))
+
+
 def edited(routes: Iterable[Route], edits: Iterable[RouteEdit]) -> tuple[Route, ...]:
     """The routes with the edits, the later ones last."""
     found = by_key(routes)
@@ -88,14 +113,6 @@ def edited(routes: Iterable[Route], edits: Iterable[RouteEdit]) -> tuple[Route, 
         if edit.routes:
             found[edit.table, edit.prefix] = list(edit.routes)
     return tuple(route for there in found.values() for route in there)
-
-
-def by_key(routes: Iterable[Route]) -> dict[Key, list[Route]]:
-    """All routes of each prefix, in the order given."""
-    found: dict[Key, list[Route]] = {}
-    for route in routes:
-        found.setdefault((route.table, route.prefix), []).append(route)
-    return found
 
 
 class RouteBook:
@@ -171,6 +188,10 @@ class RouteBook:
             yield from there
         for place, alike in self._alike.items():
             yield alike.at(place)
+
+    def kept(self) -> KeptRoutes:
+        """The same to keep."""
+        return kept(RouteSet((route for there in self._host.values() for route in there), self._alike))
 
     def routes_elsewhere(self) -> Iterator[Route]:
         """Those of other tables than main."""

@@ -12,8 +12,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 
 from hostlink.core.model import NO_INDEX, Family, PathType, VppRoute, VppTable, VppUplink
+from hostlink.core.route import RT_TABLE_MAIN as RT_TABLE_MAIN
 
-RT_TABLE_MAIN, RT_TABLE_LOCAL = 254, 255
+RT_TABLE_LOCAL = 255
 MARK = 0x686C0000
 """`hl` in the upper half."""
 

@@ -314,7 +314,7 @@ class Uplink:
             raise RuntimeError(f"{self.name}: a step of a takeover without a journal")
         if self.behind and self.followed is not None:
             since_s = self.takeover.age_s(self.looked_at_s)
-            routes = lengthened(self.followed.routes(), since_s)
+            routes = lengthened(self.followed.kept(), since_s)
             last_good = replace(self.takeover.last_good, routes=routes)
             self.takeover, self.behind = replace(self.takeover, last_good=last_good), False
         return self.takeover
@@ -330,7 +330,7 @@ class Uplink:
         if not self.behind or book is None or self.takeover is None:
             return
         since_s = self.takeover.age_s(self.looked_at_s)
-        routes = await in_thread(len(book), lambda: lengthened(book.routes(), since_s))
+        routes = await in_thread(len(book), lambda: lengthened(book.kept(), since_s))
         last_good = replace(self.takeover.last_good, routes=routes)
         self.takeover, self.behind = replace(self.takeover, last_good=last_good), False
 

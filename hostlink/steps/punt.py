@@ -61,7 +61,7 @@ def _mirrored(uplink: Uplink) -> HostView | None:
     view, book = uplink.mirrored_view, uplink.book
     if view is None or book is None or uplink.followed is not book:
         return view
-    return replace(view, routes=tuple(book.routes()))
+    return replace(view, routes=book.kept())
 
 
 def contribution(uplink: Uplink, view: HostView) -> VppShared:
