@@ -8,7 +8,7 @@ instead of 700, and a dictionary's look-up where values were made and compared. 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 
@@ -73,6 +73,30 @@ class PackedRoutes:
 
     def __len__(self) -> int:
         return sum(len(places) for _, places in self.add) + len(self.delete)
+
+    def parts(self, most: int) -> Iterator[PackedRoutes]:
+        """The same in parts of so many, in the same order."""
+        for paths, places in self.add:
+            for start in range(0, len(places), most):
+                part = PackedRoutes()
+                part.add.append((paths, places[start : start + most]))
+                yield part
+        for start in range(0, len(self.delete), most):
+            part = PackedRoutes()
+            part.delete = self.delete[start : start + most]
+            yield part
+
+    def parted(self, first: Callable[[Place, VppPaths | None], bool]) -> tuple[PackedRoutes, PackedRoutes]:
+        """Those of which that is so, and the others. None: the place is to be deleted."""
+        both = PackedRoutes(), PackedRoutes()
+        for paths, places in self.add:
+            for one, wanted in zip(both, (True, False), strict=True):
+                some = [place for place in places if first(place, paths) is wanted]
+                if some:
+                    one.extend([(paths, some)], ())
+        for place in self.delete:
+            both[0 if first(place, None) else 1].delete.append(place)
+        return both
 
     def places(self) -> Iterator[Place]:
         """All that it is about."""

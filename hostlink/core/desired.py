@@ -20,7 +20,8 @@ from dataclasses import replace
 from ipaddress import IPv6Address, ip_interface
 
 from hostlink.core.attached import attaching
-from hostlink.core.desired_routes import RTN_UNICAST, vpp_routes
+from hostlink.core.desired_packed import translated
+from hostlink.core.desired_routes import RTN_UNICAST, translator_for
 from hostlink.core.host_addresses import IFA_F_NOPREFIXROUTE, usable
 from hostlink.core.model import (
     NO_INDEX,
@@ -98,9 +99,10 @@ def vpp_desired(
         address.interface.ip for address in view.addresses if usable(address) and not _link_local6(address.interface)
     }
     neighbours = frozenset(VppNeighbour(host_sw, address, view.link.mac) for address in own)
-    routes, problems = vpp_routes(view, interfaces, uplink_sw, cluster, taken)
-    attached, unheard = attaching(view.link.name, routes, interfaces, uplink_sw)
-    return VppUplink(uplink, host, neighbours, routes | attached, tables_of(routes)), problems + unheard
+    found = translated(translator_for(view, interfaces, uplink_sw, cluster, taken), view.routes)
+    attached, unheard = attaching(view.link.name, found.routes, interfaces, uplink_sw, found.packed, found.ways)
+    wanted = VppUplink(uplink, host, neighbours, found.routes | attached, tables_of(found.routes), found.packed)
+    return wanted, found.problems + unheard
 
 
 def shared_desired(view: HostView, *, uplink_sw: int, host_sw: int, primary: bool = True) -> VppShared:

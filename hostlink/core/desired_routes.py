@@ -33,6 +33,7 @@ from hostlink.core.model import (
     path_order,
 )
 from hostlink.core.route import metric as metric
+from hostlink.core.route_set import by_key
 from hostlink.core.vpp_tables import MARK, RT_TABLE_LOCAL, RT_TABLE_MAIN, host_table_of, leads_out, vpp_table_id
 
 NOT_EXPRESSIBLE, TABLE_TAKEN = "HL-301", "HL-309"
@@ -63,14 +64,15 @@ def vpp_routes(
 
     taken: VPP's tables that are other clients': what would be in them is told by `taken_tables`.
     """
-    translator = translator_for(view, interfaces, uplink_sw, cluster, taken)
-    by_prefix: dict[tuple[int, Prefix], list[Route]] = {}
-    for route in view.routes:
-        by_prefix.setdefault((route.table, route.prefix), []).append(route)
+    return of_values(translator_for(view, interfaces, uplink_sw, cluster, taken), view.routes)
+
+
+def of_values(translator: Translator, values: Iterable[Route]) -> tuple[frozenset[VppRoute], tuple[Problem, ...]]:
+    """`vpp_routes` of these; of a prefix all or none are among them."""
     found: set[VppRoute] = set()
     elsewhere: list[VppRoute] = []
     problems: list[Problem] = []
-    for routes in by_prefix.values():
+    for routes in by_key(values).values():
         wanted, lacks = translator.of_prefix(routes)
         if wanted is not None:
             found.add(wanted)

@@ -8,7 +8,8 @@ VPP's own (scope, protocol, flags, sw_if_index) stay numbers: hostlink hands the
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 
 from hostlink.core.route import RTN_NOWHERE as RTN_NOWHERE
@@ -19,7 +20,7 @@ from hostlink.core.route import NextHop as NextHop
 from hostlink.core.route import Prefix as Prefix
 from hostlink.core.route import Route as Route
 from hostlink.core.route import family_of as family_of
-from hostlink.core.route_set import Routes
+from hostlink.core.route_set import Place, Routes, place_of
 
 # ---------------------------------------------------------------------------------------------------------- the host
 
@@ -282,6 +283,15 @@ class VppUplink:
     routes: frozenset[VppRoute] = frozenset()
     tables: frozenset[VppTable] = frozenset()
     """hostlink's own, beside table 0 (core/vpp_tables.py)."""
+    packed: Mapping[Place, VppPaths] = field(default_factory=dict)
+    """More routes of table 0, of other prefixes than `routes` has there: a full table without a value for each."""
+
+    def paths_at(self, table_id: int, prefix: Prefix, there: Mapping[tuple[int, Prefix], VppRoute]) -> VppPaths | None:
+        """The paths of the route of that prefix, if there is one. there: `routes`, by (table, prefix)."""
+        route = there.get((table_id, prefix))
+        if route is not None:
+            return route.paths
+        return self.packed.get(place_of(prefix)) if table_id == 0 and self.packed else None
 
 
 @dataclass(frozen=True, slots=True)

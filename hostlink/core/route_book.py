@@ -29,9 +29,10 @@ from hostlink.core.alike import (
     prefix_at,
 )
 from hostlink.core.attached import Leaning
+from hostlink.core.desired_packed import is_special as _is_special
 from hostlink.core.desired_routes import Translator, route_key
 from hostlink.core.model import Family, Prefix, Problem, Route, VppPaths, VppRoute, VppTable
-from hostlink.core.route_set import KeptRoutes, RouteSet, kept, split
+from hostlink.core.route_set import KeptRoutes, RouteSet, kept, split, versions
 from hostlink.core.route_set import by_key as by_key
 from hostlink.core.vpp_tables import RT_TABLE_MAIN, vpp_table_id
 
@@ -115,13 +116,22 @@ def edited(routes: Iterable[Route], edits: Iterable[RouteEdit]) -> tuple[Route, 
     return tuple(route for there in found.values() for route in there)
 
 
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """What a look found packed on both sides, of the same places."""
+
+    alike: dict[Place, Alike]
+    sent: dict[Place, VppPaths]
+
+
 class RouteBook:
     """routes: the host's own that use the link. mirrored: what VPP has for them, as it was read back.
 
     translator: made of the same view as both. settled: prefixes of which more hangs on a route than itself (of
     hostlink's own routes on the host, of networks that a route puts on-link). problems: what was told of the routes
     when they were translated. alike: what a route has in common with others, where it is so simple. leaning: by which
-    more than the route hangs on a gateway.
+    more than the route hangs on a gateway. packed: more routes, of table main, which VPP has so; the book keeps these
+    very dictionaries and changes them.
     """
 
     def __init__(
@@ -133,10 +143,11 @@ class RouteBook:
         problems: Collection[Problem] = (),
         alike: Callable[[Route], Alike | None] = lambda _: None,
         leaning: Leaning | None = None,
+        packed: Packed | None = None,
     ) -> None:
         self._host = by_key(routes)
         self._mirrored = {_place(route): route for route in mirrored}
-        self.counts = Counter(route.prefix.version for route in self._mirrored.values())
+        self.counts: Counter[int] = Counter(route.prefix.version for route in self._mirrored.values())
         """Routes that VPP should have, by IP version."""
         self._elsewhere = Counter((table_id, prefix.version) for table_id, prefix in self._mirrored if table_id)
         """Those of them in other tables than 0, by table of VPP's and IP version."""
@@ -161,6 +172,14 @@ class RouteBook:
         self._apart = {place_of(prefix) for table, prefix in self._host if table == RT_TABLE_MAIN}
         """Prefixes of table main that `_host` or `_mirrored` has."""
         self._pack(alike)
+        if packed is not None:
+            self._adopt(packed)
+
+    def _adopt(self, packed: Packed) -> None:
+        packed.alike.update(self._alike)
+        self.counts.update(versions(packed.sent))
+        packed.sent.update(self._sent)
+        self._alike, self._sent = packed.alike, packed.sent
 
     def _pack(self, alike: Callable[[Route], Alike | None]) -> None:
         """Keep what can be as packed destinations."""
@@ -487,9 +506,3 @@ def _place(route: VppRoute) -> tuple[int, Prefix]:
 
 def _version(place: Place) -> Literal[4, 6]:
     return 4 if len(place) == PLACE4_BYTES else 6
-
-
-def _is_special(place: Place) -> bool:
-    """A default route, or one whose first byte is that of a prefix that VPP has entries of its own for: let values tell
-    (multicast, IPv4's reserved block, IPv6 link-local; core/desired_routes.py)."""
-    return not place[0] or place[1] >= 0b1110_0000

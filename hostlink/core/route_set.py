@@ -7,6 +7,7 @@ prefix (`at`), or for those that are values anyway (`apart`).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
@@ -261,6 +262,16 @@ def at(routes: Routes, prefixes: Collection[Prefix]) -> list[Route]:
         return found + [routes.alike[place].at(place) for place in places if place in routes.alike]
     wanted = {place_of(prefix) for prefix in prefixes}
     return found + [one.at(place) for place, one in items(routes) if place in wanted]
+
+
+def versions(places: Iterable[Place]) -> Counter[int]:
+    """How many there are, by IP version."""
+    found: Counter[int] = Counter()
+    each = iter(places)
+    while some := Counter(map(len, islice(each, SLICE))):
+        found[4] += some[PLACE4_BYTES]
+        found[6] += some[PLACE6_BYTES]
+    return found
 
 
 def kept(routes: Routes, but: Callable[[Route], bool] = lambda _: False, at: Collection[Prefix] = ()) -> KeptRoutes:
