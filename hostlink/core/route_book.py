@@ -32,7 +32,7 @@ from hostlink.core.attached import Leaning
 from hostlink.core.desired_packed import is_special as _is_special
 from hostlink.core.desired_routes import Translator, route_key
 from hostlink.core.model import Family, Prefix, Problem, Route, VppPaths, VppRoute, VppTable
-from hostlink.core.route_set import KeptRoutes, RouteSet, kept, split, versions
+from hostlink.core.route_set import KeptRoutes, RouteSet, kept, kinds, split, versions
 from hostlink.core.route_set import by_key as by_key
 from hostlink.core.vpp_tables import RT_TABLE_MAIN, vpp_table_id
 
@@ -171,6 +171,8 @@ class RouteBook:
         self._never = frozenset(map(place_of, {*translator.set_apart, *self._settled}))
         self._apart = {place_of(prefix) for table, prefix in self._host if table == RT_TABLE_MAIN}
         """Prefixes of table main that `_host` or `_mirrored` has."""
+        self._held: frozenset[Alike] = frozenset()
+        """Kinds of which more than the route hangs on each one's end."""
         self._pack(alike)
         if packed is not None:
             self._adopt(packed)
@@ -180,6 +182,7 @@ class RouteBook:
         self.counts.update(versions(packed.sent))
         packed.sent.update(self._sent)
         self._alike, self._sent = packed.alike, packed.sent
+        self._held = frozenset(one for one in kinds(RouteSet((), self._alike)) if self._leans(one.route))
 
     def _pack(self, alike: Callable[[Route], Alike | None]) -> None:
         """Keep what can be as packed destinations."""
@@ -300,7 +303,7 @@ class RouteBook:
                         return False
                 elif not said.gone:
                     alike[place], moved[place] = said.alike, None
-            elif there is said.alike:
+            elif there is said.alike and not (said.gone and there in self._held):
                 if said.gone:
                     del alike[place]
                     moved[place] = None
@@ -312,7 +315,7 @@ class RouteBook:
 
     def _replaced(self, old: Alike, new: Alike, place: Place) -> bool:
         """Whether a route of the one kind stands in the place of one of the other, simple as it is."""
-        return old.key == new.key and self._paths_of(new, place) is not None
+        return old.key == new.key and old not in self._held and self._paths_of(new, place) is not None
 
     def _paths_of(self, alike: Alike, place: Place) -> VppPaths | None:
         """VPP's paths for routes of that kind where no prefix stands out; None: they are not that simple."""

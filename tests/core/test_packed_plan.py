@@ -9,12 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hostlink.core import operations as op
-from hostlink.core.alike import place_of, prefix_at
-from hostlink.core.desired import vpp_desired
+from hostlink.core.alike import AlikeChange, PackedRoutes, place_of, prefix_at
+from hostlink.core.attached import Leaning, leaning_on
+from hostlink.core.desired import networks_by_route, vpp_desired
 from hostlink.core.desired_packed import distinct
+from hostlink.core.desired_routes import translator_for
 from hostlink.core.model import Address, HostView, Link, NextHop, Route, VppPath, VppRoute, VppUplink
 from hostlink.core.packed_plan import AsWanted
 from hostlink.core.plan import plan_uplink
+from hostlink.core.route_book import Packed, RouteBook, RouteChange
 from hostlink.core.route_set import RouteSet, by_key
 from tests.core.test_route_set import Reader, with_body
 
@@ -163,3 +166,47 @@ def test_what_is_in_the_way_of_a_packed_route_is_replaced_and_not_deleted():
     one, other = replace(ports, packed={place: via}), replace(ports, routes=frozenset({value}))
     assert list(op.EachOperation(plan_uplink(one, other))) == [op.AddVppRoute(VppRoute(0, prefix_at(place), via))]
     assert list(plan_uplink(other, one)) == [op.AddVppRoute(value)]
+
+
+def followed(values):
+    """A book that adopted a look which found that packed, and one that has values alone."""
+    reader, view = Reader(), HostView(LINK, ADDRESSES, values)
+    desired, problems = wish(values)
+    interfaces = desired.uplink.addresses
+    translator = translator_for(view, interfaces, UPLINK, ())
+    gateways = leaning_on(desired.routes, interfaces, UPLINK)
+    settled = networks_by_route(ADDRESSES) | set(map(ip_network, gateways))
+    leaning = Leaning(OURS, frozenset(one.network for one in interfaces), gateways)
+    routes = packed(values, reader)
+    found, _ = wish(routes)
+    odd = [place for place in routes.alike if place not in found.packed]
+    apart = (*routes.apart, *(routes.alike.pop(place).at(place) for place in odd))
+    adopted = Packed(routes.alike, dict(found.packed))
+    one = RouteBook(apart, found.routes, translator, settled, problems, reader.of, leaning, adopted)
+    return one, RouteBook(values, desired.routes, translator, settled, problems, leaning=leaning), reader
+
+
+messages = st.lists(st.tuples(host_routes(), st.booleans(), st.booleans(), st.booleans()), max_size=6)
+
+
+@settings(max_examples=300)
+@given(tables, messages)
+def test_what_is_followed_from_a_packed_look_on_ends_where_it_ends_among_values(values, changes):
+    """Gateways that lean on other routes among them: then everything is looked at, as soon as there."""
+    one, other, reader = followed(values)
+    for route, gone, replaces, again in changes:
+        change = RouteChange(with_body(values[0] if again and values else route), gone, replaces)
+        alike = (AlikeChange(reader.of(change.route), gone, replaces), place_of(change.route.prefix))
+        usual = change.route.table == 254 and change.route.prefix.prefixlen
+        follows = one.fold_all([alike if usual else (change, None)])
+        assert follows == other.fold(change)
+        if not follows:
+            return
+    for book in (one, other):
+        add, delete = book.settle(book.touched())
+        more = PackedRoutes()
+        more.extend(*book.settle_places(book.touched_places()))
+        assert len(add) + len(delete) + len(more) <= 2 * len(changes)
+    assert by_key(one.routes()) == by_key(one.kept()) == by_key(other.routes())
+    assert (one.mirrored(), one.tables(), +one.counts) == (other.mirrored(), other.tables(), +other.counts)
+    assert Counter(one.problems) == Counter(other.problems)
