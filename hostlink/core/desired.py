@@ -101,7 +101,8 @@ def vpp_desired(
     neighbours = frozenset(VppNeighbour(host_sw, address, view.link.mac) for address in own)
     found = translated(translator_for(view, interfaces, uplink_sw, cluster, taken), view.routes)
     attached, unheard = attaching(view.link.name, found.routes, interfaces, uplink_sw, found.packed, found.ways)
-    wanted = VppUplink(uplink, host, neighbours, found.routes | attached, tables_of(found.routes), found.packed)
+    tables = tables_of(found.routes)
+    wanted = VppUplink(uplink, host, neighbours, found.routes | attached, tables, found.packed, found.ways)
     return wanted, found.problems + unheard
 
 

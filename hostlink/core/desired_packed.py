@@ -6,7 +6,7 @@ routes, multicast and the like), and what is of a kind of which there is more to
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from itertools import count, islice
@@ -47,7 +47,7 @@ def translated(translator: Translator, routes: Routes) -> Translated:
     for place in (*odd, *(place for place in never if packed.pop(place, None) is not None)):
         values.append(there[place].at(place))
     found, problems = of_values(translator, values)
-    return Translated(found, packed, tuple(distinct(packed.values())), problems)
+    return Translated(found, packed, _used(packed, ways), problems)
 
 
 def _ways(translator: Translator, found: Collection[Alike]) -> tuple[dict[Alike, VppPaths | None], set[Place]]:
@@ -93,10 +93,11 @@ def _packed(routes: Routes, ways: dict[Alike, VppPaths | None]) -> tuple[dict[Pl
     return packed, odd
 
 
-def distinct(paths: Iterable[VppPaths]) -> list[VppPaths]:
-    """Each once, as objects: of a full table there are a handful."""
-    found: dict[int, VppPaths] = {}
-    each = iter(paths)
-    while some := list(islice(each, SLICE)):
-        found |= zip(map(id, some), some, strict=True)
-    return list(found.values())
+def _used(packed: dict[Place, VppPaths], ways: dict[Alike, VppPaths | None]) -> tuple[VppPaths, ...]:
+    """Of the kinds' paths those that some route has; nearly always all, and soon found."""
+    left = {id(paths): paths for paths in ways.values() if paths is not None}
+    used: list[VppPaths] = []
+    each = iter(packed.values())
+    while left and (some := set(map(id, islice(each, SLICE)))):
+        used += [left.pop(number) for number in some & left.keys()]
+    return tuple(used)

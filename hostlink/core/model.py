@@ -285,6 +285,8 @@ class VppUplink:
     """hostlink's own, beside table 0 (core/vpp_tables.py)."""
     packed: Mapping[Place, VppPaths] = field(default_factory=dict)
     """More routes of table 0, of other prefixes than `routes` has there: a full table without a value for each."""
+    ways: tuple[VppPaths, ...] = field(default=(), compare=False)
+    """The paths of `packed`, each once, where that is known: in what is desired."""
 
     def paths_at(self, table_id: int, prefix: Prefix, there: Mapping[tuple[int, Prefix], VppRoute]) -> VppPaths | None:
         """The paths of the route of that prefix, if there is one. there: `routes`, by (table, prefix)."""

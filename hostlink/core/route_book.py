@@ -32,7 +32,7 @@ from hostlink.core.attached import Leaning
 from hostlink.core.desired_packed import is_special as _is_special
 from hostlink.core.desired_routes import Translator, route_key
 from hostlink.core.model import Family, Prefix, Problem, Route, VppPaths, VppRoute, VppTable
-from hostlink.core.route_set import KeptRoutes, RouteSet, kept, kinds, split, versions
+from hostlink.core.route_set import KeptRoutes, RouteSet, kept, split, versions
 from hostlink.core.route_set import by_key as by_key
 from hostlink.core.vpp_tables import RT_TABLE_MAIN, vpp_table_id
 
@@ -122,6 +122,8 @@ class Packed:
 
     alike: dict[Place, Alike]
     sent: dict[Place, VppPaths]
+    kinds: list[Alike]
+    """Of `alike`, and perhaps more."""
 
 
 class RouteBook:
@@ -182,7 +184,7 @@ class RouteBook:
         self.counts.update(versions(packed.sent))
         packed.sent.update(self._sent)
         self._alike, self._sent = packed.alike, packed.sent
-        self._held = frozenset(one for one in kinds(RouteSet((), self._alike)) if self._leans(one.route))
+        self._held = frozenset(one for one in packed.kinds if self._leans(one.route))
 
     def _pack(self, alike: Callable[[Route], Alike | None]) -> None:
         """Keep what can be as packed destinations."""
@@ -211,9 +213,13 @@ class RouteBook:
         for place, alike in self._alike.items():
             yield alike.at(place)
 
+    def as_set(self) -> RouteSet:
+        """The same, as long as nothing is folded in."""
+        return RouteSet((route for there in self._host.values() for route in there), self._alike)
+
     def kept(self) -> KeptRoutes:
         """The same to keep."""
-        return kept(RouteSet((route for there in self._host.values() for route in there), self._alike))
+        return kept(self.as_set())
 
     def routes_elsewhere(self) -> Iterator[Route]:
         """Those of other tables than main."""

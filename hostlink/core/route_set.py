@@ -90,11 +90,23 @@ class RouteSet:
     Not to be changed by anybody but the one that it is given to for good (core/route_book.py).
     """
 
-    __slots__ = ("alike", "apart")
+    __slots__ = ("_kinds", "alike", "apart")
 
     def __init__(self, apart: Iterable[Route] = (), alike: dict[Place, Alike] | None = None) -> None:
         self.apart = tuple(apart)
         self.alike = {} if alike is None else alike
+        self._kinds: list[Alike] | None = None
+
+    @property
+    def kinds(self) -> list[Alike]:
+        """One for each kind that is `alike`: looked for once."""
+        if self._kinds is None:
+            found: dict[Alike, None] = {}
+            each = iter(self.alike.values())
+            while some := list(islice(each, SLICE)):
+                found |= dict.fromkeys(some)
+            self._kinds = list(found)
+        return self._kinds
 
     def __iter__(self) -> Iterator[Route]:
         yield from self.apart
@@ -227,11 +239,7 @@ def kinds(routes: Routes) -> list[Alike]:
         return []
     if isinstance(routes, KeptRoutes):
         return list(dict.fromkeys(one for one, _ in routes.blocks()))
-    found: dict[Alike, None] = {}
-    kinds = iter(routes.alike.values())
-    while some := list(islice(kinds, SLICE)):
-        found |= dict.fromkeys(some)
-    return list(found)
+    return routes.kinds
 
 
 def items(routes: Routes) -> Iterable[tuple[Place, Alike]]:
@@ -309,41 +317,48 @@ def same_routes(one: Routes, other: Routes) -> bool:
     """Whether both have the same routes, those of one prefix in the same order. However they keep them."""
     if len(one) != len(other):
         return False
+    if isinstance(one, KeptRoutes) and isinstance(other, KeptRoutes) and one.alike == other.alike:
+        return by_key(one.apart) == by_key(other.apart)
     if isinstance(other, RouteSet) and not isinstance(one, RouteSet):
         one, other = other, one
-    there = _spread(other if not isinstance(one, RouteSet) else one)
-    values, of_there = list(apart(other)), list(apart(one))
-    if not isinstance(one, RouteSet):
-        values, of_there = of_there, values
-        other = one
-    return _same(there, of_there, items(other), values)
-
-
-def _spread(routes: Routes) -> dict[Place, Alike]:
-    return routes.alike if isinstance(routes, RouteSet) else dict(items(routes))
-
-
-def _same(
-    there: dict[Place, Alike], of_there: list[Route], others: Iterable[tuple[Place, Alike]], values: list[Route]
-) -> bool:
-    """`there` and `of_there` are the one side, the other two the other one."""
-    same: dict[tuple[Alike, Alike], bool] = {}
-    matched = 0
-    for place, kind in others:
-        mine = there.get(place)
-        if mine is None:
-            values.append(kind.at(place))
-            continue
-        matched += 1
-        if mine is kind:
-            continue
-        verdict = same.get((mine, kind))
-        if verdict is None:
-            verdict = same[mine, kind] = mine.at(place) == kind.at(place)
-        if not verdict:
-            return False
+    there = one.alike if isinstance(one, RouteSet) else dict(items(one))
+    matched, odd = _matched(there, other)
+    if matched is None:
+        return False
+    mine, theirs = list(apart(one)), [*apart(other), *odd]
     if matched < len(there):
-        keys = {(route.table, route.prefix) for route in values if route.table == RT_TABLE_MAIN}
-        places = [place_of(prefix) for _, prefix in keys]
-        of_there += [there[place].at(place) for place in places if place in there]
-    return len(values) == len(of_there) and by_key(values) == by_key(of_there)
+        prefixes = {route.prefix for route in theirs if route.table == RT_TABLE_MAIN}
+        mine += [there[place].at(place) for place in map(place_of, prefixes) if place in there]
+    return len(mine) == len(theirs) and by_key(mine) == by_key(theirs)
+
+
+def _matched(there: dict[Place, Alike], other: Routes) -> tuple[int | None, list[Route]]:
+    """How many of the other's are there so (None: one is there otherwise), and those that are not there."""
+    same: dict[tuple[Alike, Alike], bool] = {}
+    matched, odd = 0, []
+    for kind, places in _groups(other):
+        mine = list(map(there.get, places))
+        if mine.count(mine[0]) != len(mine) or mine[0] is None:
+            odd += [kind.at(place) for place, found in zip(places, mine, strict=True) if found is None]
+        for found in dict.fromkeys(mine):
+            if found is None or found is kind:
+                continue
+            if (found, kind) not in same:
+                same[found, kind] = found.at(places[0]) == kind.at(places[0])
+            if not same[found, kind]:
+                return None, odd
+        matched += len(mine) - mine.count(None)
+    return matched, odd
+
+
+def _groups(routes: Routes) -> Iterator[tuple[Alike, list[Place]]]:
+    """Destinations of one kind and IP version together, so many that each group is worth it."""
+    if isinstance(routes, KeptRoutes):
+        for one, block in routes.blocks():
+            yield one, list(block.each())
+        return
+    together: dict[tuple[Alike, int], list[Place]] = {}
+    for place, one in items(routes):
+        together.setdefault((one, len(place)), []).append(place)
+    for (one, _), places in together.items():
+        yield from ((one, places[start : start + SLICE]) for start in range(0, len(places), SLICE))

@@ -356,6 +356,13 @@ class Uplink:
         self.edits, self.unsaved, self.followed, self.behind = {}, False, None, False
         self.forget_unread()
 
+    def forget_books(self) -> None:
+        """Those of the last look, where nobody needs them any more: with a full table another one is made now."""
+        if self.node.config.vpp.drift != "report":
+            self.truth, self.wished = None, None
+        if not (self.edits or self.behind):
+            self.followed = None
+
     def advanced(self) -> None:
         """The running step has got on: said of work that has an end, and never of a try that is made again.
 

@@ -19,7 +19,6 @@ from hostlink.core.attached import Leaning, leaning_on
 from hostlink.core.cluster import cluster_gaps, desired_cluster, plan_cluster
 from hostlink.core.describe import describe, describe_all
 from hostlink.core.desired import networks_by_route, vpp_desired
-from hostlink.core.desired_packed import distinct
 from hostlink.core.desired_routes import translator_for
 from hostlink.core.events import Mirrored
 from hostlink.core.leased import put_back, still_there, superseded_copies
@@ -28,7 +27,7 @@ from hostlink.core.operations import ChangeVppRoutes, DeleteHostRoute, EachOpera
 from hostlink.core.plan import plan_uplink
 from hostlink.core.plan_host import plan_host
 from hostlink.core.route_book import Packed, RouteBook
-from hostlink.core.route_set import KeptRoutes, Routes, RouteSet, versions
+from hostlink.core.route_set import KeptRoutes, Routes, RouteSet
 from hostlink.fights import WITHIN_S
 from hostlink.journal import Phase
 from hostlink.kernel.alike import Alikes
@@ -93,6 +92,7 @@ async def _round(uplink: Uplink) -> list[str]:
     uplink.inbox.begin_look()
     uplink.forget_unread()  # with all else it is read back now
     await uplink.catch_up()
+    uplink.forget_books()
     changes = await look_at_nic(uplink)
     changes += await keep_tags(uplink)
     changes += await keep_nic_port(uplink)
@@ -230,13 +230,13 @@ async def _vpp(uplink: Uplink, view: HostView) -> list[str]:
                 done += [describe(operation) for operation in (await lead_to_host(uplink, view)).done]
             await close_bypass(uplink, view.addresses)
             await shrink(uplink, view.link.mtu_bytes)
-            uplink.mirrored = await in_thread(len(view.routes), _counts, desired)
-            uplink.advanced()
             book, routes = await in_thread(
                 len(view.routes), _book, view, found, uplink.taken().owned, uplink.node.alikes
             )
             uplink.book, uplink.truth, uplink.wished, uplink.tables = book, book, desired, desired.tables
             uplink.mirrored_view = replace(view, routes=routes)
+            counts = {f"routes_ipv{version}": book.counts[version] for version in (4, 6)}
+            uplink.mirrored = {"addresses": len(desired.uplink.addresses), **counts}
             return done
         carried_out = await carry_out_in_vpp(uplink, view, plan, desired.uplink.addresses)
         if not leads_to_host(uplink):
@@ -305,7 +305,7 @@ def _book(view: HostView, found: Difference, owned: tuple[Route, ...], alikes: A
     values, packed = _packed(view, desired)
     prefixes = {route.prefix for route in owned} | networks_by_route(view.addresses)
     interfaces, uplink_sw = desired.uplink.addresses, desired.uplink.sw_if_index
-    gateways = leaning_on(desired.routes, interfaces, uplink_sw, distinct(desired.packed.values()))
+    gateways = leaning_on(desired.routes, interfaces, uplink_sw, desired.ways)
     prefixes |= {ip_network(gateway) for gateway in gateways}
     leaning = Leaning(view.link.index, frozenset(interface.network for interface in interfaces), gateways)
     values = without(values, owned)
@@ -319,14 +319,4 @@ def _packed(view: HostView, desired: VppUplink) -> tuple[Routes, Packed | None]:
         return routes, None
     odd = [place for place in routes.alike if place not in sent]
     values = [routes.alike.pop(place).at(place) for place in odd]
-    return (*routes.apart, *values), Packed(routes.alike, sent)
-
-
-def _counts(desired: VppUplink) -> dict[str, int]:
-    families = versions(desired.packed)
-    families.update(route.prefix.version for route in desired.routes)
-    return {
-        "addresses": len(desired.uplink.addresses),
-        "routes_ipv4": families[4],
-        "routes_ipv6": families[6],
-    }
+    return (*routes.apart, *values), Packed(routes.alike, sent, routes.kinds)
