@@ -16,9 +16,11 @@ import ipaddress
 import math
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar, cast
+
+from hostlink.core.route_set import RouteSet, kept
 
 T = TypeVar("T")
 
@@ -63,6 +65,10 @@ def _encoder(kind: type) -> Callable[[Any], Json]:
         return lambda value: base64.b64encode(value).decode("ascii")
     if issubclass(kind, _IP_TYPES):
         return str
+    if issubclass(kind, RouteSet):
+        return lambda value: encode(kept(value))  # and so it is read back
+    if issubclass(kind, dict):
+        return lambda value: [[encode(key), encode(item)] for key, item in value.items()]
     if issubclass(kind, tuple):
         return lambda value: [encode(item) for item in value]
     if issubclass(kind, frozenset):
@@ -86,6 +92,9 @@ def _decode(kind: Any, tree: object, where: str) -> Any:
         return _decode_union(typing.get_args(kind), tree, where)
     if origin in (tuple, frozenset):
         return _decode_sequence(origin, typing.get_args(kind), tree, where)
+    if origin is Mapping:
+        pairs = _decode_sequence(tuple, (tuple.__class_getitem__(typing.get_args(kind)), Ellipsis), tree, where)
+        return dict(pairs)
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
         return _decode_enum(kind, tree, where)
     if is_dataclass(kind):
@@ -113,6 +122,8 @@ def _decode_union(members: tuple[Any, ...], tree: object, where: str) -> Any:
     """The members of core's unions never share a JSON form, so the first that takes the tree is the right one."""
     refusals = []
     for member in members:
+        if member is RouteSet:
+            continue
         try:
             return _decode(member, tree, where)
         except DecodeError as refusal:

@@ -27,18 +27,20 @@ import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from hostlink.core.alike import AlikeEdit
 from hostlink.core.model import Capture, HostView, Problem, Route
-from hostlink.core.route_book import RouteEdit, each_edit, edited
+from hostlink.core.route_book import RouteEdit, edited_set
+from hostlink.core.route_set import KeptRoutes, RouteSet, check_places, kept
 from hostlink.durable import prepare_folder, replace_durably, sync_folder, temporary
 from hostlink.encode import DecodeError, decode, encode
 
+T = TypeVar("T")
 FORMAT = "hostlink-journal"
-VERSION = 3
+VERSION = 4
 _SIZE_LIMIT_BYTES = 256 << 20
-"""A full table of 1,000,000 routes is about 200 MiB; beyond it the file is not ours."""
+"""By version 3 a full table of 1,000,000 routes was about 200 MiB; beyond it the file is not ours."""
 
 
 class Phase(enum.Enum):
@@ -185,7 +187,7 @@ class Journal:
         edits = self._read_edits(takeover.generation)
         if not edits:
             return takeover
-        routes = edited(takeover.last_good.routes, edits)
+        routes = edited_set(kept(takeover.last_good.routes), edits)
         return replace(takeover, last_good=replace(takeover.last_good, routes=routes))
 
     def glance(self) -> Glance | None:
@@ -209,7 +211,12 @@ class Journal:
 
         Refused (OVERTAKEN) when the file is not of the generation that `takeover` carries; 0 means: there is none.
         """
-        self._refuse_overtaken(takeover, self._read_whole())
+        takeover = replace(
+            takeover,
+            capture=replace(takeover.capture, view=_to_keep(takeover.capture.view)),
+            last_good=_to_keep(takeover.last_good),
+        )
+        self._refuse_overtaken(takeover)
         after = replace(takeover, generation=takeover.generation + 1)
         try:
             prepare_folder(self.path)
@@ -258,15 +265,18 @@ class Journal:
             what = f"cannot be removed: {error.strerror or error}"
             raise JournalError(self.path, JournalFault.UNWRITABLE, what) from error
 
-    def _refuse_overtaken(self, takeover: Takeover, there: Takeover | None) -> None:
-        generation = 0 if there is None else there.generation
+    def _refuse_overtaken(self, takeover: Takeover) -> None:
+        """Without making values of what is there, which may be a full table."""
+        raw = self._read_raw(self.path)
+        there = {"generation": 0} if raw is None else self._body(raw)
+        generation = self._decoded(int, there.get("generation"))
         if takeover.generation != generation:
             what = f"is of generation {generation}, and this write follows {takeover.generation}"
             raise JournalError(self.path, JournalFault.OVERTAKEN, what)
-        if there is not None and there.capture != takeover.capture:
+        if raw is not None and there.get("capture") != encode(takeover.capture):
             raise JournalError(self.path, JournalFault.OVERTAKEN, "holds another capture than the one being written")
 
-    def _read_edits(self, generation: int) -> list[RouteEdit]:
+    def _read_edits(self, generation: int) -> list[RouteEdit | AlikeEdit]:
         lines = (self._read_raw(self.edits_path) or b"").split(b"\n")
         return [edit for line in lines if line for edit in _edits(line, generation)]
 
@@ -293,17 +303,32 @@ class Journal:
             raise JournalError(path, JournalFault.FOREIGN, f"has {status.st_size} bytes, more than any journal")
 
     def _takeover(self, raw: bytes) -> Takeover:
-        envelope = self._envelope(raw)
-        body = envelope.get("body")
-        if envelope.get("sha256") != _digest(body):
-            raise JournalError(self.path, JournalFault.DAMAGED, "its checksum does not fit its content")
+        takeover = self._decoded(Takeover, self._body(raw))
         try:
-            takeover = decode(Takeover, _as_of_now(body) if envelope["version"] < VERSION else body)
-        except DecodeError as error:
+            for view in (takeover.last_good, takeover.capture.view):
+                for block in view.routes.alike if isinstance(view.routes, KeptRoutes) else ():
+                    check_places(block.version, block.places)
+        except ValueError as error:
             raise JournalError(self.path, JournalFault.DAMAGED, f"cannot be understood: {error}") from error
         if takeover.capture.uplink != self.path.stem:
             raise JournalError(self.path, JournalFault.FOREIGN, f"is about {takeover.capture.uplink!r}, not its name")
         return takeover
+
+    def _body(self, raw: bytes) -> Any:
+        """What the file says, as if this version had written it."""
+        envelope = self._envelope(raw)
+        body = envelope.get("body")
+        if envelope.get("sha256") != _digest(body):
+            raise JournalError(self.path, JournalFault.DAMAGED, "its checksum does not fit its content")
+        if not isinstance(body, dict):
+            raise JournalError(self.path, JournalFault.DAMAGED, "cannot be understood: it is no object")
+        return _as_of_now(body) if envelope["version"] < VERSION else body
+
+    def _decoded(self, kind: type[T], tree: object) -> T:
+        try:
+            return decode(kind, tree)
+        except DecodeError as error:
+            raise JournalError(self.path, JournalFault.DAMAGED, f"cannot be understood: {error}") from error
 
     def _envelope(self, raw: bytes) -> dict[str, Any]:
         try:
@@ -359,13 +384,18 @@ def _view_as_of_now(view: Any) -> None:
         link.update({"flags": None, "group": None, "token": None} | link)
 
 
+def _to_keep(view: HostView) -> HostView:
+    """With the routes of a look as they are kept (since version 4; before, all were values)."""
+    return replace(view, routes=kept(view.routes)) if isinstance(view.routes, RouteSet) else view
+
+
 def _to_bytes(takeover: Takeover) -> bytes:
     body = encode(takeover)
     envelope = {"format": FORMAT, "version": VERSION, "sha256": _digest(body), "body": body}
     return json.dumps(envelope, indent=1, ensure_ascii=True).encode("ascii") + b"\n"
 
 
-def _edits(line: bytes, generation: int) -> tuple[RouteEdit, ...]:
+def _edits(line: bytes, generation: int) -> tuple[RouteEdit | AlikeEdit, ...]:
     """Of one line. None of another generation's, and none of a line that is not whole: nobody was told that it was."""
     try:
         digest, _, text = line.partition(b" ")
@@ -375,7 +405,10 @@ def _edits(line: bytes, generation: int) -> tuple[RouteEdit, ...]:
         if body["generation"] != generation:
             return ()
         single = decode(tuple[RouteEdit, ...], body["edits"])
-        return (*single, *each_edit(decode(tuple[AlikeEdit, ...], body.get("alike", []))))
+        alike = decode(tuple[AlikeEdit, ...], body.get("alike", []))
+        for edit in alike:
+            check_places(edit.version, edit.places)
+        return (*single, *alike)
     except (ValueError, RecursionError, LookupError, TypeError):
         return ()
 

@@ -19,9 +19,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hostlink.core.alike import NO_CUT, AlikeEdit, place_of
+from hostlink.core.alike import NO_CUT, Alike, AlikeEdit, place_of
 from hostlink.core.model import Address, Capture, HostView, Link, NextHop, Prefix, Probe, Route
 from hostlink.core.route_book import RouteEdit
+from hostlink.core.route_set import RouteSet
 from hostlink.encode import encode
 from hostlink.journal import (
     Awaits,
@@ -105,6 +106,71 @@ def test_a_name_that_is_a_path_is_refused(tmp_path: Path) -> None:
             journal_for(tmp_path, name)
 
 
+def packed_view() -> HostView:
+    """As a look finds a full table: 20,000 routes by two gateways, one IPv6 route, one that expires."""
+    fours = [Route(IPv4Network("20.0.0.0/24"), 254, (NextHop(3, IPv4Address(f"192.168.0.{n}")),)) for n in (7, 8)]
+    kinds = [Alike.of(one, (b"<", b"|", b"> %d" % number)) for number, one in enumerate(fours)]
+    alike = {place_of(IPv4Network((0x14000000 + (n << 8), 24))): kinds[n % 2] for n in range(20_000)}
+    six = Route(ip_network("2001:db8::/48"), 254, (NextHop(3),))
+    alike[place_of(six.prefix)] = Alike.of(six, (b"<", b"|", b">"))
+    short = replace(six, prefix=ip_network("2001:db8:7::/48"), expires_s=90, body=b"short")
+    return replace(VIEW, routes=RouteSet((*VIEW.routes, short), alike))
+
+
+def test_a_full_table_is_written_packed_and_read_back(journal: Journal) -> None:
+    view = packed_view()
+    written = journal.write(replace(TAKEOVER, capture=Capture("eth0", view), last_good=view))
+    assert journal.path.stat().st_size < 20 * 20_000, "both views of it"
+    read = journal.read()
+    assert read == written
+    assert read is not None
+    assert read.last_good.routes == view.routes == read.capture.view.routes
+    assert {route.body for route in read.last_good.routes} == {route.body for route in view.routes}
+    assert [route.expires_s for route in read.last_good.routes if route.expires_s] == [90]
+    assert journal.write(replace(read, phase=Phase.TAKEN)).generation == 2
+
+
+def test_edits_of_a_packed_table_are_read(journal: Journal) -> None:
+    """Of it, of what is beside it, and of one that becomes a value and back."""
+    view = packed_view()
+    written = journal.write(replace(TAKEOVER, capture=Capture("eth0", view), last_good=view))
+    gone, odd = IPv4Network("20.0.0.0/24"), IPv4Network("20.0.1.0/24")
+    there = {route.prefix: route for route in view.routes}
+    single = [replace(there[odd], metric=metric) for metric in (7, 8)]
+    block = AlikeEdit(254, there[odd], (b"<", b"|", b">"), 4, place_of(odd) + place_of(PREFIX))
+    journal.append(written.generation, [AlikeEdit(254, None, NO_CUT, 4, place_of(gone)), EDIT])
+    journal.append(written.generation, [RouteEdit(254, odd, tuple(single)), RouteEdit(254, VIEW.routes[0].prefix)])
+    assert by_prefix(journal)[odd] == single
+    journal.append(written.generation, [block])
+    found = by_prefix(journal)
+    assert [route.metric for route in found[odd]] == [0]
+    assert gone not in found
+    assert VIEW.routes[0].prefix not in found
+    assert [route.body for route in found[PREFIX]] == [b"<" + place_of(PREFIX)[:1] + b"|" + place_of(PREFIX)[1:] + b">"]
+    assert len(found) == 20_002
+
+
+def by_prefix(journal: Journal) -> dict[Prefix, list[Route]]:
+    found: dict[Prefix, list[Route]] = {}
+    for route in last_good_routes(journal):
+        found.setdefault(route.prefix, []).append(route)
+    return found
+
+
+def test_destinations_that_are_none_are_refused(journal: Journal) -> None:
+    """Whoever wrote them has made the checksum fit."""
+    view = packed_view()
+    journal.write(replace(TAKEOVER, capture=Capture("eth0", view), last_good=view))
+    tree = json.loads(journal.path.read_bytes())
+    for places in ("GBQAAQ==", "IRQAAQA=", "GBQAAQE="):
+        tree["body"]["last_good"]["routes"]["alike"][0]["places"] = places
+        text = json.dumps(tree["body"], sort_keys=True, separators=(",", ":"))
+        journal.path.write_text(json.dumps({**tree, "sha256": hashlib.sha256(text.encode()).hexdigest()}))
+        error = refusal(journal)
+        assert error.fault is JournalFault.DAMAGED
+        assert "no destinations" in str(error)
+
+
 # ----------------------------------------------------------------------------------------------------------- refusals
 
 
@@ -162,10 +228,10 @@ def test_an_altered_body_is_found_by_its_checksum(journal: Journal) -> None:
 
 
 def test_a_newer_hostlinks_file_is_left_to_it(journal: Journal) -> None:
-    edited(journal, version=4)
+    edited(journal, version=5)
     error = refusal(journal)
     assert error.fault is JournalFault.NEWER
-    assert "version 4, of a newer hostlink; this one knows 3" in str(error)
+    assert "version 5, of a newer hostlink; this one knows 4" in str(error)
 
 
 def test_an_older_hostlinks_file_is_read_as_it_was_meant(journal: Journal) -> None:
@@ -178,7 +244,7 @@ def test_an_older_hostlinks_file_is_read_as_it_was_meant(journal: Journal) -> No
     older = {**tree, "version": 1, "sha256": hashlib.sha256(text.encode()).hexdigest()}
     journal.path.write_text(json.dumps(older))
     assert journal.read() == replace(written, confirm=None)
-    journal.path.write_text(json.dumps({**older, "version": 3}))
+    journal.path.write_text(json.dumps({**older, "version": 4}))
     assert refusal(journal).fault is JournalFault.DAMAGED, "of this version nothing may be missing"
 
 

@@ -9,6 +9,7 @@ solicits one when the link comes up.
 from __future__ import annotations
 
 from hostlink.core.model import HostView, Route
+from hostlink.core.route_set import apart
 
 RTPROT_RA = 9
 
@@ -21,7 +22,7 @@ def advertised_default(route: Route) -> bool:
 
 def superseded(view: HostView) -> tuple[Route, ...]:
     """The advertised defaults of which a better one, of the same router in the same table, is there."""
-    found = sorted(filter(advertised_default, view.routes), key=lambda route: route.metric)
+    found = sorted(filter(advertised_default, apart(view.routes)), key=lambda route: route.metric)
     return tuple(
         route
         for number, route in enumerate(found)

@@ -8,66 +8,19 @@ instead of 700, and a dictionary's look-up where values were made and compared. 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network
 from itertools import chain
 
-from hostlink.core.desired_routes import metric
-from hostlink.core.model import Prefix, Route, VppPaths, VppRoute
-
-Place = bytes
-"""A destination: its prefix length in one byte, then its address, 4 bytes of IPv4 or 16 of IPv6, network order."""
-PLACE4_BYTES, PLACE6_BYTES = 5, 17
-Cut = tuple[bytes, bytes, bytes]
-NO_CUT: Cut = (b"", b"", b"")
-
-
-def place_of(prefix: Prefix) -> Place:
-    """A prefix, packed."""
-    return bytes((prefix.prefixlen,)) + prefix.network_address.packed
-
-
-def prefix_at(place: Place) -> Prefix:
-    """A packed prefix as a value."""
-    return (IPv4Network if len(place) == PLACE4_BYTES else IPv6Network)((place[1:], place[0]))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Alike:
-    """All that some routes have in common. Compared by identity: whoever reads routes keeps one for equal bytes."""
-
-    route: Route
-    """Any one of them. It has no lifetime, which would be each one's own."""
-    cut: Cut
-    """Its body without the destination: before the prefix length, from there to the address, and after it."""
-    key: tuple[int, int, int]
-    """(table, metric, TOS): what tells routes of one destination apart, next hops aside."""
-
-    @classmethod
-    def of(cls, route: Route, cut: Cut) -> Alike:
-        """Of one such route."""
-        return cls(route, cut, (route.table, metric(route), route.tos))
-
-    def at(self, place: Place) -> Route:
-        """The one that has this destination."""
-        one, (head, middle, tail) = self.route, self.cut
-        return Route(
-            prefix_at(place),
-            one.table,
-            one.next_hops,
-            one.type,
-            one.protocol,
-            one.scope,
-            one.metric,
-            one.tos,
-            one.preferred_source,
-            one.mtu_bytes,
-            None,
-            one.source_prefix,
-            one.nexthop_id,
-            b"".join((head, place[:1], middle, place[1:], tail)),
-        )
+from hostlink.core.model import Route, VppPaths, VppRoute
+from hostlink.core.route_set import NO_CUT as NO_CUT
+from hostlink.core.route_set import PLACE4_BYTES as PLACE4_BYTES
+from hostlink.core.route_set import PLACE6_BYTES as PLACE6_BYTES
+from hostlink.core.route_set import Alike as Alike
+from hostlink.core.route_set import Cut as Cut
+from hostlink.core.route_set import Place as Place
+from hostlink.core.route_set import place_of as place_of
+from hostlink.core.route_set import prefix_at as prefix_at
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,6 +73,30 @@ class PackedRoutes:
 
     def __len__(self) -> int:
         return sum(len(places) for _, places in self.add) + len(self.delete)
+
+    def parts(self, most: int) -> Iterator[PackedRoutes]:
+        """The same in parts of so many, in the same order."""
+        for paths, places in self.add:
+            for start in range(0, len(places), most):
+                part = PackedRoutes()
+                part.add.append((paths, places[start : start + most]))
+                yield part
+        for start in range(0, len(self.delete), most):
+            part = PackedRoutes()
+            part.delete = self.delete[start : start + most]
+            yield part
+
+    def parted(self, first: Callable[[Place, VppPaths | None], bool]) -> tuple[PackedRoutes, PackedRoutes]:
+        """Those of which that is so, and the others. None: the place is to be deleted."""
+        both = PackedRoutes(), PackedRoutes()
+        for paths, places in self.add:
+            for one, wanted in zip(both, (True, False), strict=True):
+                some = [place for place in places if first(place, paths) is wanted]
+                if some:
+                    one.extend([(paths, some)], ())
+        for place in self.delete:
+            both[0 if first(place, None) else 1].delete.append(place)
+        return both
 
     def places(self) -> Iterator[Place]:
         """All that it is about."""

@@ -11,9 +11,10 @@ In one case that cannot be: where the host has another way to the very gateway, 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_network
+from types import MappingProxyType
 from typing import Any
 
 from hostlink.core.model import (
@@ -25,21 +26,30 @@ from hostlink.core.model import (
     Problem,
     Route,
     VppPath,
+    VppPaths,
     VppRoute,
 )
+from hostlink.core.route_set import Place, place_of
+
+NONE_PACKED: Mapping[Place, VppPaths] = MappingProxyType({})
 
 NOT_EXPRESSIBLE = "HL-301"
 """A code of the register in hostlink/problems/, which core does not import: a test holds the two together."""
 
 
 def attaching(
-    link_name: str, routes: Collection[VppRoute], interfaces: Iterable[IPInterface], uplink_sw: int
+    link_name: str,
+    routes: Collection[VppRoute],
+    interfaces: Iterable[IPInterface],
+    uplink_sw: int,
+    packed: Mapping[Place, VppPaths] = NONE_PACKED,
+    ways: Collection[VppPaths] = (),
 ) -> tuple[frozenset[VppRoute], tuple[Problem, ...]]:
     """The host routes that `routes` need beside them, and what cannot be.
 
-    interfaces: the uplink's addresses in VPP.
+    interfaces: the uplink's addresses in VPP. packed: more routes, all by gateways or to nowhere; ways: their paths.
     """
-    leaning = leaning_on(routes, interfaces, uplink_sw)
+    leaning = leaning_on(routes, interfaces, uplink_sw, ways)
     if not leaning:
         return frozenset(), ()
     there = {route.prefix: route for route in routes if route.table_id == 0}
@@ -49,7 +59,7 @@ def attaching(
         prefix: Prefix = ip_network(gateway)
         if any(gateway in network for network in on_link if network.version == gateway.version):
             continue
-        if prefix in there:
+        if prefix in there or place_of(prefix) in packed:
             text = f"{link_name}: the gateway {gateway} is on the link and is routed another way: VPP cannot reach it"
             problems.append(Problem(NOT_EXPRESSIBLE, text))
         else:
@@ -57,12 +67,21 @@ def attaching(
     return frozenset(found), tuple(problems)
 
 
-def leaning_on(routes: Iterable[VppRoute], interfaces: Iterable[IPInterface], uplink_sw: int) -> frozenset[IPAddress]:
-    """The gateways that no address of the uplink makes neighbours: they lean on an on-link route, or on nothing."""
+def leaning_on(
+    routes: Iterable[VppRoute],
+    interfaces: Iterable[IPInterface],
+    uplink_sw: int,
+    ways: Iterable[VppPaths] = (),
+) -> frozenset[IPAddress]:
+    """The gateways that no address of the uplink makes neighbours: they lean on an on-link route, or on nothing.
+
+    ways: paths of more routes, none of which is its own gateway's.
+    """
     connected = tuple({interface.network for interface in interfaces})
     gateways = {
         _gateway(path, route.prefix) for route in routes for path in route.paths if path.sw_if_index == uplink_sw
     }
+    gateways |= {path.next_hop for paths in ways for path in paths if path.sw_if_index == uplink_sw}
     return frozenset(one for one in gateways if one is not None and not is_neighbour(one, connected))
 
 

@@ -17,6 +17,7 @@ from hostlink.core.desired_routes import RTN_UNICAST, metric, route_key, route_t
 from hostlink.core.host_addresses import usable
 from hostlink.core.model import Address, Family, HostView, IPAddress, NextHop, Prefix, Problem, Route
 from hostlink.core.operations import AddHostRoute, DeleteHostRoute, HostOperation
+from hostlink.core.route_set import apart, at
 from hostlink.core.vpp_tables import RT_TABLE_MAIN
 
 FOREIGN_ROUTE = "HL-302"
@@ -63,7 +64,8 @@ def cluster_gaps(view: HostView, service_cidrs: Iterable[Prefix], pod_cidrs: Ite
 def next_hop(view: HostView, family: Family) -> NextHop | None:
     """The way into VPP for that family: the default gateway with the lowest metric, else an address of the subnet."""
     index = view.link.index
-    defaults = [r for r in view.routes if r.family is family and r.prefix.prefixlen == 0 and r.table == RT_TABLE_MAIN]
+    there = (r for r in apart(view.routes) if r.prefix.prefixlen == 0 and r.table == RT_TABLE_MAIN)
+    defaults = [r for r in there if r.family is family]
     for route in sorted(defaults, key=metric):
         for hop in route.next_hops:
             if route.type == RTN_UNICAST and hop.link_index == index and hop.gateway is not None:
@@ -102,7 +104,7 @@ def plan_cluster(
     takes no second route of the same prefix and metric, so where ours is to change it goes first.
     """
     index, prefixes = view.link.index, {route.prefix for route in (*desired, *owned_before)}
-    there = {_said(r): r for r in view.routes if r.table == RT_TABLE_MAIN and r.prefix in prefixes}
+    there = {_said(r): r for r in at(view.routes, prefixes) if r.table == RT_TABLE_MAIN}
     added = {_whose(route) for route in owned_before}
     ours = {said for said, route in there.items() if _whose(route) in added}
     foreign = {route.prefix: route for said, route in there.items() if said not in ours}

@@ -6,8 +6,9 @@ none: `names` for VPP's sw_if_index, `links` for the host's ifindex.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
+from itertools import islice
 
 from hostlink.core import operations as op
 from hostlink.core.desired_routes import route_text
@@ -15,6 +16,8 @@ from hostlink.core.model import NO_INDEX, Address, PathType, Redirect, VppPath, 
 from hostlink.core.vpp_tables import host_table_of
 
 Names = Mapping[int, str]
+DESCRIBED = 20
+"""Of many routes, so many are told."""
 
 _SPECIAL = {
     PathType.DROP: "blackhole",
@@ -23,6 +26,19 @@ _SPECIAL = {
     PathType.LOCAL: "local",
 }
 _PROTOCOLS = {6: "TCP", 17: "UDP"}
+
+
+def describe_all(plan: Iterable[op.VppOperation], names: Names | None = None) -> list[str]:
+    """One line for each operation; of many routes the first few."""
+    lines: list[str] = []
+    for operation in plan:
+        if isinstance(operation, op.ChangeVppRoutes):
+            lines += [describe(one, names) for one in islice(operation.each(), DESCRIBED)]
+            more = len(operation.packed) - DESCRIBED
+            lines += [f"VPP: {more} more routes"] if more > 0 else []
+        else:
+            lines.append(describe(operation, names))
+    return lines
 
 
 def describe(
@@ -46,6 +62,9 @@ def _vpp(operation: op.VppOperation, names: Names) -> str:
             return f"{_port(neighbour.sw_if_index, names)}: go on with neighbour {neighbour.address} at {neighbour.mac}"
         case op.AddVppRoute(route) | op.DeleteVppRoute(route):
             return f"{_verb(operation)} route {route_words(route, names)}"
+        case op.ChangeVppRoutes(packed):
+            some = ", ".join(_vpp(one, names) for one in islice(operation.each(), DESCRIBED))
+            return f"{some} and {len(packed) - DESCRIBED} more routes" if len(packed) > DESCRIBED else some
         case op.AddVppTable(table) | op.DeleteVppTable(table):
             host_table = host_table_of(table.table_id)
             return f"{_verb(operation)} IPv{int(table.family)} table {table.table_id} for the host's table {host_table}"

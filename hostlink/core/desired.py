@@ -20,7 +20,8 @@ from dataclasses import replace
 from ipaddress import IPv6Address, ip_interface
 
 from hostlink.core.attached import attaching
-from hostlink.core.desired_routes import RTN_UNICAST, vpp_routes
+from hostlink.core.desired_packed import translated
+from hostlink.core.desired_routes import RTN_UNICAST, translator_for
 from hostlink.core.host_addresses import IFA_F_NOPREFIXROUTE, usable
 from hostlink.core.model import (
     NO_INDEX,
@@ -43,6 +44,7 @@ from hostlink.core.model import (
     VppUplink,
 )
 from hostlink.core.proxy_ranges import PROXIED
+from hostlink.core.route_set import Routes, of_kind
 from hostlink.core.vpp_tables import RT_TABLE_MAIN, tables_of
 
 TCP, UDP = 6, 17
@@ -98,9 +100,11 @@ def vpp_desired(
         address.interface.ip for address in view.addresses if usable(address) and not _link_local6(address.interface)
     }
     neighbours = frozenset(VppNeighbour(host_sw, address, view.link.mac) for address in own)
-    routes, problems = vpp_routes(view, interfaces, uplink_sw, cluster, taken, answers)
-    attached, unheard = attaching(view.link.name, routes, interfaces, uplink_sw)
-    return VppUplink(uplink, host, neighbours, routes | attached, tables_of(routes)), problems + unheard
+    found = translated(translator_for(view, interfaces, uplink_sw, cluster, taken, answers), view.routes)
+    attached, unheard = attaching(view.link.name, found.routes, interfaces, uplink_sw, found.packed, found.ways)
+    tables = tables_of(found.routes)
+    wanted = VppUplink(uplink, host, neighbours, found.routes | attached, tables, found.packed, found.ways)
+    return wanted, found.problems + unheard
 
 
 def shared_desired(view: HostView, *, uplink_sw: int, host_sw: int, primary: bool = True) -> VppShared:
@@ -143,11 +147,11 @@ def vpp_link_local(mac: str) -> IPv6Address:
     return IPv6Address(b"\xfe\x80" + bytes(6) + identifier)
 
 
-def vpp_interfaces(addresses: Collection[Address], routes: Iterable[Route] = ()) -> frozenset[IPInterface]:
+def vpp_interfaces(addresses: Collection[Address], routes: Routes = ()) -> frozenset[IPInterface]:
     """The host's addresses as VPP takes them: no two networks overlap unless they are the same."""
     alone = networks_by_route(addresses)
     if alone:
-        alone -= {route.prefix for route in routes if _is_on_link(route)}
+        alone -= {route.prefix for route in of_kind(routes, _is_on_link)}
     wanted = {
         _alone(address, alone) for address in addresses if usable(address) and not _link_local6(address.interface)
     }

@@ -19,7 +19,6 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 
 from hostlink.core.model import (
-    Family,
     HostView,
     IPAddress,
     IPInterface,
@@ -33,6 +32,8 @@ from hostlink.core.model import (
     VppTable,
     path_order,
 )
+from hostlink.core.route import metric as metric
+from hostlink.core.route_set import by_key
 from hostlink.core.vpp_tables import MARK, RT_TABLE_LOCAL, RT_TABLE_MAIN, host_table_of, leads_out, vpp_table_id
 
 NOT_EXPRESSIBLE, TABLE_TAKEN = "HL-301", "HL-309"
@@ -43,8 +44,6 @@ SPECIAL_PATHS = {6: PathType.DROP, 7: PathType.ICMP_UNREACH, 8: PathType.ICMP_PR
 _ANSWERED = (PathType.ICMP_UNREACH, PathType.ICMP_PROHIBIT)
 KERNELS_OWN_TYPES = (2, 3, 4, 5)
 """RTN_LOCAL, _BROADCAST, _ANYCAST, _MULTICAST: made for addresses, answered for by the punt path."""
-IP6_DEFAULT_METRIC = 1024
-"""What a metric of 0 means in IPv6 (IP6_RT_PRIO_USER)."""
 LARGEST_PREFERENCE = 255
 LARGEST_WEIGHT = 255
 
@@ -68,14 +67,15 @@ def vpp_routes(
     taken: VPP's tables that are other clients': what would be in them is told by `taken_tables`. answers: whether this
     VPP's tables beside 0 may have routes that answer by ICMP.
     """
-    translator = translator_for(view, interfaces, uplink_sw, cluster, taken, answers)
-    by_prefix: dict[tuple[int, Prefix], list[Route]] = {}
-    for route in view.routes:
-        by_prefix.setdefault((route.table, route.prefix), []).append(route)
+    return of_values(translator_for(view, interfaces, uplink_sw, cluster, taken, answers), view.routes)
+
+
+def of_values(translator: Translator, values: Iterable[Route]) -> tuple[frozenset[VppRoute], tuple[Problem, ...]]:
+    """`vpp_routes` of these; of a prefix all or none are among them."""
     found: set[VppRoute] = set()
     elsewhere: list[VppRoute] = []
     problems: list[Problem] = []
-    for routes in by_prefix.values():
+    for routes in by_key(values).values():
         wanted, lacks = translator.of_prefix(routes)
         if wanted is not None:
             found.add(wanted)
@@ -239,11 +239,6 @@ class Translator:
         if route.type == RTN_UNICAST:
             return _no_way(route, self.link_index)
         return None if route.type in SPECIAL_PATHS else f"routes of type {route.type} do not exist in VPP"
-
-
-def metric(route: Route) -> int:
-    """The metric that the kernel goes by."""
-    return IP6_DEFAULT_METRIC if route.family is Family.IPV6 and route.metric == 0 else route.metric
 
 
 def route_key(route: Route) -> RouteKey:

@@ -7,7 +7,7 @@ a full table has 100,000 of them, and nobody reads those.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from hostlink.core import operations as op
@@ -21,7 +21,7 @@ ADDRESSES, ROUTES, NEIGHBOURS, INTERFACES = "addresses", "routes", "neighbours",
 TABLES, PUNT_PATH, REST = "tables", "punt path", "sysctls, rules and queueing"
 
 Operation = op.VppOperation | op.HostOperation
-Before = Mapping[tuple[int, Prefix], VppRoute]
+Before = Callable[[int, Prefix], VppRoute | None]
 """(table, prefix) → the route that VPP has there."""
 
 
@@ -78,7 +78,7 @@ def grouped(lines: Iterable[Line], *, apart: bool = False) -> list[Group]:
 @dataclass(frozen=True, slots=True)
 class Named:
     """How an operation's numbers read: `vpp` for sw_if_index, `links` for ifindex; `side`: where host operations are
-    carried out; `before`: the routes that VPP has."""
+    carried out; `before`: the route that VPP has in a table at a prefix."""
 
     vpp: Names
     links: Names
@@ -106,7 +106,7 @@ def _line(operation: Operation, kind: Kind, named: Named, *, is_told: bool) -> L
     text, was = _text(operation, named) if is_told else "", None
     change = ADD if _adds(operation) else DELETE if _deletes(operation) else CHANGE
     if isinstance(operation, op.AddVppRoute) and named.before:
-        old = named.before.get((operation.route.table_id, operation.route.prefix))
+        old = named.before(operation.route.table_id, operation.route.prefix)
         if old is not None:
             change, was = CHANGE, vpp_route_words(old, named.vpp) if is_told else None
     return Line(kind, change, text, was)

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable
 
 from hostlink.core.model import HostView, IPAddress, Prefix, Route
 from hostlink.core.operations import AddHostRoute, HostOperation
+from hostlink.core.route_set import of_kind
 
 RTPROT_DHCP = 16
 """include/uapi/linux/rtnetlink.h"""
@@ -25,16 +26,20 @@ def put_back(plan: Iterable[HostOperation]) -> frozenset[Route]:
 
 def still_there(view: HostView, copies: Collection[Route]) -> frozenset[Route]:
     """Those that nobody has taken away or changed since: the same but for the link's index."""
-    there = {_same(route) for route in view.routes if route.protocol == RTPROT_DHCP}
+    there = {_same(route) for route in _leased(view)}
     return frozenset(copy for copy in copies if _same(copy) in there)
 
 
 def superseded_copies(view: HostView, copies: Collection[Route]) -> tuple[Route, ...]:
     """The routes of the view that are copies, and have the client's own of the same prefix beside them."""
     known = {_same(copy) for copy in copies}
-    leased = [route for route in view.routes if route.protocol == RTPROT_DHCP]
+    leased = _leased(view)
     own = {_to(route) for route in leased if _same(route) not in known}
     return tuple(route for route in leased if _same(route) in known and _to(route) in own)
+
+
+def _leased(view: HostView) -> list[Route]:
+    return list(of_kind(view.routes, lambda route: route.protocol == RTPROT_DHCP))
 
 
 def _to(route: Route) -> tuple[int, Prefix, int]:

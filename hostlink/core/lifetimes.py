@@ -7,21 +7,23 @@ not outlive its lease: it is aged by the time that has passed since it was read.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
+from typing import TypeVar
 
 from hostlink.core.model import Address, HostView, IPAddress, IPInterface, Route
+from hostlink.core.route_set import KeptRoutes, RouteSet, apart, with_apart
 
 MARGIN_S = 5
 """Whole seconds, read at different moments: what differs by less is the same."""
 
+R = TypeVar("R", tuple[Route, ...], RouteSet, KeptRoutes, "tuple[Route, ...] | RouteSet | KeptRoutes")
 _Key = tuple[IPInterface, IPAddress | None] | Route
 
 
 def lifetimes(view: HostView) -> dict[_Key, tuple[int, int]]:
     """Of addresses the seconds that are left, valid and preferred; of routes twice until they expire."""
     left: dict[_Key, tuple[int, int]] = {(a.interface, a.peer): _of_address(a) for a in view.addresses if _ends(a)}
-    left |= {route: (route.expires_s, route.expires_s) for route in view.routes if route.expires_s is not None}
+    left |= {route: (route.expires_s, route.expires_s) for route in apart(view.routes) if route.expires_s is not None}
     return left
 
 
@@ -48,14 +50,18 @@ def aged(view: HostView, by_s: int) -> HostView:
     if by_s <= 0:
         return view
     addresses = tuple(_older(address, by_s) for address in view.addresses if _lasts(address.valid_lifetime_s, by_s))
-    routes = tuple(route for route in view.routes if _lasts(route.expires_s, by_s))
+    routes = with_apart(view.routes, (route for route in apart(view.routes) if _lasts(route.expires_s, by_s)))
     return replace(view, addresses=addresses, routes=lengthened(routes, -by_s))
 
 
-def lengthened(routes: Iterable[Route], by_s: int) -> tuple[Route, ...]:
+def lengthened(routes: R, by_s: int) -> R:
     """The routes with so much more time for those that expire: said of so many seconds earlier."""
-    return tuple(
-        route if route.expires_s is None else replace(route, expires_s=route.expires_s + by_s) for route in routes
+    return with_apart(
+        routes,
+        (
+            route if route.expires_s is None else replace(route, expires_s=route.expires_s + by_s)
+            for route in apart(routes)
+        ),
     )
 
 

@@ -8,32 +8,19 @@ VPP's own (scope, protocol, flags, sw_if_index) stay numbers: hostlink hands the
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import (
-    IPv4Address,
-    IPv4Interface,
-    IPv4Network,
-    IPv6Address,
-    IPv6Interface,
-    IPv6Network,
-)
+from ipaddress import IPv4Address, IPv6Address
 
-IPAddress = IPv4Address | IPv6Address
-IPInterface = IPv4Interface | IPv6Interface
-Prefix = IPv4Network | IPv6Network
-
-
-class Family(enum.IntEnum):
-    """An address family by its IP version, which is also what `ipaddress` objects call it."""
-
-    IPV4 = 4
-    IPV6 = 6
-
-
-def family_of(value: IPAddress | IPInterface | Prefix) -> Family:
-    """The family of any `ipaddress` object."""
-    return Family(value.version)
-
+from hostlink.core.route import RTN_NOWHERE as RTN_NOWHERE
+from hostlink.core.route import Family as Family
+from hostlink.core.route import IPAddress as IPAddress
+from hostlink.core.route import IPInterface as IPInterface
+from hostlink.core.route import NextHop as NextHop
+from hostlink.core.route import Prefix as Prefix
+from hostlink.core.route import Route as Route
+from hostlink.core.route import family_of as family_of
+from hostlink.core.route_set import Place, Routes, place_of
 
 # ---------------------------------------------------------------------------------------------------------- the host
 
@@ -109,62 +96,6 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True)
-class NextHop:
-    """One way out of a route. `link_index` is the host's ifindex."""
-
-    link_index: int | None = None
-    gateway: IPAddress | None = None
-    """May be of the other family (RTA_VIA: an IPv4 route through an IPv6 neighbour)."""
-    weight: int = 1
-    onlink: bool = False
-
-
-RTN_NOWHERE = (6, 7, 8)
-"""RTN_BLACKHOLE, _UNREACHABLE, _PROHIBIT (include/uapi/linux/rtnetlink.h)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """A route of the host (kernel: include/uapi/linux/rtnetlink.h).
-
-    `body` is the dumped RTM_NEWROUTE body (struct rtmsg and attributes, no netlink header), which is the most faithful
-    way to put it back; it takes no part in comparisons.
-    """
-
-    prefix: Prefix
-    table: int
-    next_hops: tuple[NextHop, ...] = ()
-    type: int = 1
-    """RTN_*: 1 unicast, 2 local, 3 broadcast, 6 blackhole, 7 unreachable, 8 prohibit."""
-    protocol: int = 0
-    scope: int = 0
-    metric: int = 0
-    tos: int = 0
-    preferred_source: IPAddress | None = None
-    mtu_bytes: int | None = None
-    expires_s: int | None = field(default=None, compare=False)
-    source_prefix: Prefix | None = None
-    nexthop_id: int | None = None
-    body: bytes = field(default=b"", compare=False, repr=False)
-
-    @property
-    def family(self) -> Family:
-        return family_of(self.prefix)
-
-    @property
-    def leads_nowhere(self) -> bool:
-        """A blackhole and its like. No link is its own (IPv6 shows `lo`): it holds for all that is forwarded."""
-        return self.type in RTN_NOWHERE
-
-    def uses(self, link_index: int) -> bool:
-        """Whether any next hop leaves by that link."""
-        hops = self.next_hops
-        if len(hops) == 1:  # as nearly all have: a generator costs five times as much, and 100,000 routes are asked
-            return hops[0].link_index == link_index
-        return any(hop.link_index == link_index for hop in hops)
-
-
-@dataclass(frozen=True, slots=True)
 class Rule:
     """A policy rule of the host, kept as its dumped body (struct fib_rule_hdr and attributes)."""
 
@@ -202,7 +133,7 @@ class HostView:
 
     link: Link
     addresses: tuple[Address, ...] = ()
-    routes: tuple[Route, ...] = ()
+    routes: Routes = ()
     """Routes of every table and type with a next hop on this link (or, for local ones, made for its addresses), and
     those of every table that lead nowhere."""
     neighbours: tuple[Neighbour, ...] = ()
@@ -352,6 +283,17 @@ class VppUplink:
     routes: frozenset[VppRoute] = frozenset()
     tables: frozenset[VppTable] = frozenset()
     """hostlink's own, beside table 0 (core/vpp_tables.py)."""
+    packed: Mapping[Place, VppPaths] = field(default_factory=dict)
+    """More routes of table 0, of other prefixes than `routes` has there: a full table without a value for each."""
+    ways: tuple[VppPaths, ...] = field(default=(), compare=False)
+    """The paths of `packed`, each once, where that is known: in what is desired."""
+
+    def paths_at(self, table_id: int, prefix: Prefix, there: Mapping[tuple[int, Prefix], VppRoute]) -> VppPaths | None:
+        """The paths of the route of that prefix, if there is one. there: `routes`, by (table, prefix)."""
+        route = there.get((table_id, prefix))
+        if route is not None:
+            return route.paths
+        return self.packed.get(place_of(prefix)) if table_id == 0 and self.packed else None
 
 
 @dataclass(frozen=True, slots=True)

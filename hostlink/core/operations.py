@@ -7,9 +7,11 @@ difference that an operator can read.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv6Address
 
+from hostlink.core.alike import PackedRoutes
 from hostlink.core.model import (
     Address,
     Family,
@@ -120,6 +122,18 @@ class DeleteVppRoute:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangeVppRoutes:
+    """Many of the two above in one, of table 0: adds, then deletes."""
+
+    packed: PackedRoutes
+
+    def each(self) -> Iterator[AddVppRoute | DeleteVppRoute]:
+        """One by one."""
+        yield from map(AddVppRoute, self.packed.added())
+        yield from map(DeleteVppRoute, self.packed.deleted())
+
+
+@dataclass(frozen=True, slots=True)
 class AddVppTable:
     """Makes a table of hostlink's own. VPP takes one that is there already without a word, and keeps its name."""
 
@@ -199,6 +213,7 @@ VppOperation = (
     | LearnVppNeighbour
     | AddVppRoute
     | DeleteVppRoute
+    | ChangeVppRoutes
     | AddVppTable
     | DeleteVppTable
     | AddProxyRange
@@ -209,6 +224,24 @@ VppOperation = (
     | SetReassembly
     | SetLocalReassembly
 )
+
+
+class EachOperation:
+    """A plan in which what is done to many routes at once is so many operations, made as they are asked for."""
+
+    def __init__(self, plan: Sequence[VppOperation]) -> None:
+        self._plan = plan
+
+    def __iter__(self) -> Iterator[VppOperation]:
+        for one in self._plan:
+            if isinstance(one, ChangeVppRoutes):
+                yield from one.each()
+            else:
+                yield one
+
+    def __len__(self) -> int:
+        return sum(len(one.packed) if isinstance(one, ChangeVppRoutes) else 1 for one in self._plan)
+
 
 # -------------------------------------------------------------------------------------------------------- on the host
 

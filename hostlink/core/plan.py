@@ -5,7 +5,8 @@ The order is VPP's own, dependencies first, and what works is not taken away bef
  1. MTU (before up: VPP's default of 9000 wedged an af_packet ring), IPv6, no advertisements, up, link-local
  2. addresses to add: never on a port that is down (no glean and local routes then, in some releases)
  3. the host's port: unnumbered (it borrows those addresses), proxies
- 4. neighbours to add; tables, then routes to add or replace: attached ones first, then those by a gateway
+ 4. neighbours to add; tables, then routes to add or replace: attached ones first, then those by a gateway, then the
+    packed ones, which are by gateways too
  5. routes, then tables, neighbours and addresses to delete, and a port that is to be down
 
 Two things VPP has no "replace" for, so that the old one goes right before the new one comes: a neighbour with another
@@ -22,6 +23,7 @@ from collections.abc import Iterable, Iterator
 from hostlink.core.model import (
     IPInterface,
     VppNeighbour,
+    VppPaths,
     VppPort,
     VppRoute,
     VppUplink,
@@ -32,6 +34,7 @@ from hostlink.core.operations import (
     AddVppNeighbour,
     AddVppRoute,
     AddVppTable,
+    ChangeVppRoutes,
     DeleteVppAddress,
     DeleteVppNeighbour,
     DeleteVppRoute,
@@ -46,6 +49,7 @@ from hostlink.core.operations import (
     SuppressAdvertisements,
     VppOperation,
 )
+from hostlink.core.packed_plan import packed_changes
 
 
 def plan_uplink(desired: VppUplink, actual: VppUplink) -> tuple[VppOperation, ...]:
@@ -57,8 +61,10 @@ def plan_uplink(desired: VppUplink, actual: VppUplink) -> tuple[VppOperation, ..
             plan += step(wanted, there)
     plan += _neighbours(desired.neighbours, actual.neighbours)
     plan += [AddVppTable(table) for table in sorted(desired.tables - actual.tables)]
-    plan += _routes(desired.routes, actual.routes)
-    plan += _routes_gone(desired.routes, actual.routes)
+    plan += _routes(desired, actual)
+    packed = packed_changes(desired, actual)
+    plan += [ChangeVppRoutes(packed)] if packed else []
+    plan += _routes_gone(desired, actual)
     plan += [DeleteVppTable(table) for table in sorted(actual.tables - desired.tables)]
     plan += _neighbours_gone(desired.neighbours, actual.neighbours)
     for step in (_addresses_gone, _down):
@@ -181,31 +187,31 @@ def _in_order(neighbours: Iterable[VppNeighbour]) -> list[VppNeighbour]:
 # -------------------------------------------------------------------------------------------------------------- routes
 
 
-def _routes(desired: frozenset[VppRoute], actual: frozenset[VppRoute]) -> Iterator[VppOperation]:
-    """An add of a prefix that is there replaces all its paths at once."""
-    new = desired - actual
+def _routes(desired: VppUplink, actual: VppUplink) -> Iterator[VppOperation]:
+    """An add of a prefix that is there replaces all its paths at once. (The packed ones are all by gateways.)"""
+    new = desired.routes - actual.routes
     if not new:
         return
-    there = {(route.table_id, route.prefix): route for route in actual}
+    there = {(route.table_id, route.prefix): route for route in actual.routes}
     for route in sorted(new, key=route_order):
-        if not _same(route, there.get((route.table_id, route.prefix))):
+        if not _same(route.paths, actual.paths_at(route.table_id, route.prefix, there)):
             yield AddVppRoute(route)
 
 
-def _routes_gone(desired: frozenset[VppRoute], actual: frozenset[VppRoute]) -> Iterator[VppOperation]:
+def _routes_gone(desired: VppUplink, actual: VppUplink) -> Iterator[VppOperation]:
     """Those by a gateway first: what leans on the others goes before them."""
-    old = actual - desired
+    old = actual.routes - desired.routes
     if not old:
         return
-    wanted = {(route.table_id, route.prefix) for route in desired}
+    wanted = {(route.table_id, route.prefix): route for route in desired.routes}
     for route in sorted(old, key=route_order, reverse=True):
-        if (route.table_id, route.prefix) not in wanted:
+        if desired.paths_at(route.table_id, route.prefix, wanted) is None:
             yield DeleteVppRoute(route)
 
 
-def _same(one: VppRoute, other: VppRoute | None) -> bool:
-    """Whether both have the same paths, in any order."""
-    return other is not None and sorted(one.paths, key=path_order) == sorted(other.paths, key=path_order)
+def _same(one: VppPaths, other: VppPaths | None) -> bool:
+    """Whether both are the same paths, in any order."""
+    return other is not None and sorted(one, key=path_order) == sorted(other, key=path_order)
 
 
 def route_order(route: VppRoute) -> tuple[bool, int, int, int, int]:

@@ -29,8 +29,11 @@ from hostlink.core.alike import (
     prefix_at,
 )
 from hostlink.core.attached import Leaning
+from hostlink.core.desired_packed import is_special as _is_special
 from hostlink.core.desired_routes import Translator, route_key
 from hostlink.core.model import Family, Prefix, Problem, Route, VppPaths, VppRoute, VppTable
+from hostlink.core.route_set import KeptRoutes, RouteSet, kept, split, versions
+from hostlink.core.route_set import by_key as by_key
 from hostlink.core.vpp_tables import RT_TABLE_MAIN, vpp_table_id
 
 Key = tuple[int, Prefix]
@@ -80,6 +83,29 @@ def each_edit(edits: Iterable[AlikeEdit]) -> Iterator[RouteEdit]:
             yield RouteEdit(edit.table, prefix_at(place), () if one is None else (one.at(place),))
 
 
+def edited_set(routes: KeptRoutes, edits: Iterable[RouteEdit | AlikeEdit]) -> KeptRoutes:
+    """The routes with the edits, the later ones last: no value is made of what is alike."""
+    values, alike = by_key(routes.apart), dict(routes.items())
+    for edit in edits:
+        if isinstance(edit, RouteEdit):
+            if edit.table == RT_TABLE_MAIN:
+                alike.pop(place_of(edit.prefix), None)
+            values.pop((edit.table, edit.prefix), None)
+            if edit.routes:
+                values[edit.table, edit.prefix] = list(edit.routes)
+            continue
+        one = None if edit.route is None else Alike.of(edit.route, edit.cut)
+        beside = {place_of(prefix): prefix for table, prefix in values if table == RT_TABLE_MAIN}
+        for place in split(edit.version, edit.places):
+            if place in beside:
+                values.pop((RT_TABLE_MAIN, beside[place]), None)
+            if one is None:
+                alike.pop(place, None)
+            else:
+                alike[place] = one
+    return kept(RouteSet((route for there in values.values() for route in there), alike))
+
+
 def edited(routes: Iterable[Route], edits: Iterable[RouteEdit]) -> tuple[Route, ...]:
     """The routes with the edits, the later ones last."""
     found = by_key(routes)
@@ -90,12 +116,14 @@ def edited(routes: Iterable[Route], edits: Iterable[RouteEdit]) -> tuple[Route, 
     return tuple(route for there in found.values() for route in there)
 
 
-def by_key(routes: Iterable[Route]) -> dict[Key, list[Route]]:
-    """All routes of each prefix, in the order given."""
-    found: dict[Key, list[Route]] = {}
-    for route in routes:
-        found.setdefault((route.table, route.prefix), []).append(route)
-    return found
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """What a look found packed on both sides, of the same places."""
+
+    alike: dict[Place, Alike]
+    sent: dict[Place, VppPaths]
+    kinds: list[Alike]
+    """Of `alike`, and perhaps more."""
 
 
 class RouteBook:
@@ -104,7 +132,8 @@ class RouteBook:
     translator: made of the same view as both. settled: prefixes of which more hangs on a route than itself (of
     hostlink's own routes on the host, of networks that a route puts on-link). problems: what was told of the routes
     when they were translated. alike: what a route has in common with others, where it is so simple. leaning: by which
-    more than the route hangs on a gateway.
+    more than the route hangs on a gateway. packed: more routes, of table main, which VPP has so; the book keeps these
+    very dictionaries and changes them.
     """
 
     def __init__(
@@ -116,10 +145,11 @@ class RouteBook:
         problems: Collection[Problem] = (),
         alike: Callable[[Route], Alike | None] = lambda _: None,
         leaning: Leaning | None = None,
+        packed: Packed | None = None,
     ) -> None:
         self._host = by_key(routes)
         self._mirrored = {_place(route): route for route in mirrored}
-        self.counts = Counter(route.prefix.version for route in self._mirrored.values())
+        self.counts: Counter[int] = Counter(route.prefix.version for route in self._mirrored.values())
         """Routes that VPP should have, by IP version."""
         self._elsewhere = Counter((table_id, prefix.version) for table_id, prefix in self._mirrored if table_id)
         """Those of them in other tables than 0, by table of VPP's and IP version."""
@@ -143,7 +173,18 @@ class RouteBook:
         self._never = frozenset(map(place_of, {*translator.set_apart, *self._settled}))
         self._apart = {place_of(prefix) for table, prefix in self._host if table == RT_TABLE_MAIN}
         """Prefixes of table main that `_host` or `_mirrored` has."""
+        self._held: frozenset[Alike] = frozenset()
+        """Kinds of which more than the route hangs on each one's end."""
         self._pack(alike)
+        if packed is not None:
+            self._adopt(packed)
+
+    def _adopt(self, packed: Packed) -> None:
+        packed.alike.update(self._alike)
+        self.counts.update(versions(packed.sent))
+        packed.sent.update(self._sent)
+        self._alike, self._sent = packed.alike, packed.sent
+        self._held = frozenset(one for one in packed.kinds if self._leans(one.route))
 
     def _pack(self, alike: Callable[[Route], Alike | None]) -> None:
         """Keep what can be as packed destinations."""
@@ -171,6 +212,14 @@ class RouteBook:
             yield from there
         for place, alike in self._alike.items():
             yield alike.at(place)
+
+    def as_set(self) -> RouteSet:
+        """The same, as long as nothing is folded in."""
+        return RouteSet((route for there in self._host.values() for route in there), self._alike)
+
+    def kept(self) -> KeptRoutes:
+        """The same to keep."""
+        return kept(self.as_set())
 
     def routes_elsewhere(self) -> Iterator[Route]:
         """Those of other tables than main."""
@@ -260,7 +309,7 @@ class RouteBook:
                         return False
                 elif not said.gone:
                     alike[place], moved[place] = said.alike, None
-            elif there is said.alike:
+            elif there is said.alike and not (said.gone and there in self._held):
                 if said.gone:
                     del alike[place]
                     moved[place] = None
@@ -272,7 +321,7 @@ class RouteBook:
 
     def _replaced(self, old: Alike, new: Alike, place: Place) -> bool:
         """Whether a route of the one kind stands in the place of one of the other, simple as it is."""
-        return old.key == new.key and self._paths_of(new, place) is not None
+        return old.key == new.key and old not in self._held and self._paths_of(new, place) is not None
 
     def _paths_of(self, alike: Alike, place: Place) -> VppPaths | None:
         """VPP's paths for routes of that kind where no prefix stands out; None: they are not that simple."""
@@ -466,9 +515,3 @@ def _place(route: VppRoute) -> tuple[int, Prefix]:
 
 def _version(place: Place) -> Literal[4, 6]:
     return 4 if len(place) == PLACE4_BYTES else 6
-
-
-def _is_special(place: Place) -> bool:
-    """A default route, or one whose first byte is that of a prefix that VPP has entries of its own for: let values tell
-    (multicast, IPv4's reserved block, IPv6 link-local; core/desired_routes.py)."""
-    return not place[0] or place[1] >= 0b1110_0000

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from hostlink.core.model import HostView
 from hostlink.core.plan_host import takes_token
+from hostlink.core.route_set import apart, kinds
 
 
 def stuck(views: Sequence[HostView]) -> tuple[str, ...]:
@@ -15,7 +16,8 @@ def stuck(views: Sequence[HostView]) -> tuple[str, ...]:
 
 def _objects(view: HostView) -> list[str]:
     """The kernel deletes nexthop objects with their link; their routes come back with plain next hops."""
-    numbers = {route.nexthop_id for route in view.routes if route.nexthop_id is not None}
+    there = (*apart(view.routes), *(one.route for one in kinds(view.routes)))
+    numbers = {route.nexthop_id for route in there if route.nexthop_id is not None}
     return [f"ip nexthop object {number}" for number in sorted(numbers)]
 
 

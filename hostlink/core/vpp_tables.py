@@ -10,10 +10,12 @@ client's, and is left alone (HL-309).
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 
 from hostlink.core.model import NO_INDEX, Family, PathType, VppRoute, VppTable, VppUplink
+from hostlink.core.route import RT_TABLE_MAIN as RT_TABLE_MAIN
 
-RT_TABLE_MAIN, RT_TABLE_LOCAL = 254, 255
+RT_TABLE_LOCAL = 255
 MARK = 0x686C0000
 """`hl` in the upper half."""
 
@@ -58,4 +60,4 @@ def left_to(siblings: Collection[VppTable], actual: VppUplink) -> VppUplink:
         return actual
     places = {(table.table_id, int(table.family)) for table in siblings}
     kept = [one for one in actual.routes if leads_out(one) or (one.table_id, one.prefix.version) not in places]
-    return VppUplink(actual.uplink, actual.host, actual.neighbours, frozenset(kept), actual.tables)
+    return replace(actual, routes=frozenset(kept))

@@ -21,17 +21,15 @@ from hostlink.kernel.sockets import HEADER
 
 _ATTRIBUTE = struct.Struct("=HH")
 _TABLE = _ATTRIBUTE.pack(8, uapi.RTA_TABLE)
-_TABLE_AT, _DESTINATION_AT, _ADDRESS_AT = 12, 20, 24
+_TABLE_AT, _DESTINATION_AT, ADDRESS_AT = 12, 20, 24
 """In the body, after struct rtmsg; the address comes after its attribute's header."""
-_ADDRESS_BYTES = {2: 4, 10: 16}
+ADDRESS_BYTES = {2: 4, 10: 16}
 """By address family."""
 _MOST = 10_000
 """Kinds that are remembered."""
 
 _Layout = Callable[[bytes], tuple[bytes, ...]]
-_HOST_BITS = {
-    size: [(1 << 8 * size - length) - 1 for length in range(8 * size + 1)] for size in _ADDRESS_BYTES.values()
-}
+_HOST_BITS = {size: [(1 << 8 * size - length) - 1 for length in range(8 * size + 1)] for size in ADDRESS_BYTES.values()}
 """By bytes of the address and prefix length: what a prefix has not set."""
 
 
@@ -82,22 +80,22 @@ class Alikes:
         if alike is None:
             found.append((RouteChange(route, gone, replaces), None))
             return
-        size = _ADDRESS_BYTES[body[0]]
-        layout = struct.Struct(f"=4x4s8x1s1s22s{size}s{len(body) - _ADDRESS_AT - size}s").unpack
+        size = ADDRESS_BYTES[body[0]]
+        layout = struct.Struct(f"=4x4s8x1s1s22s{size}s{len(body) - ADDRESS_AT - size}s").unpack
         self._layouts[body[0], len(message)] = layout
         said, family, length, middle, address, tail = layout(message)
         change = self._known[said, family, middle, tail] = AlikeChange(alike, gone, replaces)
         found.append((change, length + address))
 
     def _alike(self, body: bytes, route: Route) -> Alike | None:
-        size = _ADDRESS_BYTES.get(body[0], 0)
+        size = ADDRESS_BYTES.get(body[0], 0)
         usual = (_TABLE, _ATTRIBUTE.pack(4 + size, uapi.RTA_DST))
-        if not size or (body[_TABLE_AT : _TABLE_AT + 4], body[_DESTINATION_AT:_ADDRESS_AT]) != usual:
+        if not size or (body[_TABLE_AT : _TABLE_AT + 4], body[_DESTINATION_AT:ADDRESS_AT]) != usual:
             return None
-        place: Place = body[1:2] + body[_ADDRESS_AT : _ADDRESS_AT + size]
+        place: Place = body[1:2] + body[ADDRESS_AT : ADDRESS_AT + size]
         if route.expires_s is not None or place_of(route.prefix) != place:
             return None
-        cut = (body[:1], body[2:_ADDRESS_AT], body[_ADDRESS_AT + size :])
+        cut = (body[:1], body[2:ADDRESS_AT], body[ADDRESS_AT + size :])
         alike = self._by_cut.get(cut)
         if alike is None:
             alike = self._by_cut.setdefault(cut, Alike.of(route, cut))  # another thread may have been quicker

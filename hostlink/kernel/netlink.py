@@ -24,7 +24,7 @@ import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, Protocol, TypeVar
 
 import trio
 
@@ -58,6 +58,20 @@ class Request:
     body: bytes
     flags: int = 0
     """Beyond NLM_F_REQUEST and NLM_F_ACK or NLM_F_DUMP, which are added."""
+
+
+class Sink(Protocol):
+    """What takes the parts of a dump."""
+
+    def take(self, data: bytes, at: int) -> int:
+        """The message at `at`, and those behind it with the same header as far as it likes. Returns where they end.
+
+        Raises Unreadable.
+        """
+        ...
+
+
+S = TypeVar("S", bound=Sink)
 
 
 class Netlink:
@@ -106,7 +120,19 @@ class Netlink:
                 return messages
         if watched:
             return messages
-        raise ReadUnsteady(f"could not {request.operation}: it changed during each of {_DUMP_ATTEMPTS} attempts")
+        raise _unsteady(request)
+
+    async def dump_to(self, request: Request, begin: Callable[[], S], *, watched: bool = False) -> S:
+        """As `dump`, for what is many: each part as it comes to a sink, which `begin` makes for each attempt anew."""
+        for _ in range(_DUMP_ATTEMPTS):
+            sink = begin()
+            async with self._lock:
+                interrupted = await self._dump_to_once(request, sink)
+            if not interrupted:
+                return sink
+        if watched:
+            return sink
+        raise _unsteady(request)
 
     async def get(self, request: Request) -> Message:
         """The one message that answers a get request. Raises KernelRefused."""
@@ -168,6 +194,35 @@ class Netlink:
             self._drain()
             raise
 
+    async def _dump_to_once(self, request: Request, sink: Sink) -> bool:
+        """Whether it was interrupted."""
+        if self.faults.spoil_dumps:
+            messages, interrupted = await self._dump_once(request)
+            for one in messages:
+                sink.take(HEADER.pack(HEADER.size + len(one.body), one.type, one.flags, one.sequence, 0) + one.body, 0)
+            return interrupted
+        first, data = self._pack([request], uapi.NLM_F_REQUEST | uapi.NLM_F_DUMP)
+        await self._send(data)
+        interrupted = False
+        try:
+            while True:
+                part = await self._receive_part()
+                at = 0
+                while at + HEADER.size <= len(part):
+                    length, kind, flags, sequence, _port = HEADER.unpack_from(part, at)
+                    interrupted |= sequence == first and bool(flags & uapi.NLM_F_DUMP_INTR)
+                    if sequence == first and kind not in (uapi.NLMSG_DONE, uapi.NLMSG_ERROR):
+                        at = sink.take(part, at)
+                        continue
+                    message = next(split(part[at:]))
+                    if sequence == first:
+                        _check_end(request, message)
+                        return interrupted
+                    at += (length + 3) & ~3
+        except BaseException:
+            self._drain()
+            raise
+
     def _pack(self, batch: Sequence[Request], flags: int) -> tuple[int, bytes]:
         """(sequence of the first, one datagram)."""
         if self._sequence > _SEQUENCE_LIMIT:
@@ -187,7 +242,10 @@ class Netlink:
             raise KernelError(f"netlink took {sent} of {len(data)} bytes")
 
     async def _receive(self) -> list[Message]:
-        """One datagram's messages. Only the kernel (port 0) is believed."""
+        return list(split(await self._receive_part()))
+
+    async def _receive_part(self) -> bytes:
+        """One datagram. Only the kernel (port 0) is believed: of others nothing is left."""
         try:
             data, _, flags, sender = await self._sock.recvmsg(RECEIVE_BYTES)
         except OSError as error:
@@ -197,7 +255,7 @@ class Netlink:
         if flags & trio.socket.MSG_TRUNC:
             raise AnswersLost(f"an answer of the kernel is longer than {RECEIVE_BYTES} bytes")
         port: int = sender[0]  # type: ignore[index]  # typeshed: object
-        return list(split(data)) if port == 0 else []
+        return data if port == 0 else b""
 
     def _drain(self) -> None:
         """Reads and drops what is queued, so that the next one finds the socket empty and no dump under way.
@@ -230,6 +288,10 @@ def read_again(read: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
         return await read(*args, **kwargs)
 
     return again
+
+
+def _unsteady(request: Request) -> ReadUnsteady:
+    return ReadUnsteady(f"could not {request.operation}: it changed during each of {_DUMP_ATTEMPTS} attempts")
 
 
 def _batches(requests: Sequence[Request]) -> Iterable[Sequence[Request]]:

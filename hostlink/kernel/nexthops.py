@@ -17,7 +17,9 @@ from dataclasses import replace
 from ipaddress import ip_address
 
 from hostlink.core.model import NextHop, Route
+from hostlink.core.route_set import Alike, Place, RouteSet, kinds
 from hostlink.kernel import uapi
+from hostlink.kernel.alike import Alikes
 from hostlink.kernel.attributes import walk
 from hostlink.kernel.errors import reading
 from hostlink.kernel.netlink import Netlink, Request, read_again
@@ -33,15 +35,28 @@ Objects = Mapping[int, tuple[NextHop, ...]]
 """Id of each object → its next hops; a blackhole has none."""
 
 
-@read_again
-async def completed(nl: Netlink, routes: tuple[Route, ...]) -> tuple[Route, ...]:
+async def completed(nl: Netlink, routes: RouteSet, alikes: Alikes) -> RouteSet:
     """The routes, those that only name a nexthop object with its next hops. Raises KernelError."""
-    if not any(_only_named(route) for route in routes):
+    named = [one for one in kinds(routes) if _only_named(one.route)]
+    if not named and not any(_only_named(route) for route in routes.apart):
         return routes
+    objects = await _objects(nl)
+    apart = [_complete(route, objects) if _only_named(route) else route for route in routes.apart]
+    whole = {one: alikes.of(_complete(one.route, objects)) for one in named}
+    alike: dict[Place, Alike] = {}
+    for place, one in routes.alike.items():
+        complete = whole.get(one, one)
+        if complete is None:
+            apart.append(_complete(one.at(place), objects))
+        else:
+            alike[place] = complete
+    return RouteSet(apart, alike)
+
+
+@read_again
+async def _objects(nl: Netlink) -> Objects:
     request = Request("read the nexthop objects", uapi.RTM_GETNEXTHOP, _NHMSG.pack(0, 0, 0, 0))
-    messages = await nl.dump(request, watched=True)
-    objects = read_nexthops(messages)
-    return tuple(_complete(route, objects) if _only_named(route) else route for route in routes)
+    return read_nexthops(await nl.dump(request, watched=True))
 
 
 @reading("the nexthop objects")

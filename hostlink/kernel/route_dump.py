@@ -16,26 +16,27 @@ from __future__ import annotations
 import trio
 
 from hostlink.kernel import uapi
-from hostlink.kernel.attributes import pieces
-from hostlink.kernel.errors import reading
-from hostlink.kernel.netlink import Message, Netlink, Request
+from hostlink.kernel.alike import Alikes
+from hostlink.kernel.bulk_routes import BulkRoutes
+from hostlink.kernel.netlink import Netlink, Request
 from hostlink.kernel.watcher import open_watcher
 
 _AF_INET6 = 10
-_RTMSG_BYTES = 12
 _FEWEST, _MOST, _PATIENCE_S = 3, 10, 1.0
 """Ten dumps, but of a full table, which takes a second or so each, no more than three."""
-_SLICE = 1000
-"""Messages compared in one go before other tasks get their turn: some 5 ms."""
 _HEARING_BYTES = 1 << 16
 """That anything was said is enough, and an overflow says so too."""
 
 
-async def dump_routes(nl: Netlink, request: Request) -> list[Message]:
+async def dump_routes(nl: Netlink, request: Request, alikes: Alikes) -> BulkRoutes:
     """What answers an RTM_GETROUTE; its body is a struct rtmsg. Raises KernelRefused, Unreadable."""
+
+    async def once() -> BulkRoutes:
+        return await nl.dump_to(request, lambda: BulkRoutes(alikes), watched=True)
+
     if request.body[0] != _AF_INET6:
-        return await nl.dump(request, watched=True)
-    found: dict[bytes, Message] = {}
+        return await once()
+    found: BulkRoutes | None = None
     groups = (uapi.RTNLGRP_IPV6_ROUTE,)
     async with open_watcher(nl.namespace_fd, groups, receive_buffer_bytes=_HEARING_BYTES) as watcher:
         began = trio.current_time()
@@ -43,17 +44,12 @@ async def dump_routes(nl: Netlink, request: Request) -> list[Message]:
             if number >= _FEWEST and trio.current_time() - began > _PATIENCE_S:
                 break
             watcher.pending()
-            messages = await nl.dump(request, watched=True)
+            more = await once()
             if not watcher.pending():
-                return messages
-            for start in range(0, len(messages), _SLICE):
-                found.update((_lasting(message), message) for message in messages[start : start + _SLICE])
-                await trio.lowlevel.checkpoint()
-    return list(found.values())
-
-
-@reading("the routes")
-def _lasting(message: Message) -> bytes:
-    """What the same route says in each dump: all but how long it has left."""
-    said = (whole for kind, whole in pieces(message.body, _RTMSG_BYTES) if kind != uapi.RTA_CACHEINFO)
-    return message.body[:_RTMSG_BYTES] + b"".join(said)
+                return more
+            if found is None:
+                found = more
+            else:
+                await found.merge(more, again=True)
+    assert found is not None
+    return found

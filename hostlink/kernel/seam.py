@@ -90,6 +90,11 @@ class Faults:
         """Reads `link.move=EBUSY,route.add:3=ENOMEM`. ValueError names the part that is wrong."""
         return cls(dict(_one(part.strip()) for part in plan.split(",") if part.strip()), trace, torn, die_at, garbled)
 
+    @property
+    def spoil_dumps(self) -> bool:
+        """Whether `tear` and `garble` may do anything."""
+        return bool(self._torn or self._garbled)
+
     def tear(self, messages: list[Message]) -> bool:
         """To be called with what a dump gave. True: it is to count as interrupted, and lacks some of it now."""
         if not self._torn:

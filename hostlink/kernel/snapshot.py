@@ -25,9 +25,12 @@ from pathlib import Path
 
 import trio
 
-from hostlink.core.model import RTN_NOWHERE, Address, HostView, IPAddress, Link, Neighbour, PolicyRule, Route, Rule
+from hostlink.core.model import RTN_NOWHERE, Address, HostView, IPAddress, Link, Neighbour, PolicyRule, Rule
+from hostlink.core.route_set import RouteSet
 from hostlink.kernel import parse, uapi
+from hostlink.kernel.alike import Alikes
 from hostlink.kernel.attributes import text, u32
+from hostlink.kernel.bulk_routes import BulkRoutes
 from hostlink.kernel.errors import KernelRefused, ReadUnsteady, reading
 from hostlink.kernel.link import link_body
 from hostlink.kernel.multicast import read_multicast
@@ -45,8 +48,6 @@ _WHOLE_ATTEMPTS = 3
 """In the rest of them only the link and its addresses must hold still."""
 _PAUSE_S = 0.005
 """Grows with each attempt: ten attempts wait a quarter of a second in all."""
-_SLICE = 1000
-"""Routes read in one go before other tasks get their turn: some 5 ms."""
 _FAMILIES = (2, 10)
 _NAME_BYTES = 15
 _MAIN = uapi.RT_TABLE_MAIN
@@ -129,15 +130,22 @@ async def _default_route_link(nl: Netlink) -> int | None:
 
 
 async def read_view(
-    nl: Netlink, link: str | int, *, proc_root: Path = Path("/proc"), heard_bytes: int = 4 << 20
+    nl: Netlink,
+    link: str | int,
+    *,
+    proc_root: Path = Path("/proc"),
+    heard_bytes: int = 4 << 20,
+    alikes: Alikes | None = None,
 ) -> HostView | None:
     """Everything that the host says about a link (name, altname or ifindex); None if it is not there.
 
-    heard_bytes: what is said of the link meanwhile may fill so much of a socket's buffer.
+    heard_bytes: what is said of the link meanwhile may fill so much of a socket's buffer. alikes: what is known of
+    routes; whoever compares views, or follows routes from one on, gives the same one each time.
 
     Raises ReadUnsteady if the link or its addresses changed during each attempt, Unreadable if nothing can be made of
     what the kernel says of them.
     """
+    alikes = Alikes() if alikes is None else alikes
     async with open_watcher(nl.namespace_fd, receive_buffer_bytes=heard_bytes) as watcher:
         for attempt in range(_ATTEMPTS):
             await trio.sleep(attempt * _PAUSE_S)
@@ -145,7 +153,7 @@ async def read_view(
             if found is None:
                 return None
             watcher.only_about(found.index, link_alone=attempt >= _WHOLE_ATTEMPTS)
-            view = await _read_once(nl, found, proc_root)
+            view = await _read_once(nl, found, proc_root, alikes)
             if view is None:
                 return None
             if view.link == found and not watcher.pending():
@@ -153,11 +161,11 @@ async def read_view(
     raise ReadUnsteady(f"interface {link} changed during each of {_ATTEMPTS} attempts to read it")
 
 
-async def _read_once(nl: Netlink, link: Link, proc_root: Path) -> HostView | None:
+async def _read_once(nl: Netlink, link: Link, proc_root: Path, alikes: Alikes) -> HostView | None:
     driver = read_driver(nl.namespace_fd, link.name)
     try:
         addresses = await read_addresses(nl, link.index)
-        routes = await completed(nl, await _routes(nl, link.index))
+        routes = await _routes(nl, link.index, alikes)
         neighbours = await read_neighbours(nl, link.index)
         rules = await _rules(nl, link)
         qdisc, stuck = await read_queueing(nl, link.index)
@@ -215,27 +223,17 @@ async def read_global_addresses(nl: Netlink, link_index: int) -> list[IPAddress]
 
 
 @read_again
-async def _routes(nl: Netlink, link_index: int) -> tuple[Route, ...]:
+async def _routes(nl: Netlink, link_index: int, alikes: Alikes) -> RouteSet:
     """Of every table and type. The kernel leaves out those that do not use the link (strict checking, Linux 5.0).
 
     So it does with those that lead nowhere, which are of no link: each type of them is a dump of its own.
     """
-    messages = []
+    found = BulkRoutes(alikes)
     for family in _FAMILIES:
-        messages += await dump_routes(nl, _routes_request(family, u32(uapi.RTA_OIF, link_index)))
-        messages += await _nowhere(nl, family)
-    routes: list[Route] = []
-    for start in range(0, len(messages), _SLICE):
-        routes += read_routes(messages[start : start + _SLICE])
-        await trio.lowlevel.checkpoint()
-    return tuple(routes)
-
-
-async def _nowhere(nl: Netlink, family: int) -> list[Message]:
-    messages = []
-    for kind in RTN_NOWHERE:
-        messages += await dump_routes(nl, _routes_request(family, kind=kind))
-    return messages
+        await found.merge(await dump_routes(nl, _routes_request(family, u32(uapi.RTA_OIF, link_index)), alikes))
+        for kind in RTN_NOWHERE:
+            await found.merge(await dump_routes(nl, _routes_request(family, kind=kind), alikes))
+    return await completed(nl, found.found(), alikes)
 
 
 def _routes_request(family: int, filter_attribute: bytes = b"", kind: int = 0) -> Request:

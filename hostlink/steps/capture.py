@@ -7,6 +7,8 @@ import trio
 from hostlink.clock import boot_id, boottime_s
 from hostlink.core.events import Captured
 from hostlink.core.model import Capture, HostView, IPAddress, Probe, Problem
+from hostlink.core.route import RT_TABLE_MAIN
+from hostlink.core.route_set import apart
 from hostlink.journal import Parking, Takeover
 from hostlink.kernel.errors import ReadUnsteady
 from hostlink.kernel.packet_sockets import listeners
@@ -77,7 +79,10 @@ def deafened(view: HostView) -> tuple[Problem, ...]:
 def gateways(view: HostView) -> tuple[IPAddress, ...]:
     """The gateways of the default routes, IPv4 first, each once."""
     hops = [
-        hop for route in view.routes if route.prefix.prefixlen == 0 and route.table == 254 for hop in route.next_hops
+        hop
+        for route in apart(view.routes)
+        if route.prefix.prefixlen == 0 and route.table == RT_TABLE_MAIN
+        for hop in route.next_hops
     ]
     found = {hop.gateway: None for hop in hops if hop.gateway is not None}
     return tuple(sorted(found, key=lambda address: (address.version, int(address))))

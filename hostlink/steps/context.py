@@ -317,7 +317,7 @@ class Uplink:
             raise RuntimeError(f"{self.name}: a step of a takeover without a journal")
         if self.behind and self.followed is not None:
             since_s = self.takeover.age_s(self.looked_at_s)
-            routes = lengthened(self.followed.routes(), since_s)
+            routes = lengthened(self.followed.kept(), since_s)
             last_good = replace(self.takeover.last_good, routes=routes)
             self.takeover, self.behind = replace(self.takeover, last_good=last_good), False
         return self.takeover
@@ -333,7 +333,7 @@ class Uplink:
         if not self.behind or book is None or self.takeover is None:
             return
         since_s = self.takeover.age_s(self.looked_at_s)
-        routes = await in_thread(len(book), lambda: lengthened(book.routes(), since_s))
+        routes = await in_thread(len(book), lambda: lengthened(book.kept(), since_s))
         last_good = replace(self.takeover.last_good, routes=routes)
         self.takeover, self.behind = replace(self.takeover, last_good=last_good), False
 
@@ -358,6 +358,13 @@ class Uplink:
     def _forget_edits(self) -> None:
         self.edits, self.unsaved, self.followed, self.behind = {}, False, None, False
         self.forget_unread()
+
+    def forget_books(self) -> None:
+        """Those of the last look, where nobody needs them any more: with a full table another one is made now."""
+        if self.node.config.vpp.drift != "report":
+            self.truth, self.wished = None, None
+        if not (self.edits or self.behind):
+            self.followed = None
 
     def advanced(self, count: int = 0) -> None:
         """The running step has got on: said of work that has an end, and never of a try that is made again.

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import trio
 
 from hostlink.core.cluster import plan_cluster
-from hostlink.core.difference import CHANGE, INTERFACES, LINUX, VPP, Kind, Line, Named, lines
+from hostlink.core.difference import CHANGE, INTERFACES, LINUX, VPP, Before, Kind, Line, Named, lines
 from hostlink.core.foreseen import carried
-from hostlink.core.model import HostView
-from hostlink.core.operations import AddVppRoute, HostOperation, SetHostLink, VppOperation
+from hostlink.core.model import HostView, Prefix, VppRoute, VppUplink
+from hostlink.core.operations import AddVppRoute, EachOperation, HostOperation, SetHostLink, VppOperation
 from hostlink.journal import Phase
 from hostlink.steps.context import Uplink
 from hostlink.steps.drift import drifted, is_only_told
@@ -45,7 +45,7 @@ async def differ(uplink: Uplink, limit: int | None = None) -> Differing:
     found = await difference(uplink, host.view)
     shared = await _shared(uplink, host.view)
     named = replace(_named(uplink, host.view, found), limit=limit)
-    left = frozenset(drifted(uplink, found.plan, found.actual))
+    left = frozenset(drifted(uplink, found.steps, found.actual))
     told = _lines(uplink, host, (found.plan, shared, left), named)
     return Differing(told, len(host.plan) + len(found.plan) + len(shared))
 
@@ -92,14 +92,23 @@ def _named(uplink: Uplink, view: HostView, found: Difference) -> Named:
     ports = (uplink.ports.uplink, uplink.ports.host)
     vpp = {port.sw_if_index: port.name for port in ports if port is not None}
     replaces = any(isinstance(operation, AddVppRoute) for operation in found.plan)
-    before = {(one.table_id, one.prefix): one for one in found.actual.routes} if replaces else None
-    return Named(vpp, {view.link.index: view.link.name}, before=before)
+    return Named(vpp, {view.link.index: view.link.name}, before=_route_there(found.actual) if replaces else None)
+
+
+def _route_there(actual: VppUplink) -> Before:
+    values = {(one.table_id, one.prefix): one for one in actual.routes}
+
+    def there(table_id: int, prefix: Prefix) -> VppRoute | None:
+        paths = actual.paths_at(table_id, prefix, values)
+        return None if paths is None else VppRoute(table_id, prefix, paths)
+
+    return there
 
 
 def _lines(
     uplink: Uplink,
     host: OnHost,
-    plans: tuple[tuple[VppOperation, ...], tuple[VppOperation, ...], frozenset[VppOperation]],
+    plans: tuple[EachOperation, tuple[VppOperation, ...], frozenset[VppOperation]],
     named: Named,
 ) -> Iterator[Line]:
     mirror, shared, left = plans

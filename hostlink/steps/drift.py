@@ -10,13 +10,14 @@ A takeover's first round, an adoption and a new VPP know no last view: there is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from hostlink.core.describe import describe
+from hostlink.core.alike import prefix_at
+from hostlink.core.describe import describe_all
 from hostlink.core.events import some
-from hostlink.core.model import Problem, VppUplink
-from hostlink.core.operations import AddVppRoute, AddVppTable, VppOperation
+from hostlink.core.model import Prefix, Problem, VppPaths, VppUplink
+from hostlink.core.operations import AddVppRoute, AddVppTable, ChangeVppRoutes, DeleteVppRoute, VppOperation
 from hostlink.core.plan import plan_uplink
 from hostlink.core.vpp_tables import tables_of
 from hostlink.problems import problem
@@ -30,22 +31,62 @@ def is_only_told(node: Node) -> bool:
     return node.config.vpp.drift == REPORT
 
 
-def drifted(uplink: Uplink, plan: Sequence[VppOperation], actual: VppUplink) -> tuple[VppOperation, ...]:
+def drifted(uplink: Uplink, plan: Iterable[VppOperation], actual: VppUplink) -> tuple[VppOperation, ...]:
     """The operations of the plan that would heal drift, where that is only to be told."""
-    before = uplink.wished
+    return parted(uplink, plan, actual)[0]
+
+
+def parted(
+    uplink: Uplink, plan: Iterable[VppOperation], actual: VppUplink
+) -> tuple[tuple[VppOperation, ...], tuple[VppOperation, ...]]:
+    """(what would heal drift and is only to be told, what is to be done), each in the plan's order."""
+    before, plan = uplink.wished, tuple(plan)
     if before is None or not plan or not is_only_told(uplink.node):
-        return ()
-    if uplink.truth is not None:
-        before = replace(before, routes=uplink.truth.mirrored(), tables=uplink.truth.tables())
+        return (), plan
+    wanted = _wanted_before(uplink, before)
+    tables = before.tables if uplink.truth is None else uplink.truth.tables()
+    before, actual = (replace(one, routes=frozenset(), packed={}) for one in (replace(before, tables=tables), actual))
     healing = set(plan_uplink(before, actual))
-    asked = tables_of(one.route for one in plan if isinstance(one, AddVppRoute) and one not in healing)
-    healing -= {AddVppTable(table) for table in asked}  # which what the host asks for now stands on
-    return tuple(operation for operation in plan if operation in healing)
+    left: list[VppOperation] = []
+    rest: list[VppOperation] = []
+    for one in plan:
+        for operation, drift in _of_routes(one, wanted) or [(one, one in healing)]:
+            (left if drift else rest).append(operation)
+    # Which what the host asks for now stands on:
+    asked = {AddVppTable(table) for table in tables_of(one.route for one in rest if isinstance(one, AddVppRoute))}
+    if asked.isdisjoint(left):
+        return tuple(left), tuple(rest)
+    return tuple(one for one in left if one not in asked), tuple(one for one in plan if one in asked or one not in left)
+
+
+_Wanted = Callable[[int, Prefix], VppPaths | None]
+"""(VPP's table, prefix) → the paths that it should have had by the host's last view."""
+
+
+def _wanted_before(uplink: Uplink, before: VppUplink) -> _Wanted:
+    if (truth := uplink.truth) is not None:
+        return lambda table, prefix: None if (one := truth.wanted((table, prefix))) is None else one.paths
+    there = {(route.table_id, route.prefix): route for route in before.routes}
+    return lambda table, prefix: before.paths_at(table, prefix, there)
+
+
+def _of_routes(one: VppOperation, wanted: _Wanted) -> list[tuple[VppOperation, bool]]:
+    """Of an operation on routes its parts, and whether each is drift: what VPP differs in was so wanted before too."""
+    match one:
+        case AddVppRoute(route):
+            return [(one, wanted(route.table_id, route.prefix) == route.paths)]
+        case DeleteVppRoute(route):
+            return [(one, wanted(route.table_id, route.prefix) is None)]
+        case ChangeVppRoutes(packed):
+            parts = packed.parted(lambda place, paths: wanted(0, prefix_at(place)) == paths)
+            return [(ChangeVppRoutes(part), drift) for part, drift in zip(parts, (True, False), strict=True) if part]
+        case _:
+            return []
 
 
 def told(name: str, left: Sequence[VppOperation]) -> tuple[Problem, ...]:
     """The problem that names what was left."""
     if not left:
         return ()
-    words = some([describe(operation) for operation in left])
+    words = some(describe_all(left))
     return (problem("HL-306", f"{name}: to put it right hostlink would: {words}"),)

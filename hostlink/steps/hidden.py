@@ -7,11 +7,12 @@ waits behind it, and comes out when the other's goes; until then no look shows w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
+from hostlink.core.alike import place_of
 from hostlink.core.events import DETAILS_SHOWN
-from hostlink.core.model import VppRoute, VppUplink
-from hostlink.core.operations import AddVppRoute, DeleteVppRoute, VppOperation
+from hostlink.core.model import Prefix, VppRoute, VppUplink
+from hostlink.core.operations import AddVppRoute, ChangeVppRoutes, DeleteVppRoute, EachOperation, VppOperation
 from hostlink.core.plan import route_order
 from hostlink.problems import problem
 from hostlink.steps.context import Uplink
@@ -21,20 +22,41 @@ async def past_hidden(uplink: Uplink, desired: VppUplink, plan: Sequence[VppOper
     """The plan without what is behind another's route already, and with what is to go from there. Raises VppError."""
     if not uplink.hidden:
         return tuple(plan)
-    wanted = {(route.table_id, route.prefix) for route in desired.routes}
-    gone = [route for place, route in uplink.hidden.items() if place not in wanted]
-    adds = [operation.route for operation in plan if isinstance(operation, AddVppRoute)]
-    waiting = [route for route in adds if uplink.hidden.get((route.table_id, route.prefix)) == route]
+    wanted = {(route.table_id, route.prefix): route for route in desired.routes}
+    gone = [route for place, route in uplink.hidden.items() if desired.paths_at(*place, wanted) is None]
+    waiting = [route for route in _adds(plan, uplink.hidden) if uplink.hidden[route.table_id, route.prefix] == route]
     await _keep(uplink, [*waiting, *gone])
     left = set(uplink.hidden.values())
-    rest = [one for one in plan if not isinstance(one, AddVppRoute) or one.route not in left]
+    rest = [one for operation in plan for one in _without(operation, left)]
     return (*rest, *(DeleteVppRoute(route) for route in gone if route in left))
+
+
+def _adds(plan: Iterable[VppOperation], places: Collection[tuple[int, Prefix]]) -> Iterator[VppRoute]:
+    """What the plan adds at these (table, prefix)."""
+    packed = {place_of(prefix) for table_id, prefix in places if table_id == 0}
+    for one in plan:
+        if isinstance(one, AddVppRoute) and (one.route.table_id, one.route.prefix) in places:
+            yield one.route
+        elif isinstance(one, ChangeVppRoutes):
+            yield from one.packed.parted(lambda place, _: place in packed)[0].added()
+
+
+def _without(operation: VppOperation, routes: Collection[VppRoute]) -> list[VppOperation]:
+    """The operation without the adds of these."""
+    if isinstance(operation, AddVppRoute):
+        return [] if operation.route in routes else [operation]
+    if not isinstance(operation, ChangeVppRoutes):
+        return [operation]
+    paths_at = {place_of(route.prefix): route.paths for route in routes if route.table_id == 0}
+    _, rest = operation.packed.parted(lambda place, paths: paths is not None and paths_at.get(place) == paths)
+    return [ChangeVppRoutes(rest)] if rest else []
 
 
 async def note_hidden(uplink: Uplink, plan: Sequence[VppOperation]) -> None:
     """After a plan that was carried out twice: what still does not show is behind another's. Raises VppError."""
-    deleted = {operation.route for operation in plan if isinstance(operation, DeleteVppRoute)}
-    adds = [operation.route for operation in plan if isinstance(operation, AddVppRoute)]
+    each = list(EachOperation(plan))
+    deleted = {operation.route for operation in each if isinstance(operation, DeleteVppRoute)}
+    adds = [operation.route for operation in each if isinstance(operation, AddVppRoute)]
     before = [route for route in uplink.hidden.values() if route not in deleted]
     await _keep(uplink, list(dict.fromkeys((*before, *adds))))
 

@@ -7,7 +7,6 @@ and not an empty wish (architecture.md). From then on the host's own view is wha
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,15 +18,16 @@ from hostlink.config import Cluster
 from hostlink.core.advertised import superseded
 from hostlink.core.attached import Leaning, leaning_on
 from hostlink.core.cluster import cluster_gaps, desired_cluster, plan_cluster
-from hostlink.core.describe import describe
+from hostlink.core.describe import describe, describe_all
 from hostlink.core.desired import networks_by_route, vpp_desired
 from hostlink.core.desired_routes import translator_for
 from hostlink.core.events import Mirrored
 from hostlink.core.leased import put_back, still_there, superseded_copies
-from hostlink.core.model import Family, HostView, Problem, Route, VppTable, VppUplink, family_of
-from hostlink.core.operations import DeleteHostRoute, VppOperation
+from hostlink.core.model import HostView, Problem, Route, VppTable, VppUplink
+from hostlink.core.operations import ChangeVppRoutes, DeleteHostRoute, EachOperation, VppOperation
 from hostlink.core.plan import plan_uplink
-from hostlink.core.route_book import RouteBook
+from hostlink.core.route_book import Packed, RouteBook
+from hostlink.core.route_set import KeptRoutes, Routes, RouteSet
 from hostlink.fights import WITHIN_S
 from hostlink.journal import Phase
 from hostlink.kernel.alike import Alikes
@@ -38,7 +38,7 @@ from hostlink.problems import problem
 from hostlink.steps.bypass import close_bypass, ensure_bypass
 from hostlink.steps.changes import carry_out_in_vpp
 from hostlink.steps.context import CannotPutBack, StepError, Uplink, fail
-from hostlink.steps.drift import drifted, told
+from hostlink.steps.drift import parted, told
 from hostlink.steps.elsewhere import tell_elsewhere
 from hostlink.steps.follow import follow
 from hostlink.steps.hidden import note_hidden, past_hidden
@@ -95,6 +95,7 @@ async def _round(uplink: Uplink) -> list[str]:
     uplink.inbox.begin_look()
     uplink.forget_unread()  # with all else it is read back now
     await uplink.catch_up()
+    uplink.forget_books()
     changes = await look_at_nic(uplink)
     changes += await keep_tags(uplink)
     changes += await keep_nic_port(uplink)
@@ -121,7 +122,6 @@ async def _round(uplink: Uplink) -> list[str]:
     changes += await renew_host_port(uplink, view)
     await look_at_rules(uplink, view)
     changes += await _vpp(uplink, view)
-    uplink.mirrored_view = view
     return changes + await drop_carrier(uplink) + await keep_mac(uplink, view)
 
 
@@ -236,31 +236,31 @@ async def _vpp(uplink: Uplink, view: HostView) -> list[str]:
         uplink.advanced()
         desired, uplink.told["routes"] = found.desired, found.problems
         look_at_tables(uplink, view, desired.tables, found.taken, found.kept)
-        left = drifted(uplink, found.plan, found.actual)
+        left, plan = await in_thread(len(found.plan), parted, uplink, found.steps, found.actual)
         uplink.told["drift"] = told(uplink.name, left)
-        plan = [operation for operation in found.plan if operation not in left] if left else found.plan
         if not plan:
             if uplink.around and not leads_to_host(uplink):
                 done += [describe(operation) for operation in (await lead_to_host(uplink, view)).done]
             await close_bypass(uplink, view.addresses)
             await shrink(uplink, view.link.mtu_bytes)
-            uplink.mirrored = await in_thread(len(desired.routes), _counts, desired)
-            uplink.advanced()
             answers = may_answer_in_tables(uplink.node.vpp.version)
             owned, alikes = uplink.taken().owned, uplink.node.alikes
-            book = await in_thread(len(view.routes), _book, view, found, owned, alikes, answers)
+            book, routes = await in_thread(len(view.routes), _book, view, found, owned, alikes, answers)
             uplink.book, uplink.truth, uplink.wished, uplink.tables = book, book, desired, desired.tables
+            uplink.mirrored_view = replace(view, routes=routes)
+            counts = {f"routes_ipv{version}": book.counts[version] for version in (4, 6)}
+            uplink.mirrored = {"addresses": len(desired.uplink.addresses), **counts}
             return done
-        uplink.work.begin("changing VPP", len(plan))
+        uplink.work.begin("changing VPP", len(EachOperation(plan)))
         carried_out = await carry_out_in_vpp(uplink, view, plan, desired.uplink.addresses)
         if not leads_to_host(uplink):
             # Until then VPP brings the host nothing: that comes before what is only to be looked at again.
             carried_out += (await lead_to_host(uplink, view)).done
         await close_bypass(uplink, view.addresses)
         if number or uplink.hidden:
-            await note_hidden(uplink, plan)
-        done += [describe(operation) for operation in carried_out]
-    words = "; ".join(describe(operation) for operation in plan)
+            await note_hidden(uplink, plan if number else [one for one in plan if not isinstance(one, ChangeVppRoutes)])
+        done += describe_all(carried_out)
+    words = "; ".join(describe_all(plan))
     raise fail("HL-410", f"{uplink.name}: VPP still differs after {ROUNDS} rounds: {words}")
 
 
@@ -268,7 +268,8 @@ async def _vpp(uplink: Uplink, view: HostView) -> list[str]:
 class Difference:
     """Between a view of the host and VPP: what would be done, what VPP should have and has, and what it cannot have."""
 
-    plan: tuple[VppOperation, ...]
+    steps: tuple[VppOperation, ...]
+    """What would be done; many routes at once are one step."""
     desired: VppUplink
     actual: VppUplink
     problems: tuple[Problem, ...]
@@ -277,6 +278,11 @@ class Difference:
     kept: Uses
     """Tables of hostlink's that nobody wants here, and others use."""
 
+    @property
+    def plan(self) -> EachOperation:
+        """The steps, each route by itself."""
+        return EachOperation(self.steps)
+
 
 async def difference(uplink: Uplink, view: HostView) -> Difference:
     """Looks, and changes nothing. Raises StepError, VppError."""
@@ -284,7 +290,6 @@ async def difference(uplink: Uplink, view: HostView) -> Difference:
     if ports.uplink is None or ports.host is None:
         lost = "the NIC" if ports.uplink is None else "the interface towards the host"
         raise fail("HL-411", f"{uplink.name}: VPP has no interface with hostlink's tag any more for {lost}")
-    found = await uplink.node.dataplane().read_uplink(ports.uplink, ports.host)
     taken = await uplink.node.dataplane().taken_tables()
     uplink.advanced()
     wish = partial(
@@ -299,30 +304,37 @@ async def difference(uplink: Uplink, view: HostView) -> Difference:
     )
     desired, problems = await in_thread(len(view.routes), wish)
     uplink.advanced()
+    found = await uplink.node.dataplane().read_uplink(ports.uplink, ports.host, desired, uplink.advanced)
+    uplink.advanced()
     actual, uses = await without_kept(uplink, desired, found)
-    plan = await in_thread(len(desired.routes) + len(actual.routes), plan_uplink, desired, actual)
+    plan = await in_thread(len(view.routes) + len(actual.routes) + len(actual.packed), plan_uplink, desired, actual)
     plan = await past_hidden(uplink, desired, plan)
     return Difference(plan, desired, actual, problems, taken, uses)
 
 
-def _book(view: HostView, found: Difference, owned: tuple[Route, ...], alikes: Alikes, answers: bool) -> RouteBook:
-    """By which single changes are followed from here on."""
+def _book(
+    view: HostView, found: Difference, owned: tuple[Route, ...], alikes: Alikes, answers: bool
+) -> tuple[RouteBook, KeptRoutes]:
+    """By which single changes are followed from here on, and the host's own routes. What `found` has packed is its."""
     desired, told = found.desired, found.problems
     uplink_sw = desired.uplink.sw_if_index
     translator = translator_for(view, desired.uplink.addresses, uplink_sw, owned, found.taken.keys(), answers)
     own = without(view.routes, owned)
+    values, packed = _packed(view, desired)
     prefixes = {route.prefix for route in owned} | networks_by_route(view.addresses)
     interfaces = desired.uplink.addresses
-    gateways = leaning_on(desired.routes, interfaces, uplink_sw)
+    gateways = leaning_on(desired.routes, interfaces, uplink_sw, desired.ways)
     prefixes |= {ip_network(gateway) for gateway in gateways}
     leaning = Leaning(view.link.index, frozenset(interface.network for interface in interfaces), gateways)
-    return RouteBook(own, desired.routes, translator, prefixes, told, alikes.of, leaning)
+    values = without(values, owned)
+    return RouteBook(values, desired.routes, translator, prefixes, told, alikes.of, leaning, packed), own
 
 
-def _counts(desired: VppUplink) -> dict[str, int]:
-    families = Counter(family_of(route.prefix) for route in desired.routes)
-    return {
-        "addresses": len(desired.uplink.addresses),
-        "routes_ipv4": families[Family.IPV4],
-        "routes_ipv6": families[Family.IPV6],
-    }
+def _packed(view: HostView, desired: VppUplink) -> tuple[Routes, Packed | None]:
+    """The host's routes that VPP does not have packed, and those that it has."""
+    routes, sent = view.routes, desired.packed
+    if not isinstance(routes, RouteSet) or not isinstance(sent, dict):
+        return routes, None
+    odd = [place for place in routes.alike if place not in sent]
+    values = [routes.alike.pop(place).at(place) for place in odd]
+    return (*routes.apart, *values), Packed(routes.alike, sent, routes.kinds)

@@ -14,6 +14,7 @@ from hostlink.core.model import HostView, Problem, VppTable, VppUplink
 from hostlink.core.operations import DeleteVppRoute, DeleteVppTable, VppOperation
 from hostlink.core.policy_rules import not_followed
 from hostlink.core.route_book import Key, RouteBook
+from hostlink.core.route_set import apart
 from hostlink.core.vpp_tables import RT_TABLE_MAIN, host_table_of, leads_out, left_to, tables_of, vpp_table_id
 from hostlink.kernel.snapshot import read_policy
 from hostlink.problems import problem
@@ -69,7 +70,7 @@ async def _drop_empty(uplink: Uplink, book: RouteBook) -> None:
 async def look_at_rules(uplink: Uplink, view: HostView) -> None:
     """Tell which policy rules VPP does not follow. Raises KernelError."""
     uplink.rules = await read_policy(uplink.node.host)
-    uplink.told["rules"] = not_followed(uplink.name, uplink.rules, view.routes, view.link.index)
+    uplink.told["rules"] = not_followed(uplink.name, uplink.rules, apart(view.routes), view.link.index)
 
 
 def look_at_tables(
@@ -77,7 +78,7 @@ def look_at_tables(
 ) -> None:
     """Tell which tables are other clients', which are kept for them, and what an old VPP lacks in those `wanted`."""
     uplink.taken_tables = taken
-    uplink.told["taken"] = taken_tables(uplink.name, taken, view.routes, view.link.index)
+    uplink.told["taken"] = taken_tables(uplink.name, taken, apart(view.routes), view.link.index)
     uplink.told["tables"] = kept(uplink.name, uses)
     version = uplink.node.vpp.version
     if wanted and not reaches_neighbours_from_tables(version):

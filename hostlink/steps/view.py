@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 from itertools import islice
+from typing import NamedTuple
 
 import trio
 
@@ -17,7 +18,8 @@ from hostlink.core.alike import AlikeEdit
 from hostlink.core.desired_routes import route_key
 from hostlink.core.lifetimes import aged, lengthened, lifetimes, refreshed
 from hostlink.core.model import HostView, Route
-from hostlink.core.route_book import RouteEdit, by_key
+from hostlink.core.route_book import RouteEdit
+from hostlink.core.route_set import KeptRoutes, Routes, kept, same_routes
 from hostlink.journal import JournalError, Takeover
 from hostlink.kernel.errors import ReadUnsteady
 from hostlink.kernel.snapshot import read_view
@@ -58,7 +60,7 @@ async def _steady_view(uplink: Uplink) -> HostView | None:
     """
     while True:
         try:
-            view = await read_view(uplink.node.host, mark(uplink.name))
+            view = await read_view(uplink.node.host, mark(uplink.name), alikes=uplink.node.alikes)
         except ReadUnsteady as error:
             uplink.advanced()
             uplink.tell("restless", (problem("HL-323", f"{uplink.name}: {error}"),))
@@ -90,34 +92,37 @@ async def keep_last_good(uplink: Uplink, view: HostView, *, proved: bool = False
     confirm, deaths = (None, 0) if proved else (takeover.confirm, takeover.deaths)
     nic = takeover.last_good
     at_s = uplink.looked_at_s
-    routes, same_routes, same_ends = await in_thread(len(view.routes), _compared, view, takeover, at_s, newest)
+    compared = await in_thread(len(view.routes), _compared, view, takeover, at_s, newest)
     # Its name and MAC are the NIC's, whatever somebody has made of them for the moment.
     link = replace(view.link, name=nic.link.name, mac=nic.link.mac)
-    view = replace(view, link=link, routes=routes, driver=nic.driver, pci_address=nic.pci_address)
-    differs = (
-        phase is not takeover.phase or confirm != takeover.confirm or not same_ends or _lasting(view) != _lasting(nic)
-    )
-    if differs or uplink.unsaved or not same_routes:
+    view = replace(view, link=link, driver=nic.driver, pci_address=nic.pci_address)
+    differs = phase is not takeover.phase or confirm != takeover.confirm or _lasting(view) != _lasting(nic)
+    if differs or uplink.unsaved or compared.differ or compared.last_otherwise:
+        view = replace(view, routes=await in_thread(len(view.routes), without, view.routes, takeover.owned))
         after = replace(takeover, last_good=view, read_at_s=at_s, phase=phase, confirm=confirm, deaths=deaths)
         await uplink.remember_all(after)
     if proved:
         uplink.deaths = 0
 
 
-def _compared(view: HostView, takeover: Takeover, at_s: float, newest: bool) -> tuple[tuple[Route, ...], bool, bool]:
-    """The host's own routes of that view, whether the journal has these, and whether it knows how long all lasts."""
-    routes = without(view.routes, takeover.owned)
+class _Compared(NamedTuple):
+    differ: bool
+    """The journal has other routes than the host's own."""
+    last_otherwise: bool
+    """The journal does not know how long all lasts."""
+
+
+def _compared(view: HostView, takeover: Takeover, at_s: float, newest: bool) -> _Compared:
+    routes = without(view.routes, takeover.owned) if takeover.owned else view.routes
     seen, left = replace(view, routes=routes), aged(takeover.last_good, takeover.age_s(at_s))
-    lasts_otherwise = lifetimes(seen) != lifetimes(left) if newest else refreshed(seen, left)
-    return routes, by_key(routes) == by_key(takeover.last_good.routes), not lasts_otherwise
+    last_otherwise = lifetimes(seen) != lifetimes(left) if newest else refreshed(seen, left)
+    return _Compared(not same_routes(routes, takeover.last_good.routes), last_otherwise)
 
 
-def without(routes: Collection[Route], owned: Collection[Route]) -> tuple[Route, ...]:
+def without(routes: Routes, owned: Collection[Route]) -> KeptRoutes:
     """The host's own routes: all but those that hostlink added."""
     ours = {route_key(route) for route in owned}
-    if not ours:
-        return tuple(routes)
-    return tuple(route for route in routes if route_key(route) not in ours)
+    return kept(routes, lambda route: route_key(route) in ours, {route.prefix for route in owned})
 
 
 def _lasting(view: HostView) -> HostView:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from hostlink.core.desired import PUNTED_L4
-from hostlink.core.model import VppInterface
+from hostlink.core.model import VppInterface, VppPort, VppUplink
 from hostlink.core.operations import DeleteRedirect, DeleteVppRoute
 from hostlink.core.plan import plan_uplink
 from hostlink.journal import Phase
@@ -95,13 +95,15 @@ async def _leave_shared(uplink: Uplink) -> list[VppRefused]:
 async def _empty(uplink: Uplink, port: VppInterface, host: VppInterface) -> list[VppRefused]:
     """Routes, tables, neighbours and addresses go by plan: wanted is nothing. The rest is switched off by hand."""
     dataplane = uplink.node.dataplane()
-    found = await dataplane.read_uplink(port, host)
+    nothing = VppUplink(VppPort(port.sw_if_index), VppPort(host.sw_if_index))
+    found = await dataplane.read_uplink(port, host, nothing, uplink.advanced)
     bare = replace(
         found,
         uplink=replace(found.uplink, addresses=frozenset()),
         neighbours=frozenset(),
         routes=frozenset(),
         tables=frozenset(),
+        packed={},
     )
     actual, _ = await without_kept(uplink, bare, found)
     plan = plan_uplink(bare, actual)

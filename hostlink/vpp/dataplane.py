@@ -8,7 +8,7 @@ operation finds it done.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, groupby
 from typing import Any
@@ -47,6 +47,8 @@ EVERY_SOURCE = range(1, 256)
 """FIB sources are numbered in 8 bits (vnet/fib/fib.api)."""
 _PART = 10_000
 """Operations of a plan that go out together: a second's work of a slow VPP."""
+_PACKED_PART = 50_000
+"""Packed routes that go out together: half a second's work."""
 _ROUTES = (op.AddVppRoute, op.DeleteVppRoute)
 _NO_SUCH_FIB = -3
 _NO_SOURCE = 0
@@ -101,9 +103,16 @@ class Dataplane:
         every = await read.read_interfaces(self.session)
         return next((one for one in every if one.sw_if_index == sw_if_index), None)
 
-    async def read_uplink(self, uplink: VppInterface, host: VppInterface) -> VppUplink:
-        """Everything set for one uplink."""
-        there = await read.read_uplink(self.session, self.source_id, self.on_link_id, uplink, host)
+    async def read_uplink(
+        self,
+        uplink: VppInterface,
+        host: VppInterface,
+        wanted: VppUplink | None = None,
+        advanced: Callable[[], None] = lambda: None,
+    ) -> VppUplink:
+        """Everything set for one uplink. wanted: by how it differs from this packed routes are said."""
+        sources = read.Sources(self.source_id, self.on_link_id)
+        there = await read.read_uplink(self.session, sources, uplink, host, wanted, advanced)
         self.on_link |= {(route.table_id, route.prefix) for route in there.routes if is_on_link(route)}
         return there
 
@@ -215,17 +224,20 @@ class Dataplane:
     ) -> list[VppRefused]:
         """Carry out all of it, whatever becomes of each. Returns the refusals. Raises any other VppError."""
         refusals: list[VppRefused] = []
-        for carry_out, run in groupby(plan, key=self._way):
+        for carry_out, run in groupby(_in_parts(plan), key=self._way):
             whole = list(run)
-            for start in range(0, len(whole), _PART):
-                part = whole[start : start + _PART]
+            size = 1 if isinstance(whole[0], op.ChangeVppRoutes) else _PART
+            for start in range(0, len(whole), size):
+                part = whole[start : start + size]
                 refusals += await carry_out(part)
-                advanced(len(part))
+                advanced(len(op.EachOperation(part)))
         return refusals
 
     def _way(self, operation: op.VppOperation) -> Callable[[list[Any]], Awaitable[list[VppRefused]]]:
         if isinstance(operation, _ROUTES):
             return self._routes
+        if isinstance(operation, op.ChangeVppRoutes):
+            return self._change_packed
         return self._drop_tables if isinstance(operation, op.DeleteVppTable) else self._messages
 
     async def _drop_tables(self, plan: list[op.DeleteVppTable]) -> list[VppRefused]:
@@ -257,6 +269,10 @@ class Dataplane:
         delete = [operation.route for operation in plan if isinstance(operation, op.DeleteVppRoute)]
         refusals = await self.change_routes(add, delete)
         # Somebody deleted their table meanwhile: whoever reads it back sees it, and that is no reason to stop.
+        return [one for one in refusals if one.retval != _NO_SUCH_FIB]
+
+    async def _change_packed(self, plan: list[op.ChangeVppRoutes]) -> list[VppRefused]:
+        refusals = [one for operation in plan for one in await self.change_routes([], [], operation.packed)]
         return [one for one in refusals if one.retval != _NO_SUCH_FIB]
 
     async def change_routes(
@@ -292,6 +308,14 @@ class Dataplane:
         if not at:
             return []
         return [VppRoute(0, prefix_at(one), paths) for paths, ones in packed.add for one in ones if one in at]
+
+
+def _in_parts(plan: Iterable[op.VppOperation]) -> Iterator[op.VppOperation]:
+    for operation in plan:
+        if isinstance(operation, op.ChangeVppRoutes):
+            yield from map(op.ChangeVppRoutes, operation.packed.parts(_PACKED_PART))
+        else:
+            yield operation
 
 
 def _leaves_by(route: VppRoute) -> set[int]:

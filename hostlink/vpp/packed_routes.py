@@ -171,7 +171,7 @@ class _Compared(Waiter):
         table_id, is_ip6, address, length = self._reader.place(details)
         place = _LENGTH_BYTES[length] + (address if is_ip6 else address[:4])
         if place not in self._left:
-            place = _without_host_bits(place)
+            place = without_host_bits(place)
         if table_id or place not in self._left:
             return
         self._left.discard(place)
@@ -185,7 +185,7 @@ class _Compared(Waiter):
         return fits
 
 
-def _without_host_bits(place: Place) -> Place:
+def without_host_bits(place: Place) -> Place:
     """As `RouteReader.read` has it: an interface's entry is shown with those of the address that made it."""
     bits = (len(place) - 1) * 8 - place[0]
     number = int.from_bytes(place[1:], "big")

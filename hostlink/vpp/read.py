@@ -10,9 +10,9 @@ likewise). `set_punt` is read from the text of `show tcp punt` and `show udp pun
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface
-from typing import Any
+from typing import Any, NamedTuple
 
 import trio
 
@@ -22,7 +22,6 @@ from hostlink.core.model import (
     IPAddress,
     IPInterface,
     LocalReassembly,
-    PathType,
     ProxyRange,
     Reassembly,
     Redirect,
@@ -32,10 +31,11 @@ from hostlink.core.model import (
     VppPort,
     VppRoute,
     VppShared,
-    VppTable,
     VppUplink,
 )
 from hostlink.core.vpp_tables import ours
+from hostlink.vpp.compared import concerns as _concerns
+from hostlink.vpp.compared import read_compared
 from hostlink.vpp.errors import VppError, VppRefused, understood
 from hostlink.vpp.messages import FULL_REASSEMBLY, NEIGHBOUR_STATIC_NO_FIB_ENTRY
 from hostlink.vpp.on_link import read_on_link
@@ -50,6 +50,15 @@ _SLICE = 2000
 """Routes looked at in one go before other tasks get their turn: some 5 ms."""
 FAMILIES = (Family.IPV4, Family.IPV6)
 PROTOCOLS = {"tcp": 6, "udp": 17}
+
+
+class Sources(NamedTuple):
+    """The FIB sources of hostlink's routes."""
+
+    own: int
+    """Of those by gateways."""
+    on_link: int
+    """Of those without (vpp/on_link.py)."""
 
 
 @understood
@@ -72,24 +81,33 @@ def _interface(details: Any) -> VppInterface:
 
 @understood
 async def read_uplink(
-    session: Session, source_id: int, on_link_id: int, uplink: VppInterface, host: VppInterface
+    session: Session,
+    sources: Sources,
+    uplink: VppInterface,
+    host: VppInterface,
+    wanted: VppUplink | None = None,
+    advanced: Callable[[], None] = lambda: None,
 ) -> VppUplink:
     """Everything that hostlink sets for one uplink, as VPP has it now. Raises VppError.
 
-    source_id, on_link_id: the FIB sources of its routes by gateways and of those without (vpp/on_link.py).
+    wanted: what table 0 should have, with which it is compared as it comes (vpp/compared.py).
     """
     tables = ours(await read_tables(session))
-    routes: list[VppRoute] = []
-    for table in (*(VppTable(0, family) for family in FAMILIES), *sorted(tables)):
-        routes += await read_routes(session, source_id, table.table_id, table.family)
-        routes += await read_on_link(session, on_link_id, table.table_id, table.family)
     mine = {uplink.sw_if_index, host.sw_if_index}
+    routes, packed = await read_compared(session, sources.own, mine, wanted, advanced)
+    for family in FAMILIES:
+        routes += await read_on_link(session, sources.on_link, 0, family)
+    for table in sorted(tables):
+        routes += await read_routes(session, sources.own, table.table_id, table.family)
+        routes += await read_on_link(session, sources.on_link, table.table_id, table.family)
+        advanced()
     return VppUplink(
         uplink=await read_port(session, uplink),
         host=await read_port(session, host),
         neighbours=await _static_neighbours(session, host.sw_if_index),
         routes=await _concerning(routes, mine),
         tables=tables,
+        packed=packed,
     )
 
 
@@ -97,14 +115,9 @@ async def _concerning(routes: list[VppRoute], ports: set[int]) -> frozenset[VppR
     """Those of this uplink."""
     found: set[VppRoute] = set()
     for start in range(0, len(routes), _SLICE):
-        found.update(route for route in routes[start : start + _SLICE] if _concerns(route, ports))
+        found.update(route for route in routes[start : start + _SLICE] if _concerns(route.paths, ports))
         await trio.lowlevel.checkpoint()
     return frozenset(found)
-
-
-def _concerns(route: VppRoute, ports: set[int]) -> bool:
-    """Of this uplink: it leaves by one of its ports, or by none at all (blackhole and its like)."""
-    return all(path.sw_if_index in ports or path.type is not PathType.NORMAL for path in route.paths)
 
 
 @understood

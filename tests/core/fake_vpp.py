@@ -65,6 +65,9 @@ class FakeVpp:
                 self.tables.remove(table)
             case op.AddVppRoute(route):
                 self._add_route(route)
+            case op.ChangeVppRoutes():
+                for one in operation.each():
+                    self.apply(one)
             case op.DeleteVppRoute(route):
                 if self.routes.pop((route.table_id, route.prefix), None) is None:
                     raise RefusedError(f"{route.prefix} is not there")

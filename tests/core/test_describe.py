@@ -7,7 +7,8 @@ from typing import get_args
 import pytest
 
 from hostlink.core import operations as op
-from hostlink.core.describe import describe
+from hostlink.core.alike import PackedRoutes, place_of
+from hostlink.core.describe import describe, describe_all
 from hostlink.core.model import (
     NO_INDEX,
     Address,
@@ -40,6 +41,9 @@ ADDRESS = Address(ip_interface("10.0.0.1/24"), valid_lifetime_s=600)
 HOST_ROUTE = Route(ip_network("0.0.0.0/0"), 254, (NextHop(7, GATEWAY),), metric=100)
 HOPS = (NextHop(7, GATEWAY), NextHop(7))
 
+MANY = PackedRoutes()
+PLACES = [[place_of(ip_network(text))] for text in ("10.1.0.0/16", "10.2.0.0/16")]
+MANY.extend([((VppPath(1, ip_address("10.0.0.254")),), PLACES[0])], PLACES[1])
 LINES: list[tuple[op.VppOperation | op.HostOperation, str]] = [
     (op.SetMtu(1, 1500), "VPP: host-eth1: set MTU 1500"),
     (op.SetUp(1, True), "VPP: host-eth1: set up"),
@@ -58,6 +62,10 @@ LINES: list[tuple[op.VppOperation | op.HostOperation, str]] = [
     (
         op.AddVppRoute(ROUTE),
         "VPP: add route 10.9.0.0/16 via 10.0.0.254 dev host-eth1 weight 2, dev host-eth1 preference 1",
+    ),
+    (
+        op.ChangeVppRoutes(MANY),
+        "VPP: add route 10.1.0.0/16 via 10.0.0.254 dev host-eth1, delete route 10.2.0.0/16 ",
     ),
     (op.DeleteVppRoute(DEAD), "VPP: delete route fd09::/48 in table 9 prohibit"),
     (
@@ -125,6 +133,18 @@ LINES: list[tuple[op.VppOperation | op.HostOperation, str]] = [
 @pytest.mark.parametrize(("operation", "line"), LINES, ids=[line for _, line in LINES])
 def test_line(operation: op.VppOperation | op.HostOperation, line: str) -> None:
     assert describe(operation, NAMES, LINKS) == line
+
+
+def test_of_many_routes_the_first_are_told() -> None:
+    many, paths = PackedRoutes(), (VppPath(1, ip_address("10.0.0.254")),)
+    many.extend([(paths, [place_of(ip_network((0x14000000 + (n << 8), 24))) for n in range(300)])], ())
+    told = describe_all([op.SetUp(1, True), op.ChangeVppRoutes(many), op.EnableIp6(2)], NAMES)
+    assert told[1] == "VPP: add route 20.0.0.0/24 via 10.0.0.254 dev host-eth1"
+    assert (len(told), told[-2:]) == (23, ["VPP: 280 more routes", "VPP: tap0: enable IPv6"])
+    assert describe(op.ChangeVppRoutes(many), NAMES).endswith(" and 280 more routes")
+    each = op.EachOperation([op.SetUp(1, True), op.ChangeVppRoutes(many)])
+    assert len(each) == len(list(each)) == 301
+    assert not op.EachOperation(())
 
 
 def test_every_kind_of_operation_has_a_line() -> None:

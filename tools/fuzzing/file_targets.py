@@ -97,7 +97,7 @@ def _files() -> tuple[bytes, bytes]:
     with _folder() as folder:
         journal = Journal(folder / f"{_UPLINK}.json")
         written = journal.write(_takeover())
-        for route in written.last_good.routes[:3]:
+        for route in tuple(written.last_good.routes)[:3]:
             journal.append(written.generation, [RouteEdit(route.table, route.prefix, (replace(route, metric=7),))])
         return journal.path.read_bytes(), journal.edits_path.read_bytes()
 

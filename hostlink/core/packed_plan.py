@@ -1,0 +1,73 @@
+"""What differs between the packed routes that VPP should have and those that it has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import islice
+
+from hostlink.core.alike import PackedRoutes
+from hostlink.core.model import VppPaths, VppUplink
+from hostlink.core.route_set import SLICE, Place, place_of
+
+
+class AsWanted(Mapping[Place, VppPaths]):
+    """VPP's packed routes, said by how they differ from what was wanted: a full table that is as it should be is none.
+
+    missing: wanted, and not there. others: there with other paths, or not wanted at all.
+    """
+
+    def __init__(self, wanted: Mapping[Place, VppPaths], missing: set[Place], others: dict[Place, VppPaths]) -> None:
+        self.wanted, self.missing, self.others = wanted, missing, others
+
+    def __getitem__(self, place: Place) -> VppPaths:
+        paths = self.others.get(place)
+        if paths is not None:
+            return paths
+        if place in self.missing:
+            raise KeyError(place)
+        return self.wanted[place]
+
+    def __iter__(self) -> Iterator[Place]:
+        yield from self.others
+        yield from (place for place in self.wanted if place not in self.missing and place not in self.others)
+
+    def __len__(self) -> int:
+        beside = sum(place not in self.wanted for place in self.others)
+        return len(self.wanted) - len(self.missing) + beside
+
+
+def packed_changes(desired: VppUplink, actual: VppUplink) -> PackedRoutes:
+    """What is to be added or replaced, and deleted, of what both have packed; or the other has as a value."""
+    changes = PackedRoutes()
+    wanted, there = desired.packed, actual.packed
+    add: dict[int, tuple[VppPaths, list[Place]]] = {}
+    for place in _differing(wanted, there):
+        paths = wanted[place]
+        _, places = add.setdefault(id(paths), (paths, []))
+        places.append(place)
+    for paths, places in add.values():
+        for size in sorted({len(place) for place in places}):
+            changes.extend([(paths, [place for place in places if len(place) == size])], ())
+    values = {place_of(route.prefix) for route in desired.routes if route.table_id == 0}
+    changes.extend((), [place for place in _besides(wanted, there) if place not in values])
+    return changes
+
+
+def _differing(wanted: Mapping[Place, VppPaths], there: Mapping[Place, VppPaths]) -> Iterator[Place]:
+    """Wanted, and not there so."""
+    if isinstance(there, AsWanted) and there.wanted is wanted:
+        yield from there.missing
+        yield from (place for place in there.others if place in wanted)
+        return
+    places = iter(wanted)
+    while some := list(islice(places, SLICE)):
+        ours = list(map(wanted.__getitem__, some))
+        theirs = list(map(there.get, some))
+        if ours != theirs:
+            yield from (place for place, one, other in zip(some, ours, theirs, strict=True) if one != other)
+
+
+def _besides(wanted: Mapping[Place, VppPaths], there: Mapping[Place, VppPaths]) -> Iterator[Place]:
+    """There, and not wanted."""
+    found = there.others if isinstance(there, AsWanted) and there.wanted is wanted else there
+    return (place for place in found if place not in wanted)

@@ -1,0 +1,226 @@
+"""VPP's table 0 read beside what is wanted there: a full table that is as it should be leaves nothing behind.
+
+Details of a dump come by hundreds. Those of one length are cut by one `struct`, their destinations looked up among the
+wanted ones, their paths among those that were seen before, and both compared, without a line of Python for each. Only
+what differs is looked at by itself.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Mapping
+from itertools import islice
+from operator import add
+
+import trio
+
+from hostlink.core.alike import PLACE4_BYTES, Place, place_of, prefix_at
+from hostlink.core.model import Family, PathType, VppPaths, VppRoute, VppUplink
+from hostlink.core.packed_plan import AsWanted
+from hostlink.core.route_set import split
+from hostlink.vpp.errors import understood
+from hostlink.vpp.frames import HEADER, MESSAGE_ID
+from hostlink.vpp.on_link import is_on_link
+from hostlink.vpp.packed_routes import without_host_bits
+from hostlink.vpp.route_layout import route_layout
+from hostlink.vpp.route_packer import DETAILS, RouteReader
+from hostlink.vpp.session import Request, Session
+from hostlink.vpp.waiters import Run, Waiter
+
+_CONTEXT = struct.Struct(">I")
+_HEAD = ">6x"
+"""How the head of details begins where message id and context come first, as they do in every release."""
+_DUMP = "ip_route_v2_dump"
+_BREATH = 5000
+_LEAST, _MOST = 16, 1024
+"""Details cut in one go: so many at first, and more while all were as long."""
+_LENGTH_BYTES = [bytes((length,)) for length in range(256)]
+
+
+def concerns(paths: VppPaths, ports: set[int]) -> bool:
+    """Of an uplink with these ports: they leave by one of them, or by none at all (blackhole and its like)."""
+    return all(path.sw_if_index in ports or path.type is not PathType.NORMAL for path in paths)
+
+
+@understood
+async def read_compared(
+    session: Session,
+    source_id: int,
+    ports: set[int],
+    wanted: VppUplink | None,
+    advanced: Callable[[], None] = lambda: None,
+) -> tuple[list[VppRoute], AsWanted]:
+    """The routes of that source in table 0: what is wanted as a value or is on-link, and all others packed.
+
+    ports: sw_if_index of the uplink's interfaces; what leaves by others is not looked at. wanted: None for all as
+    values. Raises VppError.
+    """
+    packed: Mapping[Place, VppPaths] = {} if wanted is None else wanted.packed
+    values = {place_of(route.prefix) for route in wanted.routes if not route.table_id} if wanted is not None else set()
+    found = _Found(packed, values, ports)
+    for family in Family:
+        looked = _Looked(session, family, found)
+        table = {"table_id": 0, "is_ip6": family is Family.IPV6}
+        await session.dump_to(looked, Request(_DUMP, {"src": source_id, "table": table}))
+        advanced()
+    if wanted is None:
+        routes = [*found.routes, *(VppRoute(0, prefix_at(place), paths) for place, paths in found.others.items())]
+        return routes, AsWanted({}, set(), {})
+    return found.routes, AsWanted(packed, await found.missing(), found.others)
+
+
+class _Found:
+    """What two dumps have shown so far."""
+
+    def __init__(self, wanted: Mapping[Place, VppPaths], values: set[Place], ports: set[int]) -> None:
+        self.wanted, self.values, self.ports = wanted, values, ports
+        self.routes: list[VppRoute] = []
+        self.others: dict[Place, VppPaths] = {}
+        self.seen: list[tuple[int, bytes]] = []
+        """(IP version, joined): wanted places that something of ours is at."""
+        self.count = 0
+        """Of those."""
+
+    def see(self, version: int, places: list[Place]) -> None:
+        self.seen.append((version, b"".join(places)))
+        self.count += len(places)
+
+    def one(self, version: int, place: Place, paths: VppPaths) -> None:
+        """A route that is not simply as wanted."""
+        if not concerns(paths, self.ports):
+            return
+        wanted = self.wanted.get(place)
+        if wanted is not None:
+            self.see(version, [place])
+            if paths != wanted:
+                self.others[place] = paths
+            return
+        clean = without_host_bits(place)
+        if clean != place:
+            self.one(version, clean, paths)
+            return
+        route = VppRoute(0, prefix_at(place), paths)
+        if place in self.values or is_on_link(route):
+            self.routes.append(route)
+        else:
+            self.others[place] = paths
+
+    async def missing(self) -> set[Place]:
+        """Wanted places that nothing of ours is at."""
+        if self.count >= len(self.wanted):
+            return set()
+        left: set[Place] = set()
+        places = iter(self.wanted)
+        while some := list(islice(places, _BREATH)):
+            left.update(some)
+            await trio.lowlevel.checkpoint()
+        for version, joined in self.seen:
+            left.difference_update(split(version, joined))
+            await trio.lowlevel.checkpoint()
+        return left
+
+
+class _Looked(Waiter):
+    """Details of a dump, taken as they come."""
+
+    def __init__(self, session: Session, family: Family, found: _Found) -> None:
+        super().__init__(_DUMP, session.take_contexts(1))
+        self._found, self._version, self._six = found, int(family), family is Family.IPV6
+        self._details_id, self._ping_reply_id = session.id_of(DETAILS), session.id_of("control_ping_reply")
+        self._begin = MESSAGE_ID.pack(self._details_id) + _CONTEXT.pack(self.contexts.start)
+        self._head = route_layout(session.codec, DETAILS).head
+        self._reader = RouteReader(session.codec)
+        self._layouts: dict[int, struct.Struct | None] = {}
+        self._paths: dict[bytes, VppPaths] = {}
+        self._window = _LEAST
+
+    def take(self, context: int, message_id: int, data: bytes) -> bool:  # noqa: ARG002 — there is one
+        if message_id == self._ping_reply_id:
+            return True
+        if message_id != self._details_id:
+            raise self.refuse_kind(message_id, self._details_id)
+        self.hold(len(data))
+        self.progress_at = trio.current_time()
+        self._take_one(data)
+        return False
+
+    def take_run(self, data: bytes) -> Run:
+        """Details one after another that are as long as the first: nearly all have as many paths."""
+        at = 0
+        while size := self._take_alike(data, at):
+            at += size
+        self.hold(at)
+        self.progress_at = trio.current_time()
+        return Run(at)
+
+    def _take_alike(self, data: bytes, at: int) -> int:
+        """Those from `at` on. Returns their size."""
+        if len(data) - at < HEADER.size:
+            return 0
+        (length,) = HEADER.unpack_from(data, at)
+        frames = self._frames(length)
+        if frames is None or not data.startswith(self._begin, at + HEADER.size):
+            return 0
+        count = min((len(data) - at) // frames.size, self._window)
+        if not count:
+            return 0
+        self._window = min(2 * self._window, _MOST)
+        whole = memoryview(data)[at : at + count * frames.size]
+        said, begins, tables, families, addresses, lengths, paths = zip(*frames.iter_unpack(whole), strict=True)
+        whole_run = count
+        for column, right in ((said, length), (begins, self._begin), (tables, 0), (families, int(self._six))):
+            if column.count(right) != whole_run:
+                first = next(number for number, one in enumerate(column) if one != right)
+                count, self._window = min(count, first), _LEAST
+        if count:
+            places = list(map(add, lengths, addresses))[:count]
+            self._take_columns(places, paths[:count], whole, frames.size)
+        return count * frames.size
+
+    def _take_columns(self, places: list[Place], packed: tuple[bytes, ...], data: memoryview, size: int) -> None:
+        found = self._found
+        wanted = list(map(found.wanted.get, places))
+        there = list(map(self._paths.get, packed))
+        if None in there:
+            for at, one in enumerate(there):
+                if one is None:
+                    there[at] = self._known(bytes(data[at * size + HEADER.size : (at + 1) * size]), wanted[at])
+        if there == wanted:
+            found.see(self._version, places)
+            return
+        same = [place for place, one, other in zip(places, there, wanted, strict=True) if one is other]
+        found.see(self._version, same)
+        for place, one, other in zip(places, there, wanted, strict=True):
+            if one is not other and one is not None:
+                found.one(self._version, place, one)
+
+    def _known(self, details: bytes, wanted: VppPaths | None) -> VppPaths:
+        """The paths of details; where they are as wanted, the wanted ones themselves, so that both compare at once."""
+        packed = details[self._head.size :]
+        paths = self._paths.get(packed)
+        if paths is None:
+            paths = self._reader.paths(details)
+            paths = self._paths[packed] = wanted if paths == wanted and wanted is not None else paths
+        return paths
+
+    def _take_one(self, details: bytes) -> None:
+        table_id, six, address, length = self._reader.place(details)
+        if table_id == 0:
+            place = _LENGTH_BYTES[length] + (address if six else address[: PLACE4_BYTES - 1])
+            self._found.one(self._version, place, self._known(details, self._found.wanted.get(place)))
+
+    def _frames(self, length: int) -> struct.Struct | None:
+        """Of details of that length, framed: length, message id and context, table, family, address, length, paths."""
+        if length not in self._layouts:
+            self._layouts[length] = self._layout(length)
+        return self._layouts[length]
+
+    def _layout(self, length: int) -> struct.Struct | None:
+        """None: no run. Address and prefix length as bytes, to be joined; the source is passed over."""
+        if not self._head.format.startswith(_HEAD) or length < self._head.size:
+            return None
+        before, after = self._head.format[len(_HEAD) :].split("16s")
+        gap, source, rest = after.split("B")
+        address = "16s" if self._six else f"{PLACE4_BYTES - 1}s{16 - PLACE4_BYTES + 1}x"
+        head = f"{before}{address}{gap}1s{source}x{rest}"
+        return struct.Struct(f"{HEADER.format}{len(self._begin)}s{head}{length - self._head.size}s")
