@@ -61,7 +61,7 @@ def run_daemon(config: Config, try_s: float | None = None, file: Path = Path(CON
     refusal = _refusal(config)
     if refusal is not None:
         return say_failed(refusal)
-    _tame_collector()
+    tame_collector()
     sys.setswitchinterval(SWITCH_S)
     try:
         with acquire_lock(config.paths.runtime, DAEMON):
@@ -72,7 +72,7 @@ def run_daemon(config: Config, try_s: float | None = None, file: Path = Path(CON
         return say_failed(f"{config.paths.runtime}: {error.strerror or error}: the runtime folder cannot be used")
 
 
-def _tame_collector() -> None:
+def tame_collector() -> None:
     """Python's cycle collector stops everything to look at all objects again and again while many are made. A full
     table makes a million that refer nowhere back, and the loop stood for half a second (measured, 100,000 routes)."""
     gc.collect()

@@ -1,4 +1,6 @@
-"""The command `tools/bench WHAT`: one bench, its table on stdout, with `--json FILE` its numbers too.
+"""The command `tools/bench [WHAT]`: one bench, its table on stdout, with `--json FILE` its numbers too.
+
+Without WHAT it is `table`, the big one, with its options: `tools/bench --quick`.
 
 Exit: 0 measured and within its limit, 1 failed or missed the limit, 64 usage, 69 there is no VPP to measure.
 """
@@ -13,10 +15,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from tools.benches import latency, outage, session, storm
+from tools.benches import idle, latency, outage, session, storm, table
 from tools.benches.report import Report, Unavailable
 
-BENCHES = {"latency": latency, "outage": outage, "session": session, "storm": storm}
+BENCHES = {"idle": idle, "latency": latency, "outage": outage, "session": session, "storm": storm, "table": table}
 """Name → module with `HELP`, `add_arguments(parser)` and `run(options) -> Report`."""
 
 DONE, FAILED, USAGE, UNAVAILABLE = 0, 1, 64, 69
@@ -37,7 +39,7 @@ def main(arguments: Sequence[str]) -> int:
         verb = verbs.add_parser(name, help=bench.HELP)
         verb.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there")
         bench.add_arguments(verb)
-    options = parser.parse_args(arguments)
+    options = parser.parse_args(_named(arguments))
     if os.geteuid() != 0:
         print("bench: needs root, to make network namespaces", file=sys.stderr)
         return FAILED
@@ -50,6 +52,13 @@ def main(arguments: Sequence[str]) -> int:
     if options.json is not None:
         options.json.write_text(json.dumps(report.numbers(), indent=2) + "\n")
     return DONE if report.limit_kept else FAILED
+
+
+def _named(arguments: Sequence[str]) -> list[str]:
+    """The big table is what is meant when nothing is named."""
+    if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("-h", "--help")):
+        return ["table", *arguments]
+    return list(arguments)
 
 
 if __name__ == "__main__":

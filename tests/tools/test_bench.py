@@ -35,11 +35,22 @@ def test_without_a_vpp_it_says_so(tmp_path):
     assert not (tmp_path / "out.json").exists()
 
 
-@pytest.mark.parametrize("arguments", [[], ["nothing"], ["session", "--routes", "many"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["nothing"], ["session", "--routes", "many"], ["--rows", "nothing"], ["--routes", "3000000"], ["--quicker"]],
+)
 def test_what_it_does_not_know_is_a_usage_error(arguments):
     ran = bench(*arguments)
     assert ran.returncode == 64
     assert "usage: tools/bench" in ran.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["-h"]])
+def test_help_is_of_all_benches(arguments):
+    ran = bench(*arguments)
+    assert ran.returncode == 0
+    for name in ("idle", "latency", "outage", "session", "storm", "table"):
+        assert name in ran.stdout
 
 
 def test_a_table_has_what_was_measured_and_a_dash_for_what_was_not(report):

@@ -68,7 +68,7 @@ def run(options: argparse.Namespace) -> Report:
 
 async def _measure(counts: list[int], changes: int) -> Report:
     rows: list[Row] = []
-    async with open_stage(Dataplane(real=True, host_link="veth")) as stage, _proxied(stage) as replies:
+    async with open_stage(Dataplane(real=True, host_link="veth")) as stage, proxied(stage) as replies:
         stage.start_daemon()
         await stage.wait_state("steady")
         async with open_session(stage.api_socket) as session:
@@ -78,7 +78,7 @@ async def _measure(counts: list[int], changes: int) -> Report:
             await _preload(stage, present, count)
             present = count
             async with open_netlink(stage.lab.host) as host:
-                rows.append(Row(count, await _changes(host, replies, changes)))
+                rows.append(Row(count, await one_by_one(host, replies, changes)))
     return _report(version, rows)
 
 
@@ -86,7 +86,7 @@ async def _measure(counts: list[int], changes: int) -> Report:
 
 
 @asynccontextmanager
-async def _proxied(stage: Stage) -> AsyncIterator[trio.MemoryReceiveChannel[int]]:
+async def proxied(stage: Stage) -> AsyncIterator[trio.MemoryReceiveChannel[int]]:
     """The daemon's API socket is a proxy's from now on. Gives the times (ns) at which replies to changes passed."""
     async with open_session(stage.api_socket) as session:
         message_id = session.id_of(REPLY)
@@ -135,7 +135,8 @@ async def _preload(stage: Stage, present: int, wanted: int) -> None:
             await trio.sleep(0.2)
 
 
-async def _changes(host: Netlink, replies: trio.MemoryReceiveChannel[int], count: int) -> list[float]:
+async def one_by_one(host: Netlink, replies: trio.MemoryReceiveChannel[int], count: int) -> list[float]:
+    """Milliseconds of so many changes: each a route that is added, or deleted again."""
     link = await read_link(host, NIC)
     assert link is not None
     await trio.sleep(1.0)

@@ -27,6 +27,7 @@ from hostlink.lab.flows import echo_server
 from hostlink.lab.layout import HOST4, NIC
 from hostlink.lab.stage import Dataplane, Stage, best, open_stage, running
 from hostlink.vpp.session import open_session
+from tools.benches import seen
 from tools.benches.report import Cell, Report
 
 HELP = "how long the host is not reachable in a takeover, a give-back, and when VPP or the daemon dies"
@@ -86,18 +87,9 @@ async def _vpp_dies(stage: Stage, row: Row) -> AsyncIterator[None]:
             start = time.monotonic()
             await life.enter_async_context(running(stage, {}))
             row.started_ms.append((time.monotonic() - start) * 1000)
-            await _until_back(stage)
+            with trio.fail_after(_WITHIN_S):
+                await seen.until(stage, seen.is_back)
         yield
-
-
-async def _until_back(stage: Stage) -> None:
-    """The machine has been through Handover since it waited for VPP, and is Steady."""
-    with trio.fail_after(_WITHIN_S):
-        while True:
-            moves = [move["to"] for move in (await stage.state())["history"]]
-            if moves[-1] == "Steady" and "Handover" in moves[len(moves) - moves[::-1].index("Recovering") :]:
-                return
-            await trio.sleep(0.05)
 
 
 async def _one(stage: Stage, row: Row, act: Callable[[Stage], Awaitable[None]]) -> None:

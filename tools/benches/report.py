@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from tools.benches.machine import Facts, machine
 
 Cell = str | int | float | None
 """None: not measured, printed as a dash."""
@@ -26,6 +27,7 @@ class Report:
     notes: Sequence[str] = ()
     limit_kept: bool = True
     facts: Mapping[str, Any] = field(default_factory=dict)
+    machine: Facts = field(default_factory=machine)
 
     def text(self) -> str:
         """The table for a person."""
@@ -41,12 +43,11 @@ class Report:
 
     def numbers(self) -> dict[str, Any]:
         """The same for a program."""
-        machine = {"kernel": platform.release(), "python": platform.python_version()}
         return {
             "version": 1,
             "bench": self.bench,
             **self.facts,
-            "machine": machine,
+            "machine": self.machine,
             "limit_kept": self.limit_kept,
             "rows": [dict(row) for row in self.rows],
             "notes": list(self.notes),
@@ -57,6 +58,8 @@ def _shown(cell: Cell) -> str:
     if cell is None:
         return "-"
     if isinstance(cell, float):
+        if 0 < cell < 0.1:
+            return f"{cell:.2g}"
         return f"{cell:,.0f}" if cell >= 100 else f"{cell:.2f}"
     return f"{cell:,}" if isinstance(cell, int) else cell
 

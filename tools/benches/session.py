@@ -10,10 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
-import select
-import socket
 import statistics
-import struct
 import subprocess
 import tempfile
 import time
@@ -27,20 +24,19 @@ from pathlib import Path
 import trio
 from vpp_papi import VPPApiClient
 
+from hostlink.core.alike import place_of
 from hostlink.core.model import Family, VppPath, VppRoute
 from hostlink.lab.real_vpp import find_vpp, running_vpp
-from hostlink.vpp.frames import frame
-from hostlink.vpp.route_packer import ADD_DEL, RoutePacker, route_fields
+from hostlink.vpp.route_packer import route_fields
 from hostlink.vpp.routes import apply_routes, own_source, read_routes
 from hostlink.vpp.session import Request, Session, open_session, raise_first
+from tools.benches.raw import raw_client
 from tools.benches.report import Report, Unavailable
 
 HELP = "adding and deleting routes over a real VPP's API socket"
 LIMIT_S = 2.0
 """For 100,000 adds with all replies."""
 
-_REPLY_BYTES = 30
-"""A framed ip_route_add_del_v2_reply: 16 header, 2 id, 4 context, 4 retval, 4 stats_index."""
 _HEAP_MIB = 512
 
 
@@ -55,6 +51,7 @@ class Row:
     read_s: list[float] = field(default_factory=list)
 
     def rate(self, seconds: Sequence[float]) -> float:
+        """Routes a second, by the median of these."""
         return self.routes / statistics.median(seconds)
 
 
@@ -90,16 +87,17 @@ async def _measure(binary: str, namespace: str, directory: Path, count: int, rou
         open_session(vpp.api_socket) as session,
     ):
         version = (await session.request("show_version")).version
-        routes = _routes(await _loopback(session), count)
+        routes = _routes(await loopback(session), count)
         source_id = await own_source(session)
         for _ in range(rounds):
             await _hostlink_round(session, source_id, routes, ours)
             await _raw_round(vpp.api_socket, session, source_id, routes, raw)
-            await trio.to_thread.run_sync(_papi_round, vpp.api_socket, source_id, routes[:few], papi)
+            await trio.to_thread.run_sync(papi_round, vpp.api_socket, source_id, routes[:few], papi)
     return _report(version, ours, raw, papi, rounds)
 
 
-async def _loopback(session: Session) -> int:
+async def loopback(session: Session) -> int:
+    """A loopback that is up, with 10.0.0.1/24. Returns its sw_if_index."""
     sw_if_index = int((await session.request("create_loopback")).sw_if_index)
     address = {"sw_if_index": sw_if_index, "is_add": True, "prefix": "10.0.0.1/24"}
     up = Request("sw_interface_set_flags", {"sw_if_index": sw_if_index, "flags": 1})
@@ -130,44 +128,15 @@ async def _hostlink_round(session: Session, source_id: int, routes: list[VppRout
 
 
 async def _raw_round(api_socket: Path, session: Session, source_id: int, routes: list[VppRoute], row: Row) -> None:
-    with socket.socket(socket.AF_UNIX) as raw:
-        raw.connect(str(api_socket))
-        client_index = _introduce(raw)
-        packer = RoutePacker(session.codec, session.id_of(ADD_DEL), client_index, source_id)
+    groups = [(routes[0].paths, [place_of(route.prefix) for route in routes])]
+    with raw_client(api_socket) as raw:
         for is_add, seconds in ((True, row.add_s), (False, row.delete_s)):
-            templates = packer.templates(routes, is_add=is_add)
-            packed = b"".join(
-                template.fill(context, route.prefix)
-                for context, (template, route) in enumerate(zip(templates, routes, strict=True), 1)
-            )
-            seconds.append(await trio.to_thread.run_sync(_pump, raw, packed, len(routes) * _REPLY_BYTES))
+            packed = raw.changes(session, source_id, groups, is_add=is_add)
+            seconds.append(await trio.to_thread.run_sync(raw.pump, packed, len(routes)))
 
 
-def _introduce(raw: socket.socket) -> int:
-    """sockclnt_create by hand (vlibmemory/memclnt.api). Returns the client_index."""
-    raw.sendall(frame(struct.pack(">HI64s", 15, 1, b"bench")))
-    (length,) = struct.unpack(">8xI4x", raw.recv(16, socket.MSG_WAITALL))
-    reply = raw.recv(length, socket.MSG_WAITALL)
-    return int(struct.unpack_from(">HIIiI", reply)[4])
-
-
-def _pump(raw: socket.socket, packed: bytes, reply_bytes: int) -> float:
-    """Send all and receive all, both at once. Returns seconds."""
-    raw.setblocking(False)
-    unsent, received = memoryview(packed), 0
-    start = time.perf_counter()
-    while received < reply_bytes:
-        readable, writable, _ = select.select([raw], [raw] if unsent else [], [], 10)
-        if not readable and not writable:
-            raise RuntimeError(f"VPP stopped answering after {received} of {reply_bytes} bytes")
-        if readable:
-            received += len(raw.recv(1 << 18))
-        if writable:
-            unsent = unsent[raw.send(unsent[: 1 << 18]) :]
-    return time.perf_counter() - start
-
-
-def _papi_round(api_socket: Path, source_id: int, routes: list[VppRoute], row: Row) -> None:
+def papi_round(api_socket: Path, source_id: int, routes: Sequence[VppRoute], row: Row) -> None:
+    """Add and delete them by vpp_papi, each after the answer to the one before. Blocks: for a thread."""
     client = VPPApiClient(bootstrapapi=True, server_address=str(api_socket))
     client.connect("bench-papi")
     try:

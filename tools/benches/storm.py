@@ -9,24 +9,22 @@ Steady, the CPU seconds of the daemon, the slowest answer, and the daemon's memo
 from __future__ import annotations
 
 import argparse
-import os
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
-from pathlib import Path
 
 import trio
 
-from hostlink import varlink
 from hostlink.core.model import IPAddress, Prefix
 from hostlink.lab.layout import NIC, ROUTER4, ROUTER6
 from hostlink.lab.real_vpp import find_vpp
 from hostlink.lab.stage import Dataplane, Stage, open_stage
 from hostlink.vpp.routes import routes_at
 from hostlink.vpp.session import Session, open_session
+from tools.benches import seen
 from tools.benches.report import Cell, Report, Unavailable
 
 HELP = "a storm of route changes: how soon all is right after it"
@@ -112,18 +110,18 @@ async def _measure(count: int, rounds: int) -> Report:
 async def _storm(stage: Stage, session: Session, storm: Storm, row: Row) -> None:
     batch = stage.directory / "batch"
     batch.write_text("".join(storm.lines(row.routes)))
-    before = await _mirrored(stage, storm.version)
+    before = await seen.mirrored(stage, storm.version)
     change = {"add": row.routes, "replace": 0, "delete": -row.routes}[storm.verb]
     last = storm.wanted(row.routes)
     async with _asking(stage, row.answers_ms):
-        start, cpu_s = time.monotonic(), _cpu_s(stage)
+        start, cpu_s = time.monotonic(), seen.daemon(stage).cpu_s()
         await stage.on_host("ip", "-batch", str(batch))
         ended = time.monotonic()
         with trio.fail_after(_WITHIN_S):
             while not await _settled(stage, session, storm.version, before + change, last):  # noqa: ASYNC110
                 await trio.sleep(_ASK_EVERY_S)
         row.ip_s, row.settled_s = ended - start, time.monotonic() - ended
-    row.cpu_s, row.memory_mib = _cpu_s(stage) - cpu_s, _memory_mib(stage)
+    row.cpu_s, row.memory_mib = seen.daemon(stage).cpu_s() - cpu_s, seen.daemon(stage).resident_bytes() / 2**20
 
 
 async def _settled(
@@ -134,12 +132,8 @@ async def _settled(
     there = (await routes_at(session, range(1, 256), [(0, prefix)])).get((0, prefix))
     if (there[1].paths[0].next_hop if there else None) != gateway:
         return False
-    uplink = (await _state(stage))["uplinks"][0]
+    uplink = await seen.uplink(stage)
     return bool(uplink["state"] == "Steady" and uplink["mirrored"][f"routes_ipv{version}"] == count)
-
-
-async def _mirrored(stage: Stage, version: int) -> int:
-    return int((await _state(stage))["uplinks"][0]["mirrored"][f"routes_ipv{version}"])
 
 
 @asynccontextmanager
@@ -147,7 +141,7 @@ async def _asking(stage: Stage, answers_ms: list[float]) -> AsyncIterator[None]:
     async def ask() -> None:
         while True:
             start = time.monotonic()
-            await _state(stage)
+            await seen.call(stage)
             answers_ms.append((time.monotonic() - start) * 1000)
             await trio.sleep(_ASK_EVERY_S)
 
@@ -155,31 +149,6 @@ async def _asking(stage: Stage, answers_ms: list[float]) -> AsyncIterator[None]:
         nursery.start_soon(ask)
         yield
         nursery.cancel_scope.cancel()
-
-
-async def _state(stage: Stage) -> dict:  # type: ignore[type-arg]
-    """GetState by a connection of its own, as a person's `hostlink state` makes one."""
-    splitter = varlink.Splitter(varlink.REPLY_LIMIT_BYTES)
-    async with await trio.open_unix_socket(str(stage.runtime / varlink.SOCKET_NAME)) as stream:
-        await stream.send_all(varlink.pack_call(varlink.Call("io.hostlink.GetState")))
-        while (message := splitter.next()) is None:
-            splitter.feed(bytes(await stream.receive_some()))
-    return dict(varlink.unpack_reply(message).parameters)
-
-
-def _cpu_s(stage: Stage) -> float:
-    """What the daemon has used of CPUs until now: that says its cost, whoever else is at work on the machine."""
-    assert stage.daemon is not None
-    fields = Path(f"/proc/{stage.daemon.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")  # utime, stime: proc(5), from field 3 on
-
-
-def _memory_mib(stage: Stage) -> float:
-    """Resident memory of the daemon's process and its children: `ip netns exec` has made way for it."""
-    assert stage.daemon is not None
-    status = Path(f"/proc/{stage.daemon.pid}/status").read_text()
-    line = next(line for line in status.splitlines() if line.startswith("VmRSS:"))
-    return int(line.split()[1]) / 1024
 
 
 def _report(version: str, rows: list[Row]) -> Report:

@@ -1,0 +1,76 @@
+"""`hostlink` with an instrument in its event loop: `python -m tools.benches.instrumented run …`, for the benches only.
+
+Each turn of a task that keeps the loop for long is a span in $HOSTLINK_BENCH_TURNS (spans.py): how long, how much of it
+this thread was on a CPU (the rest it waited for one, or for a thread that computes), which task, and where it was when
+its turn ended. With $HOSTLINK_BENCH_ALL_TURNS every turn is one, and each time that the loop was woken.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from functools import partial
+from pathlib import Path
+from types import CoroutineType
+from typing import TextIO
+
+import trio
+
+from tools.benches.spans import Span
+
+FILE, EVERY = "HOSTLINK_BENCH_TURNS", "HOSTLINK_BENCH_ALL_TURNS"
+WOKEN = "woken"
+_LEAST_NS = 5_000_000
+
+
+class Turns(trio.abc.Instrument):
+    """Writes the spans. least_ns: shorter turns are none."""
+
+    def __init__(self, out: TextIO, least_ns: int) -> None:
+        self._out, self._least_ns = out, least_ns
+        self._began = self._cpu = 0
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:  # noqa: ARG002 — as trio calls it
+        self._cpu = time.thread_time_ns()
+        self._began = time.monotonic_ns()
+
+    def after_task_step(self, task: trio.lowlevel.Task) -> None:
+        took = time.monotonic_ns() - self._began
+        if took >= self._least_ns:
+            cpu = time.thread_time_ns() - self._cpu
+            self._out.write(Span(self._began, took, cpu, f"{_short(task.name)} {_place(task.coro)}").line())
+
+    def after_io_wait(self, timeout: float) -> None:
+        if timeout > 0 and not self._least_ns:
+            self._out.write(Span(time.monotonic_ns(), 0, 0, WOKEN).line())
+
+
+def _short(name: str) -> str:
+    """`hostlink.vpp_watch._until_lost.<locals>.ping` → `vpp_watch._until_lost.ping`."""
+    return name.removeprefix("hostlink.").replace("<locals>.", "").replace(" ", "_")
+
+
+def _place(coroutine: object) -> str:
+    """The innermost function that waits there: where the turn ended."""
+    innermost = ""
+    while isinstance(coroutine, CoroutineType):
+        frame = coroutine.cr_frame
+        if frame is not None:
+            innermost = f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
+        coroutine = coroutine.cr_await
+    return innermost or "end"
+
+
+def main() -> int:
+    """Run hostlink's command line. Returns its exit status."""
+    out = open(os.environ[FILE], "a", buffering=1)  # noqa: SIM115 — for as long as the process lives
+    turns = Turns(out, 0 if os.environ.get(EVERY) else _LEAST_NS)
+    trio.run = partial(trio.run, instruments=[turns])  # type: ignore[assignment]
+    from hostlink.cli import main as hostlink
+
+    return hostlink()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
