@@ -85,3 +85,18 @@ def test_offsets_are_those_of_the_packed_message_and_none_behind_a_variable_part
     assert [codec.offset_of("say", field) for field in ("context", "index", "last", "absent")] == [6, 75, None, None]
     packed = codec.pack("say", {"index": 0xA1A2A3A4}, **HEAD)
     assert packed[75:79] == b"\xa1\xa2\xa3\xa4"
+
+
+def test_a_message_is_made_when_it_is_asked_for_and_one_that_cannot_be_harms_no_other():
+    codec = Codec(
+        '[{"messages": [["sound", ["u16", "_vl_msg_id"], ["u32", "client_index"], ["u32", "context"], {"crc": "0x1"}],'
+        ' ["broken", ["vl_api_nothing_t", "of_no_type"], {"crc": "0x2"}]]}]'
+    )
+    assert len(codec.messages.made()) == 0
+    assert {"sound", "broken", "control_ping"} <= set(codec.messages)
+    assert codec.crcs["broken"] == "2"
+    with pytest.raises(VppProtocolError, match="VPP's API definition of broken cannot be used"):
+        codec.pack("broken", {}, **HEAD)
+    assert codec.pack("sound", {}, **HEAD) == bytes([0, 1, 0, 0, 0, 2, 0, 0, 0, 3])
+    assert codec.messages["sound"] is codec.messages["sound"]
+    assert len(codec.messages.made()) == 1
