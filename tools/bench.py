@@ -39,7 +39,7 @@ def main(arguments: Sequence[str]) -> int:
         verb = verbs.add_parser(name, help=bench.HELP)
         verb.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there")
         bench.add_arguments(verb)
-    options = parser.parse_args(_named(arguments))
+    options = parser.parse_args(named(arguments))
     if os.geteuid() != 0:
         print("bench: needs root, to make network namespaces", file=sys.stderr)
         return FAILED
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str]) -> int:
     return DONE if report.limit_kept else FAILED
 
 
-def _named(arguments: Sequence[str]) -> list[str]:
+def named(arguments: Sequence[str]) -> list[str]:
     """The big table is what is meant when nothing is named."""
     if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("-h", "--help")):
         return ["table", *arguments]

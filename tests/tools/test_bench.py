@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tools.bench import named
 from tools.benches.report import Report
 
 TOOLS = Path(__file__).resolve().parents[2] / "tools"
@@ -43,6 +44,19 @@ def test_what_it_does_not_know_is_a_usage_error(arguments):
     ran = bench(*arguments)
     assert ran.returncode == 64
     assert "usage: tools/bench" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        ([], ["table"]),
+        (["--quick", "--json", "f"], ["table", "--quick", "--json", "f"]),
+        (["idle", "--json", "f"], ["idle", "--json", "f"]),
+        (["-h"], ["-h"]),
+    ],
+)
+def test_without_a_name_the_big_table_is_meant(arguments, meant):
+    assert named(arguments) == meant
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["-h"]])

@@ -52,12 +52,12 @@ def _short(name: str) -> str:
 
 
 def _place(coroutine: object) -> str:
-    """The innermost function that waits there: where the turn ended."""
+    """Where the turn ended: the innermost function that waits there and is not trio's."""
     innermost = ""
     while isinstance(coroutine, CoroutineType):
         frame = coroutine.cr_frame
-        if frame is not None:
-            innermost = f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
+        if frame is not None and "trio" not in (path := Path(frame.f_code.co_filename)).parts:
+            innermost = f"{path.name}:{frame.f_lineno}"
         coroutine = coroutine.cr_await
     return innermost or "end"
 

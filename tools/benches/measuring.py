@@ -49,14 +49,12 @@ class Sizes:
     live: int = 100_000
     changes: int = 200
     papi: int = 5000
+    rounds: int = 3
+    """How often what is read or written is; the median counts."""
     pyroute2: int = 100_000
     """More of them it is not asked to read: it takes minutes."""
     judged: bool = True
     vpp_judged: bool = True
-
-    def rounds(self, count: int) -> int:
-        """How often what takes seconds is done; the median counts."""
-        return 3 if count <= 100_000 else 1
 
     def gateways(self, network: IPv4Network) -> list[IPv4Address]:
         """Fifty, as a full table has some."""

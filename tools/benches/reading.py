@@ -32,8 +32,8 @@ async def read_rows(count: int, sizes: Sizes) -> list[Line]:
     """Rates of reading `count` routes."""
     async with linked_namespace(_LINK, _NETWORK) as (namespace, index):
         await add_routes(namespace, index, sizes.gateways(_NETWORK), range(count))
-        ours = [await read_once("hostlink", namespace, _LINK, count) for _ in range(sizes.rounds(count))]
-        shown = [await _show(namespace, count) for _ in range(sizes.rounds(count))]
+        ours = [await read_once("hostlink", namespace, _LINK, count) for _ in range(sizes.rounds)]
+        shown = [await _show(namespace, count) for _ in range(sizes.rounds)]
         theirs = await read_once("pyroute2", namespace, _LINK, count) if count <= sizes.pyroute2 else None
     rate, ip_rate = count / statistics.median(ours), count / statistics.median(shown)
     lines = [

@@ -52,7 +52,7 @@ async def until(stage: Stage, is_so: Callable[[dict[str, Any]], bool]) -> None:
         if stage.daemon is not None and stage.daemon.poll() is not None:
             raise StageError(f"the daemon ended with status {stage.daemon.returncode}\n{stage.log}")
         if there["hold"] and there["state"] == "Detecting":
-            raise StageError(f"the uplink is held: {there['hold']}\n{stage.log}")
+            raise StageError(f"the uplink is held: {there['hold']['reason']}\n{stage.log}")
         await trio.sleep(_POLL_S)
 
 

@@ -78,6 +78,10 @@ class Life:
     ) -> Line:
         return Line(row, self.count, measured, unit, with_, other, goal, self.sizes.vpp_judged)
 
+    def cpu_line(self, row: str, before_s: float) -> Line:
+        """What the daemon has used of CPUs since: that is its own cost, however busy the machine is with others."""
+        return Line(f"{row}: the daemon's CPU", self.count, seen.daemon(self.stage).cpu_s() - before_s, "s")
+
 
 async def whole_rows(run: Run, count: int, sizes: Sizes, dataplane: Dataplane) -> None:
     """All rows that stand on `count` routes being there, each after the other; the first that fails is the last."""
@@ -112,7 +116,7 @@ async def _living(run: Run, count: int, sizes: Sizes, dataplane: Dataplane) -> A
     """A daemon that is Steady with few routes, asked and watched all the while; afterwards the lines about that."""
     since_ns = time.monotonic_ns()
     most = count + sizes.live if count == sizes.few else count
-    async with AsyncExitStack() as stack, open_stage(dataplane, vpp_heap_mib=heap_mib_for(most)) as stage:
+    async with open_stage(dataplane, vpp_heap_mib=heap_mib_for(most)) as stage, AsyncExitStack() as stack:
         turns, answers = instrument(stage), stage.directory / "answers"
         stage.start_daemon()
         await stage.wait_state("steady")
@@ -203,18 +207,19 @@ async def _end_to_end(life: Life) -> list[Line]:
         with raw_client(stage.api_socket) as raw:
             packed = await trio.to_thread.run_sync(partial(raw.changes, session, source_id, groups, is_add=False))
             await trio.to_thread.run_sync(raw.pump, packed, life.count, abandon_on_cancel=True)
-    start = time.monotonic()
+    start, cpu_s = time.monotonic(), seen.daemon(stage).cpu_s()
     await seen.call(stage, varlink.AUDIT)
     life.end_to_end_s = seconds = time.monotonic() - start
+    used = life.cpu_line("end to end", cpu_s)
     await _check(life)
-    return [life.line("end to end", life.count / seconds, "routes/s", END_TO_END)]
+    return [life.line("end to end", life.count / seconds, "routes/s", END_TO_END), used]
 
 
 async def _resync(life: Life) -> list[Line]:
     stage = life.stage
     kernel_s = await read_once("hostlink", stage.lab.host, NIC, life.count)
     vpp = await _check(life)
-    start = time.monotonic()
+    start, cpu_s = time.monotonic(), seen.daemon(stage).cpu_s()
     after = await seen.call(stage, varlink.AUDIT)
     seconds = time.monotonic() - start
     if after["uplinks"][0]["last_audit"]["change_count"]:
@@ -222,6 +227,7 @@ async def _resync(life: Life) -> list[Line]:
     return [
         life.line("full resync, nothing to do", seconds, "s", RESYNC, "reading the kernel's dump alone", kernel_s),
         Line("full resync, nothing to do", life.count, seconds, "s", "VPP's dump, raw socket", vpp.seconds),
+        life.cpu_line("full resync, nothing to do", cpu_s),
     ]
 
 
@@ -238,12 +244,12 @@ async def _restart(life: Life) -> list[Line]:
     """The VPP that comes lives as long as the daemon."""
     life.stage.kill_vpp()
     await life.all_of_it.enter_async_context(running(life.stage, {}))
-    start = time.monotonic()
+    start, cpu_s = time.monotonic(), seen.daemon(life.stage).cpu_s()
     await seen.until(life.stage, seen.is_back)
     await seen.until(life.stage, seen.is_steady_with(life.routes))
-    seconds = time.monotonic() - start
+    seconds, used = time.monotonic() - start, life.cpu_line("VPP's restart", cpu_s)
     await _check(life)
-    return [life.line("VPP's restart → all back", seconds, "s", RESTART, "end to end", life.end_to_end_s)]
+    return [life.line("VPP's restart → all back", seconds, "s", RESTART, "end to end", life.end_to_end_s), used]
 
 
 async def _live(life: Life) -> list[Line]:

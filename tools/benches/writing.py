@@ -45,7 +45,7 @@ async def write_rows(count: int, sizes: Sizes, dataplane: Dataplane) -> list[Lin
     ):
         groups = grouped(await loopback(session), sizes.gateways(_NETWORK), range(count))
         source_id = await own_source(session)
-        for _ in range(1 + sizes.rounds(count)):
+        for _ in range(1 + sizes.rounds):
             await _hostlink_round(session, source_id, groups, ours)
             await _raw_round(stage.api_socket, session, source_id, groups, raw)
         values = [VppRoute(0, prefix_at(at), paths) for paths, places in groups for at in places[: few // len(groups)]]
