@@ -1,5 +1,6 @@
 """The big table's own logic: goals, sizes, rows that fail, and what its instruments write."""
 
+import re
 from ipaddress import IPv4Address, ip_network
 
 import pytest
@@ -181,6 +182,12 @@ def test_the_longest_of_a_time_is_one_that_was_under_way_in_it():
     assert longest([before, after], 100, 200) is None
 
 
+def test_on_a_busy_machine_the_longest_may_be_asked_for_by_its_cpu():
+    preempted, busy = Span(0, 500, 3), Span(600, 20, 19)
+    assert longest([preempted, busy], 0, 999) == preempted
+    assert longest([preempted, busy], 0, 999, by_cpu=True) == busy
+
+
 def test_turns_of_a_start_are_told_from_the_others():
     start, other = Span(1, 9, 9, "daemon._serve _traps.py:216"), Span(2, 8, 8, "daemon._watch_host x.py:1")
     assert parted([start, other]) == ([start], [other])
@@ -205,7 +212,7 @@ def test_a_long_turn_is_noted_with_its_task_and_a_short_one_is_not(tmp_path):
     (span,) = read(file)
     assert span.took_ms >= 19
     assert 0 < span.cpu_ns <= span.took_ns + 1_000_000
-    assert span.what.startswith("worker.work test_bench_table.py:")
+    assert re.fullmatch(r"worker\.work from test_bench_table\.py:\d+ to test_bench_table\.py:\d+", span.what)
 
 
 # -------------------------------------------------------------------------------------------------------------- /proc

@@ -1,8 +1,8 @@
 """`hostlink` with an instrument in its event loop: `python -m tools.benches.instrumented run …`, for the benches only.
 
 Each turn of a task that keeps the loop for long is a span in $HOSTLINK_BENCH_TURNS (spans.py): how long, how much of it
-this thread was on a CPU (the rest it waited for one, or for a thread that computes), which task, and where it was when
-its turn ended. With $HOSTLINK_BENCH_ALL_TURNS every turn is one, and each time that the loop was woken.
+this thread was on a CPU (the rest it waited for one, or for a thread that computes), which task, and where it was
+before and after. With $HOSTLINK_BENCH_ALL_TURNS every turn is one, and each time that the loop was woken.
 """
 
 from __future__ import annotations
@@ -24,14 +24,20 @@ WOKEN = "woken"
 _LEAST_NS = 5_000_000
 
 
+_Place = tuple[str, int]
+"""File and line."""
+
+
 class Turns(trio.abc.Instrument):
     """Writes the spans. least_ns: shorter turns are none."""
 
     def __init__(self, out: TextIO, least_ns: int) -> None:
         self._out, self._least_ns = out, least_ns
         self._began = self._cpu = 0
+        self._from: _Place | None = None
 
-    def before_task_step(self, task: trio.lowlevel.Task) -> None:  # noqa: ARG002 — as trio calls it
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        self._from = _place(task.coro)
         self._cpu = time.thread_time_ns()
         self._began = time.monotonic_ns()
 
@@ -39,7 +45,10 @@ class Turns(trio.abc.Instrument):
         took = time.monotonic_ns() - self._began
         if took >= self._least_ns:
             cpu = time.thread_time_ns() - self._cpu
-            self._out.write(Span(self._began, took, cpu, f"{_short(task.name)} {_place(task.coro)}").line())
+            what = (
+                f"{_short(task.name)} from {_words(self._from, 'its begin')} to {_words(_place(task.coro), 'its end')}"
+            )
+            self._out.write(Span(self._began, took, cpu, what).line())
 
     def after_io_wait(self, timeout: float) -> None:
         if timeout > 0 and not self._least_ns:
@@ -51,15 +60,19 @@ def _short(name: str) -> str:
     return name.removeprefix("hostlink.").replace("<locals>.", "").replace(" ", "_")
 
 
-def _place(coroutine: object) -> str:
-    """Where the turn ended: the innermost function that waits there and is not trio's."""
-    innermost = ""
+def _place(coroutine: object) -> _Place | None:
+    """Where it waits: the innermost function that is not trio's."""
+    innermost = None
     while isinstance(coroutine, CoroutineType):
         frame = coroutine.cr_frame
-        if frame is not None and "trio" not in (path := Path(frame.f_code.co_filename)).parts:
-            innermost = f"{path.name}:{frame.f_lineno}"
+        if frame is not None and "/trio/" not in frame.f_code.co_filename:
+            innermost = (frame.f_code.co_filename, frame.f_lineno)
         coroutine = coroutine.cr_await
-    return innermost or "end"
+    return innermost
+
+
+def _words(place: _Place | None, otherwise: str) -> str:
+    return f"{Path(place[0]).name}:{place[1]}" if place else otherwise
 
 
 def main() -> int:

@@ -42,7 +42,7 @@ def read(path: Path) -> list[Span]:
     return parse(path.read_text()) if path.exists() else []
 
 
-def longest(spans: Iterable[Span], since_ns: int, until_ns: int) -> Span | None:
-    """Of those that were under way in that time."""
+def longest(spans: Iterable[Span], since_ns: int, until_ns: int, *, by_cpu: bool = False) -> Span | None:
+    """Of those that were under way in that time. by_cpu: of its time only what was spent on a CPU counts."""
     inside = (span for span in spans if span.began_ns < until_ns and span.began_ns + span.took_ns > since_ns)
-    return max(inside, key=lambda span: span.took_ns, default=None)
+    return max(inside, key=lambda span: span.cpu_ns if by_cpu else span.took_ns, default=None)

@@ -130,6 +130,7 @@ async def _living(run: Run, count: int, sizes: Sizes, dataplane: Dataplane) -> A
         if "loop" in run.chosen:
             starts, others = parted(spans.read(turns))
             run.lines.append(_longest(life, "loop, longest turn", others, TURN, since_ns))
+            run.lines.append(_longest(life, "loop, longest turn by its CPU", others, None, since_ns, by_cpu=True))
             run.lines.append(_longest(life, "loop, longest turn of a start", starts, None, since_ns))
 
 
@@ -147,14 +148,16 @@ def parted(turns: Sequence[spans.Span]) -> tuple[list[spans.Span], list[spans.Sp
     return starts, [turn for turn in turns if not turn.what.startswith("daemon._serve ")]
 
 
-def _longest(life: Life, title: str, found: Sequence[spans.Span], goal: Goal | None, since_ns: int) -> Line:
+def _longest(
+    life: Life, title: str, found: Sequence[spans.Span], goal: Goal | None, since_ns: int, *, by_cpu: bool = False
+) -> Line:
     """In milliseconds. Turns shorter than are noted are 0; without any answer there is nothing to say."""
     run, count, judged = life.run, life.count, life.sizes.vpp_judged
-    span = spans.longest(found, since_ns, time.monotonic_ns())
+    span = spans.longest(found, since_ns, time.monotonic_ns(), by_cpu=by_cpu)
     if span is None:
         return Line(title, count, None if goal is ANSWER else 0.0, "ms", goal=goal, judged=judged)
     run.notes.append(f"{title}, {count:,} routes: in “{run.what_at(span.began_ns)}”{_cpu(span)}.")
-    return Line(title, count, span.took_ms, "ms", goal=goal, judged=judged)
+    return Line(title, count, span.cpu_ns / 1e6 if by_cpu else span.took_ms, "ms", goal=goal, judged=judged)
 
 
 def _cpu(span: spans.Span) -> str:
