@@ -144,6 +144,14 @@ async def test_a_row_that_nobody_chose_is_not_measured():
     assert run.lines == []
 
 
+def test_a_row_that_cannot_be_measured_any_more_is_told_if_somebody_chose_it():
+    run = Run(frozenset({"a"}), limit_s=1)
+    run.leave_out("a", 3, "a row before it failed")
+    run.leave_out("b", 3, "a row before it failed")
+    assert [(line.row, line.failure) for line in run.lines] == [("a", "not measured: a row before it failed")]
+    assert not all_met(run.lines)
+
+
 async def test_a_bug_of_the_bench_is_none_of_a_rows_failures():
     async def buggy():
         raise KeyError("x")

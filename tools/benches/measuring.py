@@ -108,6 +108,11 @@ class Run:
             self._failed(name, count, why)
         return not why
 
+    def leave_out(self, name: str, count: int, why: str) -> None:
+        """A row that cannot be measured any more, if it is chosen: it is told, and not forgotten."""
+        if name in self.chosen:
+            self._failed(name, count, f"not measured: {why}")
+
     async def life(self, count: int, live: Callable[[], Awaitable[None]]) -> None:
         """A daemon's life, in which rows are measured. What fails outside of them has failed for all."""
 

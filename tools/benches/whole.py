@@ -17,7 +17,7 @@ import signal
 import statistics
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -83,29 +83,37 @@ class Life:
         return Line(f"{row}: the daemon's CPU", self.count, seen.daemon(self.stage).cpu_s() - before_s, "s")
 
 
+Rows = Sequence[tuple[str, int, Callable[[Life], Awaitable[list[Line]]]]]
+"""Name, of how many routes it says something, and what measures it."""
+
+
 async def whole_rows(run: Run, count: int, sizes: Sizes, dataplane: Dataplane) -> None:
-    """All rows that stand on `count` routes being there, each after the other; the first that fails is the last."""
-    async with _living(run, count, sizes, dataplane) as life:
-        rows = (
-            ("end-to-end", _end_to_end),
-            ("resync", _resync),
-            ("memory", _memory),
-            ("restart", _restart),
-            ("change", _change),
-        )
-        if await run.step("filling", count, partial(_fill, life)):
-            for name, measure in rows:
-                if not await run.row(name, count, partial(measure, life)):
-                    break
+    """All rows that stand on `count` routes being there."""
+    rows = (
+        ("end-to-end", count, _end_to_end),
+        ("resync", count, _resync),
+        ("memory", count, _memory),
+        ("restart", count, _restart),
+        ("change", count, _change),
+    )
+    await _one_after_another(run, count, sizes, dataplane, rows)
 
 
 async def small_rows(run: Run, sizes: Sizes, dataplane: Dataplane) -> None:
     """Those that stand on few routes."""
-    async with _living(run, sizes.few, sizes, dataplane) as life:
-        if await run.step("filling", sizes.few, partial(_fill, life)) and await run.row(
-            "live", sizes.live, partial(_live, life)
-        ):
-            await run.row("change", sizes.few, partial(_change, life))
+    rows = (("live", sizes.live, _live), ("change", sizes.few, _change))
+    await _one_after_another(run, sizes.few, sizes, dataplane, rows)
+
+
+async def _one_after_another(run: Run, present: int, sizes: Sizes, dataplane: Dataplane, rows: Rows) -> None:
+    """Each stands on what the one before has left: the first that fails is the last."""
+    async with _living(run, present, sizes, dataplane) as life:
+        sound = await run.step("filling", present, partial(_fill, life))
+        for name, count, measure in rows:
+            if sound:
+                sound = await run.row(name, count, partial(measure, life))
+            else:
+                run.leave_out(name, count, "a row before it failed")
 
 
 # ---------------------------------------------------------------------------------------------------------- the daemon

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from functools import partial
 from ipaddress import IPv4Address, IPv4Network
 from itertools import islice
-from pathlib import Path
 
 import trio
 
@@ -33,6 +32,8 @@ OF_RAW = Goal(least=0.7, of_ratio=True)
 _NETWORK = IPv4Network("10.0.0.0/24")
 """What `loopback` is in."""
 _UNIT = "routes/s"
+in_thread = partial(trio.to_thread.run_sync, abandon_on_cancel=True)
+"""Of what blocks; a row that does not end in time does not wait for it."""
 
 
 async def write_rows(count: int, sizes: Sizes, dataplane: Dataplane) -> list[Line]:
@@ -45,12 +46,16 @@ async def write_rows(count: int, sizes: Sizes, dataplane: Dataplane) -> list[Lin
     ):
         groups = grouped(await loopback(session), sizes.gateways(_NETWORK), range(count))
         source_id = await own_source(session)
-        for _ in range(1 + sizes.rounds):
-            await _hostlink_round(session, source_id, groups, ours)
-            await _raw_round(stage.api_socket, session, source_id, groups, raw)
+        with raw_client(stage.api_socket) as client:
+            pack = partial(client.changes, session, source_id, groups)
+            packed = [await in_thread(partial(pack, is_add=is_add)) for is_add in (True, False)]
+            for _ in range(1 + sizes.rounds):
+                await _hostlink_round(session, source_id, groups, ours)
+                for requests, seconds in zip(packed, (raw.add_s, raw.delete_s), strict=True):
+                    seconds.append(await in_thread(client.pump, requests, count))
         values = [VppRoute(0, prefix_at(at), paths) for paths, places in groups for at in places[: few // len(groups)]]
         papi.routes = len(values)
-        await trio.to_thread.run_sync(papi_round, stage.api_socket, source_id, values, papi, abandon_on_cancel=True)
+        await in_thread(papi_round, stage.api_socket, source_id, values, papi)
     for row in (ours, raw):
         del row.add_s[0], row.delete_s[0]
     return [line for verb in ("add", "delete") for line in _lines(verb, ours, raw, papi, sizes)]
@@ -87,11 +92,3 @@ async def _hostlink_round(session: Session, source_id: int, groups: Groups, row:
         seconds.append(time.perf_counter() - start)
         if refusals:
             raise RowFailed(f"{len(refusals)} of {row.routes} routes were refused, the first: {refusals[0]}")
-
-
-async def _raw_round(api_socket: Path, session: Session, source_id: int, groups: Groups, row: Row) -> None:
-    with raw_client(api_socket) as raw:
-        for is_add, seconds in ((True, row.add_s), (False, row.delete_s)):
-            pack = partial(raw.changes, session, source_id, groups, is_add=is_add)
-            packed = await trio.to_thread.run_sync(pack, abandon_on_cancel=True)
-            seconds.append(await trio.to_thread.run_sync(raw.pump, packed, row.routes, abandon_on_cancel=True))
