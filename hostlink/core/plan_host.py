@@ -165,11 +165,16 @@ def _routes(desired: HostView, actual: HostView) -> Iterator[HostOperation]:
     own = [route for route in lacking if not (kernel.made(route) or route.leads_nowhere)]
     beside = at(actual.routes, {route.prefix for route in own})
     there = {_comparable(route, {}) for route in beside}
-    missing = [route for route in own if _comparable(route, index) not in there]
+    near = {(route.table, route.prefix) for route in beside}  # of a full table on a bare link there are none
+
+    def is_there(route: Route) -> bool:
+        return (route.table, route.prefix) in near and _comparable(route, index) in there
+
+    missing = [route for route in own if not is_there(route)]
     worse = _worse_metrics(desired) if reads_advertisements(desired) else {}
     for route in sorted(missing, key=_by_gateway):
-        back = replace(route, metric=worse.get(route, route.metric))
-        if back == route or _comparable(back, index) not in there:
+        back = replace(route, metric=worse[route]) if worse and route in worse else route
+        if back is route or not is_there(back):
             yield AddHostRoute(actual.link.index, desired.link.index, back)
 
 
