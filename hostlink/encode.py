@@ -67,7 +67,7 @@ def _encoder(kind: type) -> Callable[[Any], Json]:
         return str
     if issubclass(kind, RouteSet):
         return lambda value: encode(kept(value))  # and so it is read back
-    if issubclass(kind, dict):
+    if issubclass(kind, Mapping):
         return lambda value: [[encode(key), encode(item)] for key, item in value.items()]
     if issubclass(kind, tuple):
         return lambda value: [encode(item) for item in value]

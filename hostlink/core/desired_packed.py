@@ -77,12 +77,11 @@ def _packed(routes: Routes, ways: dict[Alike, VppPaths | None]) -> tuple[dict[Pl
     """What can be packed, and the rest. In slices: what is written in C stops all other threads."""
     packed: dict[Place, VppPaths] = {}
     odd: list[Place] = []
-    all_known = None not in ways.values()
     pairs = iter(items(routes))
     while some := list(islice(pairs, SLICE)):
         places, found = zip(*some, strict=True)
         paths = list(map(ways.__getitem__, found))
-        if all_known and max(map(_first_byte, places)) < SPECIAL:
+        if all(paths) and max(map(_first_byte, places)) < SPECIAL:
             packed.update(zip(places, paths, strict=True))  # type: ignore[arg-type]  # None is not among them
             continue
         for place, one in zip(places, paths, strict=True):

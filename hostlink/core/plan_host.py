@@ -52,6 +52,7 @@ from hostlink.core.operations import (
     SetSysctl,
     SetToken,
 )
+from hostlink.core.route_set import Alike, Routes, RouteSet, apart, at, items, of_kind
 
 # include/uapi/linux/rtnetlink.h
 RTPROT_KERNEL = 2
@@ -158,16 +159,38 @@ class KernelMakes:
 
 
 def _routes(desired: HostView, actual: HostView) -> Iterator[HostOperation]:
-    there = {_comparable(route, {}) for route in actual.routes}
     index, kernel = {desired.link.index: actual.link.index}, KernelMakes(desired.addresses)
     # What leads nowhere never left the host with the link: it is no link's to put back, or to take away.
-    own = [route for route in desired.routes if not (kernel.made(route) or route.leads_nowhere)]
-    missing = [route for route in own if _comparable(route, index) not in there]
+    lacking = _lacking(desired.routes, actual.routes, index)
+    own = [route for route in lacking if not (kernel.made(route) or route.leads_nowhere)]
+    beside = at(actual.routes, {route.prefix for route in own})
+    there = {_comparable(route, {}) for route in beside}
+    near = {(route.table, route.prefix) for route in beside}  # of a full table on a bare link there are none
+
+    def is_there(route: Route) -> bool:
+        return (route.table, route.prefix) in near and _comparable(route, index) in there
+
+    missing = [route for route in own if not is_there(route)]
     worse = _worse_metrics(desired) if reads_advertisements(desired) else {}
     for route in sorted(missing, key=_by_gateway):
-        back = replace(route, metric=worse.get(route, route.metric))
-        if back == route or _comparable(back, index) not in there:
+        back = replace(route, metric=worse[route]) if worse and route in worse else route
+        if back is route or not is_there(back):
             yield AddHostRoute(actual.link.index, desired.link.index, back)
+
+
+def _lacking(desired: Routes, actual: Routes, index: Mapping[int, int]) -> Iterator[Route]:
+    """Without those that are alike on both sides: of a full table there may be a handful of kinds, and nothing else."""
+    yield from apart(desired)
+    there = actual.alike if isinstance(actual, RouteSet) else {}
+    same: dict[tuple[Alike, Alike], bool] = {}
+    for place, one in items(desired):
+        found = there.get(place)
+        if found is not None:
+            if (one, found) not in same:
+                same[one, found] = _comparable(one.at(place), index) == _comparable(found.at(place), {})
+            if same[one, found]:
+                continue
+        yield one.at(place)
 
 
 def reads_advertisements(view: HostView) -> bool:
@@ -182,15 +205,17 @@ def _worse_metrics(view: HostView) -> dict[Route, int]:
 
     With one metric those of several routers would become one multipath route, which no snapshot asked for.
     """
-    advertised = sorted(filter(advertised_default, view.routes), key=lambda route: route.metric)
+    advertised = sorted(filter(advertised_default, apart(view.routes)), key=lambda route: route.metric)
     return {route: route.metric + number for number, route in enumerate(advertised, start=1)}
 
 
 def _kernels_routes(desired: HostView, actual: HostView) -> Iterator[HostOperation]:
     """By what they lead to: the source that the kernel gives them depends on which address came first."""
-    there = {(route.table, route.prefix, route.type, route.metric) for route in actual.routes}
     kernel = KernelMakes(desired.addresses)
-    for route in desired.routes:
+    own = list(of_kind(desired.routes, lambda route: route.protocol == RTPROT_KERNEL))
+    beside = at(actual.routes, {route.prefix for route in own})
+    there = {(route.table, route.prefix, route.type, route.metric) for route in beside}
+    for route in own:
         if route.family is Family.IPV6 and route.table == RT_TABLE_LOCAL:
             continue  # metric 0, which cannot be asked for: it would come as a second one with 1024
         if kernel.made(route) and (route.table, route.prefix, route.type, route.metric) not in there:

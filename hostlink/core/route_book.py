@@ -221,6 +221,12 @@ class RouteBook:
         """The same to keep."""
         return kept(self.as_set())
 
+    def crumble(self) -> None:
+        """Let go of what is packed, bit by bit: a large dictionary that goes at once keeps all threads waiting."""
+        for packed in (self._alike, self._sent):
+            while packed:
+                packed.popitem()
+
     def routes_elsewhere(self) -> Iterator[Route]:
         """Those of other tables than main."""
         for (table, _), there in self._host.items():

@@ -92,20 +92,31 @@ class RouteSet:
 
     __slots__ = ("_kinds", "alike", "apart")
 
-    def __init__(self, apart: Iterable[Route] = (), alike: dict[Place, Alike] | None = None) -> None:
+    def __init__(
+        self,
+        apart: Iterable[Route] = (),
+        alike: dict[Place, Alike] | None = None,
+        kinds: Iterable[Alike] | None = None,
+    ) -> None:
+        """kinds: those of `alike`, and perhaps more, from who knows them: looking for them takes a while."""
         self.apart = tuple(apart)
         self.alike = {} if alike is None else alike
-        self._kinds: list[Alike] | None = None
+        self._kinds = None if kinds is None else list(kinds)
 
     @property
     def kinds(self) -> list[Alike]:
-        """One for each kind that is `alike`: looked for once."""
+        """One for each kind that is `alike`, and perhaps more: looked for once."""
         if self._kinds is None:
             found: dict[Alike, None] = {}
             each = iter(self.alike.values())
             while some := list(islice(each, SLICE)):
                 found |= dict.fromkeys(some)
             self._kinds = list(found)
+        return self._kinds
+
+    @property
+    def known_kinds(self) -> list[Alike] | None:
+        """`kinds`, if they are known already."""
         return self._kinds
 
     def __iter__(self) -> Iterator[Route]:
@@ -230,7 +241,7 @@ def with_apart(routes: R, values: Iterable[Route]) -> R:
         return tuple(values)
     if isinstance(routes, KeptRoutes):
         return KeptRoutes(tuple(values), routes.alike)
-    return RouteSet(values, routes.alike)
+    return RouteSet(values, routes.alike, routes.known_kinds)
 
 
 def kinds(routes: Routes) -> list[Alike]:

@@ -48,6 +48,7 @@ class BulkRoutes:
         """(family, what is said between prefix length and address) → what is said after it → kind."""
         self._window = _LEAST
         self._alike: dict[Place, Alike] = {}
+        self._met: dict[Alike, None] = {}
         self._apart: list[Route] = []
         self._second: dict[Place, None] = {}
         """Destinations of `_alike` that have another route in `_apart`."""
@@ -121,6 +122,7 @@ class BulkRoutes:
         if one is None:
             self._apart.append(route)
             return
+        self._met[one] = None
         self._learn(body, one)
         self._keep([place_of(route.prefix)], [one])
 
@@ -146,6 +148,7 @@ class BulkRoutes:
             self._keep([place for place, _ in some], [one for _, one in some])
             await trio.lowlevel.checkpoint()
         self._second |= other._second
+        self._met |= other._met
         self._apart += other._apart
         if again:
             with reading("the routes"):
@@ -157,7 +160,7 @@ class BulkRoutes:
         odd = dict.fromkeys((*self._second, *beside, *_DEFAULTS))
         firsts = [self._alike.pop(place).at(place) for place in odd if place in self._alike]
         values = {route.body: route for route in (*firsts, *self._apart)}  # the same again is one route
-        return RouteSet(values.values(), self._alike)
+        return RouteSet(values.values(), self._alike, self._met)
 
 
 def _index_of_other(heads: tuple[bytes, ...]) -> int:

@@ -359,12 +359,16 @@ class Uplink:
         self.edits, self.unsaved, self.followed, self.behind = {}, False, None, False
         self.forget_unread()
 
-    def forget_books(self) -> None:
-        """Those of the last look, where nobody needs them any more: with a full table another one is made now."""
-        if self.node.config.vpp.drift != "report":
-            self.truth, self.wished = None, None
+    async def forget_books(self) -> None:
+        """That of the last look, where nobody needs it any more: of a full table another one is made now."""
         if not (self.edits or self.behind):
             self.followed = None
+        book = self.truth
+        if book is None or self.node.config.vpp.drift == "report":
+            return
+        self.truth, self.wished = None, None
+        if self.followed is not book and self.book is not book:
+            await in_thread(len(book), book.crumble)
 
     def advanced(self, count: int = 0) -> None:
         """The running step has got on: said of work that has an end, and never of a try that is made again.

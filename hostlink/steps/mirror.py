@@ -95,7 +95,7 @@ async def _round(uplink: Uplink) -> list[str]:
     uplink.inbox.begin_look()
     uplink.forget_unread()  # with all else it is read back now
     await uplink.catch_up()
-    uplink.forget_books()
+    await uplink.forget_books()
     changes = await look_at_nic(uplink)
     changes += await keep_tags(uplink)
     changes += await keep_nic_port(uplink)

@@ -1,7 +1,7 @@
 """A plan carried out on a host that does what the kernel does makes the link as the snapshot says; then it is empty."""
 
 from dataclasses import replace
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any
 
 import pytest
@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from hostlink.core import operations as op
 from hostlink.core.advertised import superseded
+from hostlink.core.alike import Alike, place_of
 from hostlink.core.foreseen import carried
 from hostlink.core.host_addresses import (
     IFA_F_MANAGETEMPADDR,
@@ -21,6 +22,7 @@ from hostlink.core.host_addresses import (
 )
 from hostlink.core.model import Address, Family, HostView, Link, Neighbour, NextHop, Qdisc, Route, Rule
 from hostlink.core.plan_host import plan_host
+from hostlink.core.route_set import RouteSet, kept
 
 ASKED = SETTABLE_FLAGS | IFA_F_NODAD
 OLD, NEW = 7, 19
@@ -456,3 +458,21 @@ def test_what_the_kernel_refuses_holds_up_nothing_else() -> None:
     after = plan_host(nic, there, refused=[refused])
     assert [type(one) for one in after] == [op.ChangeHostAddress]
     assert plan_host(nic, there, refused=[refused, *after]) == ()
+
+
+def test_a_full_table_that_is_there_already_is_not_put_back_again():
+    """Kept packed in the journal, found packed on another link: only what is missing comes, and what differs."""
+    fields = {"protocol": 12, "metric": 20}
+    via = (NextHop(OLD, ip_address("10.0.0.254")),)
+    wanted = [Route(ip_network((0x14000000 + (n << 8), 24)), 254, via, **fields) for n in range(60)]
+    there = [replace(one, next_hops=(replace(via[0], link_index=NEW),)) for one in wanted]
+    there[5] = replace(there[5], metric=30)
+    kind, moved, other = (Alike.of(one, (b"%d" % n, b"", b"")) for n, one in enumerate((wanted[0], there[0], there[5])))
+    full = kept(RouteSet((), {place_of(one.prefix): kind for one in wanted}))
+    found = {place_of(one.prefix): moved for one in there[:50]} | {place_of(there[5].prefix): other}
+    plan = plan_host(HostView(NIC, routes=full), HostView(replace(NIC, index=NEW), routes=RouteSet((), found)))
+    assert [one.route for one in plan] == [wanted[5], *wanted[50:]]
+    values = plan_host(
+        HostView(NIC, routes=tuple(full)), HostView(replace(NIC, index=NEW), routes=tuple(RouteSet((), found)))
+    )
+    assert set(plan) == set(values)

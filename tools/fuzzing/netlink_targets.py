@@ -11,13 +11,16 @@ from contextlib import suppress
 from hostlink.core.alike import AlikeChange
 from hostlink.core.desired_routes import route_key
 from hostlink.core.model import Route
+from hostlink.core.route_set import KeptRoutes, check_places, same_routes
 from hostlink.encode import decode, encode
 from hostlink.kernel import parse, routebody, uapi
 from hostlink.kernel.alike import Alikes
+from hostlink.kernel.bulk_routes import BulkRoutes
 from hostlink.kernel.errors import KernelError
 from hostlink.kernel.netlink import Message, Request, _check_end, _refusal
 from hostlink.kernel.nexthops import read_nexthops
 from hostlink.kernel.routes import read_routes
+from hostlink.kernel.sockets import HEADER
 from hostlink.kernel.tc import program_name
 from hostlink.kernel.watcher import Watcher
 from tools.fuzzing.engine import Target, mutated
@@ -73,6 +76,22 @@ def _check_alikes(data: bytes) -> None:
                     routebody.adding(route, _LINK, 7)
 
 
+def _check_bulk(data: bytes) -> None:
+    """Twice in one part, so that the second goes the short way: what comes of it can be kept."""
+    found = BulkRoutes(Alikes())
+    part, at = data * 2, 0
+    with suppress(KernelError):
+        while at + HEADER.size <= len(part):
+            at = found.take(part, at)
+    routes = found.found()
+    for route in routes:
+        routebody.adding(route, _LINK, 7)
+    read = decode(KeptRoutes, encode(routes))
+    assert same_routes(read, routes)
+    for block in read.alike:
+        check_places(block.version, block.places)
+
+
 def _check_watcher(data: bytes) -> None:
     """A watcher says something of whatever comes, and never ends by it."""
     for routes in (False, True):
@@ -120,6 +139,7 @@ TARGETS = (
     _reader("nexthop", lambda found: [hop for hops in read_nexthops(found).values() for hop in hops]),
     _reader("filter", lambda found: _none(program_name(found))),
     Target("netlink-alike", _check_alikes, mutated(lambda: _seeds("route"))),
+    Target("netlink-bulk", _check_bulk, mutated(lambda: _seeds("route"))),
     Target("netlink-notification", _check_watcher, mutated(lambda: _seeds("notification"))),
     Target("netlink-answer", _check_answers, mutated(_answers)),
 )

@@ -22,7 +22,8 @@ import trio.testing
 
 from hostlink.core import operations as op
 from hostlink.core.alike import PackedRoutes, place_of
-from hostlink.core.model import Family, VppPath, VppRoute, VppUplink
+from hostlink.core.model import Family, VppPath, VppPort, VppRoute, VppUplink
+from hostlink.core.plan import plan_uplink
 from hostlink.encode import decode, encode
 from hostlink.lab.standin import codec as standin
 from hostlink.lab.standin.apijson import definitions_json
@@ -278,8 +279,11 @@ async def _take_over(session: Session) -> None:
     await dataplane.paths_by_dump([(0, ip_network("10.1.0.0/16"))])
     await dataplane.routes_at([(0, ip_network("10.1.0.0/16"))])
     if ports.uplink is not None and ports.host is not None:
-        uplink = await dataplane.read_uplink(ports.uplink, ports.host)
-        assert decode(VppUplink, encode(uplink)) == uplink
+        wanted = VppUplink(VppPort(up), VppPort(host), packed=dict.fromkeys(places, paths))
+        for wish in (None, wanted):
+            uplink = await dataplane.read_uplink(ports.uplink, ports.host, wish)
+            assert decode(VppUplink, encode(uplink)) == uplink
+            plan_uplink(wanted, uplink)
         await dataplane.tables_in_use(uplink.tables)
     await dataplane.learnt_neighbours([up])
     await dataplane.dead_routes(None)
