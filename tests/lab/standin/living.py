@@ -195,9 +195,9 @@ def _datagram(calling: socket.socket, listening: socket.socket, data: bytes, to:
 
 
 def echo_over(
-    *, server: str, at: str, client: str, kind: int, data: bytes = b"over there", within_s: float = WITHIN_S
+    *, server: str, at: str, client: str, kind: int, data: bytes = b"over there", back_within_s: float = WITHIN_S
 ) -> None:
-    """A server in one namespace, a client in another; what was sent must come back."""
+    """A server in one namespace, a client in another; what was sent must come back (a stream: in that time)."""
     family = socket.AF_INET6 if ip_address(at).version == 6 else socket.AF_INET
     with inside(server):
         listening = socket.socket(family, kind)
@@ -214,8 +214,8 @@ def echo_over(
         calling.connect((at, 7777))
         accepted, _ = listening.accept()
         with contextlib.closing(accepted):
-            _stream(calling, accepted, data, within_s)
-            _stream(accepted, calling, data, within_s)
+            _stream(calling, accepted, data, WITHIN_S)
+            _stream(accepted, calling, data, back_within_s)
 
 
 def _stream(sender: socket.socket, receiver: socket.socket, data: bytes, within_s: float) -> None:
