@@ -88,13 +88,24 @@ class Named:
 
 
 def lines(operations: Iterable[Operation], named: Named) -> Iterator[Line]:
-    """One line for each operation, in their order. Of more than `limit` of one kind in a row the rest has no text."""
+    """One line for each operation, in their order, and for each of many routes at once.
+
+    Of more than `limit` of one kind in a row the rest has no text.
+    """
     last, many = None, 0
-    for operation in operations:
+    for operation in _each(operations):
         kind = _kind(operation, named)
         many = many + 1 if kind == last else 1
         last = kind
         yield _line(operation, kind, named, is_told=named.limit is None or many <= named.limit)
+
+
+def _each(operations: Iterable[Operation]) -> Iterator[Operation]:
+    for operation in operations:
+        if isinstance(operation, op.ChangeVppRoutes):
+            yield from operation.each()
+        else:
+            yield operation
 
 
 def line(operation: Operation, named: Named) -> Line:

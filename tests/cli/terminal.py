@@ -141,7 +141,11 @@ async def terminal(
         if name not in environment:
             env.pop(name, None)
     # A session leader without a controlling terminal gets the first that it opens (tty_ioctl(4), TIOCSCTTY).
-    code = "import os, sys; os.close(os.open(os.ttyname(0), os.O_RDWR)); os.execv(sys.argv[1], sys.argv[1:])"
+    # Who runs the tests in the background of a shell has them ignore SIGINT, and all that they start.
+    code = (
+        "import os, signal, sys; os.close(os.open(os.ttyname(0), os.O_RDWR)); "
+        "signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
+    )
     command = [sys.executable, "-c", code, sys.executable, *arguments]
     process = subprocess.Popen(  # noqa: ASYNC220 — it does not wait
         command, stdin=slave, stdout=slave, stderr=slave, start_new_session=True, env=env, cwd=ROOT

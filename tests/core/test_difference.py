@@ -49,7 +49,10 @@ def test_text(operation: op.VppOperation | op.HostOperation, text: str) -> None:
     assert f"{found.change} {found.text}" == text
 
 
-@pytest.mark.parametrize("operation", [operation for operation, _ in LINES], ids=[text for _, text in LINES])
+SINGLE = [(operation, text) for operation, text in LINES if not isinstance(operation, op.ChangeVppRoutes)]
+
+
+@pytest.mark.parametrize("operation", [operation for operation, _ in SINGLE], ids=[text for _, text in SINGLE])
 def test_every_operation_has_its_side_and_its_sign(operation: op.VppOperation | op.HostOperation) -> None:
     found = line(operation, NAMED)
     assert found.kind.side == (VPP if isinstance(operation, op.VppOperation) else LINUX)
@@ -62,6 +65,12 @@ def test_every_operation_has_its_side_and_its_sign(operation: op.VppOperation | 
     assert (found.kind.about == REST) == isinstance(operation, rest), "else it concerns something of its own"
     assert " add " not in found.text
     assert " delete " not in found.text
+
+
+def test_many_routes_at_once_are_a_line_each() -> None:
+    (many,) = (operation for operation, _ in LINES if isinstance(operation, op.ChangeVppRoutes))
+    assert list(lines([many], NAMED)) == list(lines(many.each(), NAMED))
+    assert len(list(lines([op.SetUp(1, True), many], NAMED))) == 1 + len(many.packed)
 
 
 def test_a_route_that_replaces_another_is_a_change_and_says_of_what() -> None:
