@@ -180,7 +180,7 @@ async def _fill(uplink: Uplink, view: HostView) -> list[str]:
             whys = "; ".join(str(failure) for failure in failures)
             raise fail("HL-410", f"{uplink.name}: the host link does not take what the NIC had: {whys}")
     if takeover.phase is Phase.CAPTURED:
-        uplink.remember(replace(uplink.taken(), phase=Phase.TAKEN))
+        await uplink.remember_all(replace(uplink.taken(), phase=Phase.TAKEN))
     return done
 
 
@@ -206,11 +206,11 @@ async def _cluster_routes(uplink: Uplink, view: HostView) -> list[str]:
         # In the journal before it is on the host: what is there and not in the journal would be taken for the host's.
         journaled = tuple(dict.fromkeys((*owned, *wanted)))
         if journaled != owned:
-            uplink.remember(replace(uplink.taken(), owned=journaled))
+            await uplink.remember_all(replace(uplink.taken(), owned=journaled))
         for failure in await apply_host(uplink.node.host, plan):
             raise fail("HL-401", f"{uplink.name}: {failure}")
     if uplink.taken().owned != tuple(wanted):
-        uplink.remember(replace(uplink.taken(), owned=tuple(wanted)))
+        await uplink.remember_all(replace(uplink.taken(), owned=tuple(wanted)))
     return [describe(operation) for operation in plan]
 
 
