@@ -216,6 +216,7 @@ async def _cluster_routes(uplink: Uplink, view: HostView) -> list[str]:
 
 async def _vpp(uplink: Uplink, view: HostView) -> list[str]:
     """One view is brought over and read back. What the host does meanwhile is the machine's next round, no failure."""
+    seen = view
     view, uplink.told["mtu"] = await grow(uplink, view)
     done: list[str] = []
     for number in range(ROUNDS):
@@ -234,7 +235,7 @@ async def _vpp(uplink: Uplink, view: HostView) -> list[str]:
                 len(view.routes), _book, view, found, uplink.taken().owned, uplink.node.alikes
             )
             uplink.book, uplink.truth, uplink.wished, uplink.tables = book, book, desired, desired.tables
-            uplink.mirrored_view = replace(view, routes=routes)
+            uplink.mirrored_view = replace(seen, routes=routes)
             counts = {f"routes_ipv{version}": book.counts[version] for version in (4, 6)}
             uplink.mirrored = {"addresses": len(desired.uplink.addresses), **counts}
             return done
