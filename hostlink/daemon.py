@@ -19,6 +19,7 @@ from pathlib import Path
 import trio
 
 from hostlink import held
+from hostlink.allocator import keep_little
 from hostlink.config import Config, Match, MetricsConfig
 from hostlink.control import serve_control
 from hostlink.core.events import Event, StopRequested
@@ -61,6 +62,7 @@ def run_daemon(config: Config, try_s: float | None = None, file: Path = Path(CON
     refusal = _refusal(config)
     if refusal is not None:
         return say_failed(refusal)
+    keep_little()
     tame_collector()
     sys.setswitchinterval(SWITCH_S)
     try:

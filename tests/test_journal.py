@@ -33,6 +33,7 @@ from hostlink.journal import (
     Parking,
     Phase,
     Takeover,
+    _digest,
     journal_for,
     journals_in,
 )
@@ -148,6 +149,20 @@ def test_edits_of_a_packed_table_are_read(journal: Journal) -> None:
     assert VIEW.routes[0].prefix not in found
     assert [route.body for route in found[PREFIX]] == [b"<" + place_of(PREFIX)[:1] + b"|" + place_of(PREFIX)[1:] + b">"]
     assert len(found) == 20_002
+
+
+trees = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=20) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=40,
+)
+
+
+@given(trees)
+def test_the_checksum_is_that_of_the_whole_text(tree: object) -> None:
+    """As earlier hostlinks have made it, in one go."""
+    text = json.dumps(tree, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    assert _digest(tree) == hashlib.sha256(text.encode()).hexdigest()
 
 
 def by_prefix(journal: Journal) -> dict[Prefix, list[Route]]:

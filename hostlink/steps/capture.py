@@ -36,7 +36,7 @@ async def capture(uplink: Uplink, step: int) -> Captured:
     if uplink.takeover is not None:
         # The host changed during the snapshot and it is taken again. Nothing has moved, so the first one may go.
         uplink.journal.discard()
-    uplink.remember(takeover)
+    await uplink.remember_all(takeover)
     uplink.told["listeners"], uplink.told["guard"] = deafened(view), unguarded(uplink)
     uplink.told["stuck"] = would_be_lost(view)
     return Captured(step)

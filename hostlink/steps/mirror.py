@@ -182,7 +182,7 @@ async def _fill(uplink: Uplink, view: HostView) -> list[str]:
             whys = "; ".join(str(failure) for failure in failures)
             raise fail("HL-410", f"{uplink.name}: the host link does not take what the NIC had: {whys}")
     if takeover.phase is Phase.CAPTURED:
-        uplink.remember(replace(uplink.taken(), phase=Phase.TAKEN))
+        await uplink.remember_all(replace(uplink.taken(), phase=Phase.TAKEN))
     return done
 
 
@@ -218,16 +218,17 @@ async def _cluster_routes(uplink: Uplink, view: HostView) -> list[str]:
         # In the journal before it is on the host: what is there and not in the journal would be taken for the host's.
         journaled = tuple(dict.fromkeys((*owned, *wanted)))
         if journaled != owned:
-            uplink.remember(replace(uplink.taken(), owned=journaled))
+            await uplink.remember_all(replace(uplink.taken(), owned=journaled))
         for failure in await apply_host(uplink.node.host, plan):
             raise fail("HL-401", f"{uplink.name}: {failure}")
     if uplink.taken().owned != tuple(wanted):
-        uplink.remember(replace(uplink.taken(), owned=tuple(wanted)))
+        await uplink.remember_all(replace(uplink.taken(), owned=tuple(wanted)))
     return [describe(operation) for operation in plan]
 
 
 async def _vpp(uplink: Uplink, view: HostView) -> list[str]:
     """One view is brought over and read back. What the host does meanwhile is the machine's next round, no failure."""
+    seen = view
     view, uplink.told["mtu"] = await grow(uplink, view)
     done: list[str] = []
     for number in range(ROUNDS):
@@ -247,7 +248,7 @@ async def _vpp(uplink: Uplink, view: HostView) -> list[str]:
             owned, alikes = uplink.taken().owned, uplink.node.alikes
             book, routes = await in_thread(len(view.routes), _book, view, found, owned, alikes, answers)
             uplink.book, uplink.truth, uplink.wished, uplink.tables = book, book, desired, desired.tables
-            uplink.mirrored_view = replace(view, routes=routes)
+            uplink.mirrored_view = replace(seen, routes=routes)
             counts = {f"routes_ipv{version}": book.counts[version] for version in (4, 6)}
             uplink.mirrored = {"addresses": len(desired.uplink.addresses), **counts}
             return done
