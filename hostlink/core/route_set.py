@@ -343,6 +343,12 @@ def same_routes(one: Routes, other: Routes) -> bool:
     return len(mine) == len(theirs) and by_key(mine) == by_key(theirs)
 
 
+def in_order_of(one: KeptRoutes, other: KeptRoutes) -> KeptRoutes:
+    """Of two with the same routes the first, kept as the other is, where that is so for those apart."""
+    alike_too = one.alike != other.alike and by_key(one.apart) == by_key(other.apart)
+    return KeptRoutes(one.apart, other.alike) if alike_too else one
+
+
 def _matched(there: dict[Place, Alike], other: Routes) -> tuple[int | None, list[Route]]:
     """How many of the other's are there so (None: one is there otherwise), and those that are not there."""
     same: dict[tuple[Alike, Alike], bool] = {}

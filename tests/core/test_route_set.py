@@ -17,6 +17,7 @@ from hostlink.core.route_set import (
     at,
     by_key,
     check_places,
+    in_order_of,
     kept,
     kinds,
     of_kind,
@@ -107,6 +108,20 @@ def test_other_routes_are_others_in_every_form(values, others, packing):
     same = by_key(values) == by_key(others)
     assert [same_routes(a, b) for a in one for b in other] == [same] * 9
     assert [same_routes(b, a) for a in one for b in other] == [same] * 9
+
+
+@given(tables, st.randoms(use_true_random=False), st.lists(st.booleans(), max_size=8))
+def test_the_order_of_another_is_no_other_set(values, chance, packing):
+    """Those apart stay what they were: their lifetimes are said of another time."""
+    one = kept(packed([replace(route, expires_s=7) for route in values], Reader()))
+    shuffled = chance.sample(values, len(values))
+    for other in (kept(packed(shuffled, Reader())), kept(packed(shuffled, Reader(), packing))):
+        found = in_order_of(one, other)
+        assert found.apart == one.apart
+        assert [route.expires_s for route in found.apart] == [7] * len(one.apart)
+        if same_routes(one, other):
+            assert same_routes(found, one)
+            assert len(one.apart) != len(other.apart) or found.alike == other.alike
 
 
 def test_a_set_is_no_tuple():
