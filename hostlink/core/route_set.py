@@ -344,9 +344,9 @@ def same_routes(one: Routes, other: Routes) -> bool:
 
 
 def in_order_of(one: KeptRoutes, other: KeptRoutes) -> KeptRoutes:
-    """Of two with the same routes the first, kept as the other is, where that is so for those apart."""
-    alike_too = one.alike != other.alike and by_key(one.apart) == by_key(other.apart)
-    return KeptRoutes(one.apart, other.alike) if alike_too else one
+    """Of two with the same routes the first, kept as the other is. What it says of lifetimes it goes on saying."""
+    said = {route: route for route in one.apart if route.expires_s is not None}
+    return KeptRoutes(tuple(said.get(route, route) if said else route for route in other.apart), other.alike)
 
 
 def _matched(there: dict[Place, Alike], other: Routes) -> tuple[int | None, list[Route]]:
