@@ -343,6 +343,12 @@ def same_routes(one: Routes, other: Routes) -> bool:
     return len(mine) == len(theirs) and by_key(mine) == by_key(theirs)
 
 
+def in_order_of(one: KeptRoutes, other: KeptRoutes) -> KeptRoutes:
+    """Of two with the same routes the first, kept as the other is. What it says of lifetimes it goes on saying."""
+    said = {route: route for route in one.apart if route.expires_s is not None}
+    return KeptRoutes(tuple(said.get(route, route) if said else route for route in other.apart), other.alike)
+
+
 def _matched(there: dict[Place, Alike], other: Routes) -> tuple[int | None, list[Route]]:
     """How many of the other's are there so (None: one is there otherwise), and those that are not there."""
     same: dict[tuple[Alike, Alike], bool] = {}

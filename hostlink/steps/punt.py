@@ -60,7 +60,9 @@ def leads_to_host(uplink: Uplink) -> bool:
 def _mirrored(uplink: Uplink) -> HostView | None:
     """The host's view that is true in VPP: as it was looked at, and with what was followed since."""
     view, book = uplink.mirrored_view, uplink.book
-    return view if view is None or book is None else replace(view, routes=book.as_set())
+    if view is None or book is None or uplink.followed is not book:
+        return view
+    return replace(view, routes=book.as_set())
 
 
 def contribution(uplink: Uplink, view: HostView) -> VppShared:

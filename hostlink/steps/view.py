@@ -19,7 +19,7 @@ from hostlink.core.desired_routes import route_key
 from hostlink.core.lifetimes import aged, lengthened, lifetimes, refreshed
 from hostlink.core.model import HostView, Route
 from hostlink.core.route_book import RouteEdit
-from hostlink.core.route_set import KeptRoutes, Routes, kept, same_routes
+from hostlink.core.route_set import KeptRoutes, Routes, in_order_of, kept, same_routes
 from hostlink.journal import JournalError, Takeover
 from hostlink.kernel.errors import ReadUnsteady
 from hostlink.kernel.snapshot import read_view
@@ -101,6 +101,9 @@ async def keep_last_good(uplink: Uplink, view: HostView, *, proved: bool = False
         view = replace(view, routes=await in_thread(len(view.routes), without, view.routes, takeover.owned))
         after = replace(takeover, last_good=view, read_at_s=at_s, phase=phase, confirm=confirm, deaths=deaths)
         await uplink.remember_all(after)
+    elif isinstance(view.routes, KeptRoutes) and isinstance(nic.routes, KeptRoutes):
+        # The same in the order of a look: the next one is compared at once.
+        uplink.takeover = replace(takeover, last_good=replace(nic, routes=in_order_of(nic.routes, view.routes)))
     if proved:
         uplink.deaths = 0
 

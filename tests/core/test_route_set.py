@@ -17,6 +17,7 @@ from hostlink.core.route_set import (
     at,
     by_key,
     check_places,
+    in_order_of,
     kept,
     kinds,
     of_kind,
@@ -107,6 +108,20 @@ def test_other_routes_are_others_in_every_form(values, others, packing):
     same = by_key(values) == by_key(others)
     assert [same_routes(a, b) for a in one for b in other] == [same] * 9
     assert [same_routes(b, a) for a in one for b in other] == [same] * 9
+
+
+@given(tables, st.randoms(use_true_random=False), st.lists(st.booleans(), max_size=8))
+def test_a_set_in_the_order_of_another_is_the_same(values, chance, packing):
+    """And compares with it at once. What expires does so when it did before."""
+    short = with_body(Route(ip_network("2001:db8:7::/48"), 254, (NextHop(7, VIA6),), metric=9))
+    one = kept(RouteSet((replace(short, expires_s=7), *packed(values, Reader()).apart), packed(values, Reader()).alike))
+    there = packed([route for some in by_key(values).values() for route in some], Reader(), packing)
+    other = kept(RouteSet((*chance.sample(there.apart, len(there.apart)), replace(short, expires_s=5)), there.alike))
+    if same_routes(one, other):
+        found = in_order_of(one, other)
+        assert same_routes(found, one)
+        assert (found.alike, len(found.apart)) == (other.alike, len(other.apart))
+        assert [route.expires_s for route in found.apart if route.expires_s] == [7]
 
 
 def test_a_set_is_no_tuple():
