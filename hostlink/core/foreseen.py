@@ -12,6 +12,8 @@ from dataclasses import replace
 from hostlink.core.model import HostView, NextHop, Route
 from hostlink.core.operations import AddHostAddress, AddHostRoute, ChangeHostAddress, HostOperation
 from hostlink.core.plan_host import KernelMakes
+from hostlink.core.route import RT_TABLE_MAIN
+from hostlink.core.route_set import Alike, Place, Routes, RouteSet, items, place_of
 
 
 def carried(wanted: HostView, there: HostView, plan: Iterable[HostOperation]) -> HostView:
@@ -25,9 +27,28 @@ def carried(wanted: HostView, there: HostView, plan: Iterable[HostOperation]) ->
     by_itself = [one for one in wanted.routes if kernel.made(one) or one.leads_nowhere]
     hops = _Hops(wanted.link.index, there.link.index)
     new = (replace(one, next_hops=hops.of(one)) for one in (*by_itself, *added))
-    routes = tuple(dict.fromkeys((*there.routes, *new)))
+    routes = _kept_as(wanted.routes, dict.fromkeys((*there.routes, *new)), hops)
     link = replace(wanted.link, index=there.link.index, name=there.link.name, mac=there.link.mac)
     return replace(wanted, link=link, addresses=addresses, routes=routes)
+
+
+def _kept_as(wanted: Routes, routes: Iterable[Route], hops: _Hops) -> Routes:
+    """As a look would find them: packed is what was packed in `wanted`."""
+    if isinstance(wanted, tuple):
+        return tuple(routes)
+    were, moved = dict(items(wanted)), dict[Alike, Alike]()
+    apart: list[Route] = []
+    alike: dict[Place, Alike] = {}
+    for route in routes:
+        place = place_of(route.prefix)
+        kind = were.get(place) if route.table == RT_TABLE_MAIN else None
+        if kind is None:
+            apart.append(route)
+            continue
+        if kind not in moved:
+            moved[kind] = Alike.of(replace(kind.route, next_hops=hops.of(kind.route)), kind.cut)
+        alike[place] = moved[kind]
+    return RouteSet(apart, {place: alike[place] for place in were if place in alike})  # in the kernel's order
 
 
 class _Hops:
