@@ -232,8 +232,9 @@ class Journal:
             raise JournalError(self.path, JournalFault.UNWRITABLE, what) from error
         return after
 
-    def append(self, generation: int, edits: Sequence[RouteEdit | AlikeEdit]) -> None:
-        """Makes edits of `last_good.routes` durable, beside the file of that generation.
+    def append(self, generation: int, edits: Sequence[RouteEdit | AlikeEdit]) -> int:
+        """Makes edits of `last_good.routes` durable, beside the file of that generation. Returns how many bytes of
+        edits there are by now: somebody must write the whole before they are too many.
 
         Raises JournalError; then nobody knows which edits are there, and the whole must be written.
         """
@@ -249,9 +250,11 @@ class Journal:
                 is_new = file.tell() == 0
                 file.write(f"\n{line}\n".encode("ascii"))  # the first ends what a death may have torn
                 file.flush()
+                size_bytes = file.tell()
                 os.fdatasync(descriptor)
             if is_new:
                 sync_folder(self.path.parent)
+            return size_bytes
         except OSError as error:
             what = f"cannot be written: {error.strerror or error}"
             raise JournalError(self.edits_path, JournalFault.UNWRITABLE, what) from error

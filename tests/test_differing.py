@@ -11,13 +11,16 @@ import pytest
 from hostlink.clock import boottime_s
 from hostlink.config import Cluster, Config, Match, UplinkConfig
 from hostlink.core import operations as op
+from hostlink.core.desired_routes import translator_for
 from hostlink.core.model import Address, Capture, HostView, Link, NextHop, Route
+from hostlink.core.route_book import RouteBook
 from hostlink.fights import TIMES
 from hostlink.journal import Parking, Phase, Takeover
 from hostlink.kernel.netlink import Netlink
 from hostlink.problems import problem
+from hostlink.steps import differing
 from hostlink.steps.context import Node, Uplink
-from hostlink.steps.differing import OnHost, on_host
+from hostlink.steps.differing import OnHost
 from hostlink.steps.keep_link import MAC
 
 NIC_MAC, OTHER_MAC, NOW = "52:54:00:00:00:01", "02:00:00:00:00:99", 1000.0
@@ -25,6 +28,10 @@ GATEWAY = ip_address("10.0.0.254")
 DEFAULT = Route(ip_network("0.0.0.0/0"), 254, (NextHop(7, GATEWAY),), metric=100, protocol=4)
 VIEW = HostView(Link("eth1", 7, NIC_MAC, 1500, up=True), (Address(ip_interface("10.0.0.1/24")),), (DEFAULT,))
 HERE = replace(VIEW, link=replace(VIEW.link, index=9), routes=(replace(DEFAULT, next_hops=(NextHop(9, GATEWAY),)),))
+
+
+def on_host(uplink: Uplink, view: HostView, now_s: float) -> OnHost:
+    return differing.on_host(uplink, uplink.caught_up(), view, now_s)
 
 
 @pytest.fixture
@@ -72,3 +79,17 @@ def test_cluster_routes_that_are_missing_are_told(uplink: Uplink) -> None:
     (added,) = on_host(uplink, HERE, NOW).plan
     assert isinstance(added, op.AddHostRoute)
     assert (added.route.prefix, added.route.mtu_bytes) == (pods, 1440)
+
+
+def test_who_looks_beside_the_steps_changes_nothing_of_them(uplink: Uplink) -> None:
+    """A plan that caught the takeover up in its thread could undo what a step wrote meanwhile, and end the daemon."""
+    more = Route(ip_network("10.9.0.0/16"), 254, (NextHop(9, GATEWAY),))
+    book = RouteBook((*HERE.routes, more), (), translator_for(HERE, (), 1, ()))
+    uplink.looked_at_s = boottime_s()
+    uplink.note_edits(book, [(254, more.prefix)])
+    before = uplink.takeover
+    assert more in uplink.caught_up().last_good.routes
+    assert more not in uplink.held().last_good.routes
+    assert (uplink.takeover, uplink.behind) == (before, True)
+    assert more in uplink.taken().last_good.routes
+    assert (uplink.held(), uplink.behind) == (uplink.taken(), False)

@@ -142,7 +142,7 @@ def test_edits_of_a_packed_table_are_read(journal: Journal) -> None:
     journal.append(written.generation, [AlikeEdit(254, None, NO_CUT, 4, place_of(gone)), EDIT])
     journal.append(written.generation, [RouteEdit(254, odd, tuple(single)), RouteEdit(254, VIEW.routes[0].prefix)])
     assert by_prefix(journal)[odd] == single
-    journal.append(written.generation, [block])
+    assert journal.append(written.generation, [block]) == journal.edits_path.stat().st_size
     found = by_prefix(journal)
     assert [route.metric for route in found[odd]] == [0]
     assert gone not in found

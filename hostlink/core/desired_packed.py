@@ -14,7 +14,7 @@ from operator import itemgetter
 
 from hostlink.core.desired_routes import Translator, of_values
 from hostlink.core.model import Prefix, Problem, VppPaths, VppRoute
-from hostlink.core.route_set import SLICE, Alike, Place, Routes, apart, items, kinds, place_of
+from hostlink.core.route_set import SLICE, Alike, KeptRoutes, Place, Routes, RouteSet, apart, items, kinds, place_of
 
 SPECIAL = 0b1110_0000
 """First byte of the prefixes that VPP has entries of its own for, and of others (multicast, IPv4's reserved block, IPv6
@@ -40,9 +40,11 @@ class Translated:
 
 def translated(translator: Translator, routes: Routes) -> Translated:
     """Of all routes of the host that use the link."""
+    if isinstance(routes, KeptRoutes):
+        routes = routes.spread()  # whose kinds are the same objects each time
     ways, never = _ways(translator, kinds(routes))
     packed, odd = _packed(routes, ways)
-    there = dict(items(routes)) if odd or never else {}
+    there = routes.alike if isinstance(routes, RouteSet) else {}
     values = list(apart(routes))
     for place in (*odd, *(place for place in never if packed.pop(place, None) is not None)):
         values.append(there[place].at(place))

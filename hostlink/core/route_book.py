@@ -185,6 +185,9 @@ class RouteBook:
         packed.sent.update(self._sent)
         self._alike, self._sent = packed.alike, packed.sent
         self._held = frozenset(one for one in packed.kinds if self._leans(one.route))
+        for place in self._never & self._alike.keys():  # the host route of a gateway, which other routes lean on
+            self._set_apart(prefix_at(place))
+        self._touched.clear()
 
     def _pack(self, alike: Callable[[Route], Alike | None]) -> None:
         """Keep what can be as packed destinations."""

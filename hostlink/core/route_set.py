@@ -163,7 +163,7 @@ def check_places(version: int, places: bytes) -> None:
     """Raises ValueError where they are no joined places of that IP version, or a default route's."""
     size = place_bytes(version)
     found = list(split(version, places))
-    whole = version in (4, 6) and not len(places) % size
+    whole = version in (4, 6) and not len(places) % size and 0 not in places[::size]
     if not (whole and all(are_places(found[at : at + SLICE], size) for at in range(0, len(found), SLICE))):
         raise ValueError(f"{len(places)} bytes are no destinations of IPv{version}")
 

@@ -91,7 +91,7 @@ class BulkRoutes:
     def _kinds(self, family: int, middles: tuple[bytes, ...], tails: tuple[bytes, ...], count: int) -> list[Alike]:
         """Of the first ones, as far as they are known."""
         found: list[Alike | None]
-        if middles.count(middles[0]) >= count:
+        if middles[:count].count(middles[0]) == count:  # behind them may be others, cut where nothing begins
             known = self._known.get((family, middles[0]))
             found = list(map(known.get, tails[:count])) if known is not None else []
         else:

@@ -13,5 +13,5 @@ async def go_around(uplink: Uplink, step: int) -> GoneAround:
     """Open the bypass. Where it cannot be, the host waits for VPP as well: what stands against it (the NIC is gone, the
     host link was deleted) is what the next step tells."""
     with suppress(*EXPECTED):
-        await open_bypass(uplink, uplink.taken().last_good.addresses)
+        await open_bypass(uplink, uplink.held().last_good.addresses)
     return GoneAround(step)

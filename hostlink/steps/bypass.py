@@ -43,7 +43,7 @@ async def ensure_bypass(uplink: Uplink, addresses: Collection[Address]) -> list[
         if host_link is None:
             raise fail("HL-401", f"the host link of {uplink.name} is gone: somebody deletes interfaces here")
         done = [one for one in on_host(uplink, host_link.index, here_end) if await ensure_program(host, one)]
-        nic = await find_link(there, name=uplink.taken().parking.name)
+        nic = await find_link(there, name=uplink.held().parking.name)
         if nic is not None:
             placed = [behind_pair(there_end, nic.index), *on_nic(uplink, nic.index, there_end, addresses)]
             # The NIC first: while it is closed and the host's end is not yet, a packet is lost, and none comes twice.
@@ -58,7 +58,7 @@ async def open_bypass(uplink: Uplink, addresses: Collection[Address]) -> None:
     """
     host_link = await find_link(uplink.node.host, name=mark(uplink.name))
     async with parked(uplink) as there:
-        nic = await find_link(there, name=uplink.taken().parking.name)
+        nic = await find_link(there, name=uplink.held().parking.name)
     if host_link is None or nic is None:
         return
     uplink.around = True
@@ -125,7 +125,7 @@ def on_nic(uplink: Uplink, nic_index: int, pair_index: int, addresses: Collectio
 
 async def _ensure_pair(uplink: Uplink, there: Netlink) -> tuple[int, int]:
     """(ifindex on the host, ifindex in VPP's namespace), both ends up."""
-    host, name = uplink.node.host, pair_name(uplink.taken().capture.view.link)
+    host, name = uplink.node.host, pair_name(uplink.held().capture.view.link)
     here_end, there_end = await _our_pair(uplink), await find_link(there, name=name)
     if here_end is not None and there_end is not None and here_end.up and there_end.up:
         return here_end.index, there_end.index
@@ -133,13 +133,13 @@ async def _ensure_pair(uplink: Uplink, there: Netlink) -> tuple[int, int]:
         await kernel_link.delete_link(host, here_end.index)
         here_end = None
     if here_end is None:
-        await make_pair(host, bypass_pair(uplink.taken(), uplink.number))
+        await make_pair(host, bypass_pair(uplink.held(), uplink.number))
         made = await find_link(host, name=name)
         if made is not None:
-            await carry_out(host, [bypass_alias(uplink.taken(), made.index)], uplink.name)
+            await carry_out(host, [bypass_alias(uplink.held(), made.index)], uplink.name)
     return await quiet_and_up(host, name), await quiet_and_up(there, name)
 
 
 async def _our_pair(uplink: Uplink) -> Link | None:
-    link = await find_link(uplink.node.host, name=pair_name(uplink.taken().capture.view.link))
+    link = await find_link(uplink.node.host, name=pair_name(uplink.held().capture.view.link))
     return link if link is not None and link.kind == "veth" else None

@@ -28,7 +28,7 @@ def armed(uplink: Uplink) -> Confirm:
     return Confirm(boottime_s() + timing.confirm_s * timing.deadline_factor)
 
 
-def arm(uplink: Uplink) -> None:
+async def arm(uplink: Uplink) -> None:
     """Before a handover. One that Capturing has just armed stays as it is, and a person's time is not begun anew.
 
     Raises JournalError; for a takeover that was confirmed before it is only told: a full disk must not cost VPP's
@@ -39,7 +39,7 @@ def arm(uplink: Uplink) -> None:
     if confirm is not None and (confirm.awaits is Awaits.PERSON or _is_fresh(uplink, confirm)):
         return
     try:
-        uplink.remember(replace(takeover, confirm=armed(uplink)))
+        await uplink.remember_all(replace(takeover, confirm=armed(uplink)))
         uplink.told["guard"] = unguarded(uplink)
     except JournalError as error:
         if takeover.phase is not Phase.PROVED:
@@ -67,13 +67,13 @@ def on_trial(uplink: Uplink) -> bool:
     return uplink.node.try_s is not None or (takeover.confirm is not None and takeover.confirm.awaits is Awaits.PERSON)
 
 
-def await_person(uplink: Uplink) -> tuple[Problem, ...]:
+async def await_person(uplink: Uplink) -> tuple[Problem, ...]:
     """The path is proved: from here on a person's time runs, once. Returns what is told. Raises JournalError."""
     takeover = uplink.taken()
     confirm = takeover.confirm
     if confirm is None or confirm.awaits is not Awaits.PERSON:
         confirm = Confirm(boottime_s() + (uplink.node.try_s or 0.0), Awaits.PERSON)
-        uplink.remember(replace(takeover, confirm=confirm))
+        await uplink.remember_all(replace(takeover, confirm=confirm))
     uplink.on_trial.set()
     until = datetime.now(UTC) + timedelta(seconds=left_s(uplink.taken()))
     return (problem("HL-416", f"{uplink.name}: waiting for a person's confirmation until {until:%H:%M:%S} UTC"),)

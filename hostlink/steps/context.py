@@ -311,15 +311,23 @@ class Uplink:
         self.unread.clear()
         self.book, self.truth, self.wished, self.unproved = None, None, None, True
 
-    def taken(self) -> Takeover:
-        """The takeover in the journal. Asked for only by steps that come after Capturing."""
+    def held(self) -> Takeover:
+        """The takeover, but for routes that were followed since it was written: for all that asks for no routes."""
         if self.takeover is None:
             raise RuntimeError(f"{self.name}: a step of a takeover without a journal")
-        if self.behind and self.followed is not None:
-            since_s = self.takeover.age_s(self.looked_at_s)
-            routes = lengthened(self.followed.kept(), since_s)
-            last_good = replace(self.takeover.last_good, routes=routes)
-            self.takeover, self.behind = replace(self.takeover, last_good=last_good), False
+        return self.takeover
+
+    def caught_up(self) -> Takeover:
+        """With the routes that were followed. Changes nothing, so it may be asked for beside the steps, on the loop."""
+        takeover = self.held()
+        if not self.behind or self.followed is None:
+            return takeover
+        routes = lengthened(self.followed.kept(), takeover.age_s(self.looked_at_s))
+        return replace(takeover, last_good=replace(takeover.last_good, routes=routes))
+
+    def taken(self) -> Takeover:
+        """The takeover in the journal. Asked for only by steps that come after Capturing, and on the loop."""
+        self.takeover, self.behind = self.caught_up(), False
         return self.takeover
 
     def left_of_last_good(self) -> HostView:

@@ -20,7 +20,7 @@ LIMIT = 2
 """One may be killed by hand, or by the kernel for its memory."""
 
 
-def count_death(uplink: Uplink) -> None:
+async def count_death(uplink: Uplink) -> None:
     """Once in a daemon's life, at its first look: durable before anything is done that may end it too.
 
     Where the journal cannot be written it is told, and only the guard ends what goes on like this.
@@ -32,7 +32,7 @@ def count_death(uplink: Uplink) -> None:
         return
     uplink.deaths = takeover.deaths + 1
     try:
-        uplink.remember(replace(takeover, deaths=uplink.deaths))
+        await uplink.remember_all(replace(takeover, deaths=uplink.deaths))
     except JournalError as error:
         uplink.told["journal"] = (error.problem,)
 

@@ -7,12 +7,14 @@ from dataclasses import dataclass, replace
 
 import trio
 
+from hostlink.clock import boottime_s
 from hostlink.core.cluster import plan_cluster
 from hostlink.core.difference import CHANGE, INTERFACES, LINUX, VPP, Before, Kind, Line, Named, lines
 from hostlink.core.foreseen import carried
+from hostlink.core.lifetimes import aged
 from hostlink.core.model import HostView, Prefix, VppRoute, VppUplink
 from hostlink.core.operations import AddVppRoute, EachOperation, HostOperation, SetHostLink, VppOperation
-from hostlink.journal import Phase
+from hostlink.journal import Phase, Takeover
 from hostlink.steps.context import Uplink
 from hostlink.steps.drift import drifted, is_only_told
 from hostlink.steps.keep_link import MAC
@@ -41,7 +43,9 @@ async def differ(uplink: Uplink, limit: int | None = None) -> Differing:
     limit: so many lines of a kind in a row are told, the rest only counted.
     """
     seen = await host_view(uplink)
-    host = await in_thread(len(seen.routes), on_host, uplink, seen, trio.current_time())
+    # Here, and not in the thread: steps go on meanwhile, and change the book that it is read from.
+    takeover = uplink.caught_up() if _is_filled(uplink, seen) else uplink.held()
+    host = await in_thread(len(seen.routes), on_host, uplink, takeover, seen, trio.current_time())
     found = await difference(uplink, host.view)
     shared = await _shared(uplink, host.view)
     named = replace(_named(uplink, host.view, found), limit=limit)
@@ -61,15 +65,20 @@ class OnHost:
     """The name that it would lose."""
 
 
-def on_host(uplink: Uplink, view: HostView, now_s: float) -> OnHost:
+def _is_filled(uplink: Uplink, view: HostView) -> bool:
+    """Whether the host link gets what the NIC had."""
+    return uplink.held().phase is Phase.CAPTURED or is_lost_source(uplink, view)
+
+
+def on_host(uplink: Uplink, takeover: Takeover, view: HostView, now_s: float) -> OnHost:
     """What of a round is done on the host (steps/mirror.py, _round), where `view` is the host link as it is.
 
     now_s: trio.current_time(). What somebody does again and again is left to him (fights.py).
     """
-    takeover, plan = uplink.taken(), list[HostOperation]()
+    plan = list[HostOperation]()
     nic = takeover.capture.view.link
-    if takeover.phase is Phase.CAPTURED or is_lost_source(uplink, view):
-        wanted = uplink.left_of_last_good()
+    if _is_filled(uplink, view):
+        wanted = aged(takeover.last_good, takeover.age_s(boottime_s()))
         plan += filling(wanted, view)
         view = carried(wanted, view, plan)
     plan += superseded_plan(uplink, view)

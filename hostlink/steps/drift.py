@@ -47,16 +47,11 @@ def parted(
     tables = before.tables if uplink.truth is None else uplink.truth.tables()
     before, actual = (replace(one, routes=frozenset(), packed={}) for one in (replace(before, tables=tables), actual))
     healing = set(plan_uplink(before, actual))
-    left: list[VppOperation] = []
-    rest: list[VppOperation] = []
-    for one in plan:
-        for operation, drift in _of_routes(one, wanted) or [(one, one in healing)]:
-            (left if drift else rest).append(operation)
-    # Which what the host asks for now stands on:
-    asked = {AddVppTable(table) for table in tables_of(one.route for one in rest if isinstance(one, AddVppRoute))}
-    if asked.isdisjoint(left):
-        return tuple(left), tuple(rest)
-    return tuple(one for one in left if one not in asked), tuple(one for one in plan if one in asked or one not in left)
+    parts = [part for one in plan for part in _of_routes(one, wanted) or [(one, one in healing)]]
+    added = (one.route for one, drift in parts if not drift and isinstance(one, AddVppRoute))
+    asked = {AddVppTable(table) for table in tables_of(added)}  # which what the host asks for now stands on
+    left = tuple(one for one, drift in parts if drift and one not in asked)
+    return left, tuple(one for one, drift in parts if not drift or one in asked)
 
 
 _Wanted = Callable[[int, Prefix], VppPaths | None]

@@ -99,7 +99,7 @@ async def _keep_newest(uplink: Uplink) -> None:
 async def _go_around(uplink: Uplink) -> None:
     """For as long as VPP is taken down. Where it cannot be, the host waits a little longer."""
     with suppress(StepError, KernelError):
-        await open_bypass(uplink, uplink.taken().last_good.addresses)
+        await open_bypass(uplink, uplink.held().last_good.addresses)
 
 
 async def _leave_vpp(uplink: Uplink) -> tuple[list[Problem], tuple[Problem, ...], bool]:

@@ -40,19 +40,19 @@ async def hand_over(uplink: Uplink, step: int) -> HandedOver:
     Raises StepError, JournalError, KernelError, VppError.
     """
     uplink.meet_vpp()
-    arm(uplink)
+    await arm(uplink)
     dataplane = uplink.node.dataplane()
     await make_host_link(uplink)
     ports = await dataplane.find(uplink.name)
     uplink.around = uplink.around or ports == Ports()
-    await ensure_bypass(uplink, uplink.taken().last_good.addresses)
+    await ensure_bypass(uplink, uplink.held().last_good.addresses)
     if ports.host is None:
         await attach_host_link(uplink)
     if ports == Ports():
         await _punt_first(uplink)
     await move_nic(uplink)
     await _park(uplink)
-    await ensure_bypass(uplink, uplink.taken().last_good.addresses)
+    await ensure_bypass(uplink, uplink.held().last_good.addresses)
     if (await dataplane.find(uplink.name)).uplink is None:
         await attach_nic(uplink)
     await show(uplink)

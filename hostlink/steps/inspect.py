@@ -45,7 +45,7 @@ async def inspect(uplink: Uplink, step: int) -> Inspected:
         uplink.takeover = uplink.takeover or (uplink.journal.read() if uplink.claimed else None)
     except JournalError as error:
         return Inspected(step, Facts(obstacles=(error.problem,)))
-    count_death(uplink)
+    await count_death(uplink)
     if uplink.takeover is not None:
         return Inspected(step, await _earlier(uplink, uplink.takeover))
     return Inspected(step, await before_takeover(uplink, link))

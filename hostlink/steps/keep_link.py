@@ -70,7 +70,7 @@ async def _put_back(uplink: Uplink) -> list[str]:
         await make_host_link(uplink)
     except KernelError as error:
         raise CannotPutBack(problem("HL-401", f"{uplink.name} was deleted: {error}")) from error
-    await ensure_bypass(uplink, uplink.taken().last_good.addresses)
+    await ensure_bypass(uplink, uplink.held().last_good.addresses)
     return [f"host: put {uplink.name} back, which somebody had deleted"]
 
 

@@ -298,7 +298,7 @@ async def difference(uplink: Uplink, view: HostView) -> Difference:
         view,
         uplink_sw=ports.uplink.sw_if_index,
         host_sw=ports.host.sw_if_index,
-        cluster=frozenset(uplink.taken().owned),
+        cluster=frozenset(uplink.held().owned),
         host_up=vpp_may_send(uplink),
         taken=taken.keys(),
         answers=may_answer_in_tables(uplink.node.vpp.version),

@@ -73,7 +73,7 @@ def parted(plan: Plan) -> tuple[Plan, Plan]:
 
 async def _move(uplink: Uplink, there: Netlink, ready: _Ready) -> None:
     host, name, parking = uplink.node.host, uplink.name, uplink.taken().parking
-    placed = on_nic(uplink, ready.nic.index, ready.pair_end.index, uplink.taken().last_good.addresses)
+    placed = on_nic(uplink, ready.nic.index, ready.pair_end.index, uplink.held().last_good.addresses)
     with loaded_all(placed, faults=there.faults) as programs:
         await kernel_link.swap(host, ready.nic.index, parking.namespace, ready.host_link.index, name)
         moved = await find_link(there, name=parking.name)

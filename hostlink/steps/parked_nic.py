@@ -58,7 +58,7 @@ async def drop_carrier(uplink: Uplink) -> list[str]:
 
 def vpp_may_send(uplink: Uplink) -> bool:
     """Whether VPP's port to the host may be up."""
-    return uplink.carrier or uplink.taken().host_link == "tap"
+    return uplink.carrier or uplink.held().host_link == "tap"
 
 
 async def _set_carrier(uplink: Uplink, there: Netlink, on: bool) -> list[str]:

@@ -34,7 +34,7 @@ async def punt(uplink: Uplink, step: int) -> PathProved:
     uplink.told["path"] = await prove(uplink, view)
     proved, trial = not (uplink.told["path"] and must_pass(uplink)), on_trial(uplink)
     await keep_last_good(uplink, view, proved=proved and not trial)
-    uplink.told["trial"] = await_person(uplink) if proved and trial else ()
+    uplink.told["trial"] = await await_person(uplink) if proved and trial else ()
     uplink.told["guard"] = () if uplink.taken().confirm is None else unguarded(uplink)
     uplink.unproved = False
     return PathProved(step, tuple(describe(operation) for operation in shared.done))

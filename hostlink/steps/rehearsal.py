@@ -167,7 +167,7 @@ async def _vpp(stage: Stage, after: HostView) -> Sequence[VppOperation]:
     if dataplane is not None:
         actual, _ = await without_kept(uplink, desired, replace(actual, tables=await dataplane.own_tables()))
     stage.problems += [*problems, *taken_tables(name, taken, after.routes, after.link.index)]
-    return await in_thread(len(desired.routes), plan_uplink, desired, actual)
+    return await in_thread(len(desired.routes) + len(desired.packed), plan_uplink, desired, actual)
 
 
 def _cluster(stage: Stage, after: HostView) -> Sequence[HostOperation]:

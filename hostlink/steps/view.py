@@ -34,6 +34,9 @@ LATEST_S = 10.0
 EDITS_AT_ONCE = 1000
 """Written in one line: some 30 ms of a thread, of which the loop loses the half, where each is of its own kind."""
 
+MANY_EDITS_BYTES = 4 << 20
+"""More than these are read in a second or so, when give-back waits for it: the next audit writes the whole anew."""
+
 
 async def host_view(uplink: Uplink) -> HostView:
     """The host link as it is, without hostlink's own mark. Raises StepError when it is not there."""
@@ -75,7 +78,7 @@ def is_lost_source(uplink: Uplink, view: HostView) -> bool:
 
     Also where it is up again: the routes that went with it, IPv4's without a word, are nobody's wish (F35).
     """
-    return uplink.unfilled or (uplink.taken().last_good.link.up and not view.link.up)
+    return uplink.unfilled or (uplink.held().last_good.link.up and not view.link.up)
 
 
 async def keep_last_good(uplink: Uplink, view: HostView, *, proved: bool = False, newest: bool = False) -> None:
@@ -168,7 +171,8 @@ async def _save(uplink: Uplink) -> None:
     since_s = uplink.takeover.age_s(boottime_s())  # expiries are said of when the whole was read
     edits = [_said_before(edit, since_s) for edit in uplink.followed.edits(keys)]
     try:
-        await trio.to_thread.run_sync(uplink.journal.append, uplink.takeover.generation, edits)
+        there_bytes = await trio.to_thread.run_sync(uplink.journal.append, uplink.takeover.generation, edits)
+        uplink.unsaved |= there_bytes > MANY_EDITS_BYTES
         uplink.told.pop("journal", None)
     except JournalError as error:
         uplink.unsaved = True

@@ -18,6 +18,7 @@ from hostlink.core.plan import plan_uplink
 from hostlink.journal import Phase
 from hostlink.steps.context import Uplink
 from hostlink.steps.keep_tags import keep_tags
+from hostlink.steps.offload import in_thread
 from hostlink.steps.shared import settle_shared
 from hostlink.steps.tables import clear_tables, without_kept
 from hostlink.vpp.dataplane import Dataplane
@@ -106,7 +107,7 @@ async def _empty(uplink: Uplink, port: VppInterface, host: VppInterface) -> list
         packed={},
     )
     actual, _ = await without_kept(uplink, bare, found)
-    plan = plan_uplink(bare, actual)
+    plan = await in_thread(len(actual.routes) + len(actual.packed), plan_uplink, bare, actual)
     uplink.work.begin("taking out of VPP what is hostlink's", len(plan))
     refusals = await dataplane.try_all(plan, uplink.work.advance)
     refusals += await _ask(dataplane, _off(actual.host.sw_if_index, actual.host.unnumbered_to, actual.host.proxy_arp))

@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import replace
 from ipaddress import ip_address, ip_interface, ip_network
 
+import pytest
 from fake_vpp import FakeVpp
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -209,6 +210,17 @@ def test_what_is_followed_from_a_packed_look_on_ends_where_it_ends_among_values(
     assert by_key(one.routes()) == by_key(one.kept()) == by_key(other.routes())
     assert (one.mirrored(), one.tables(), +one.counts) == (other.mirrored(), other.tables(), +other.counts)
     assert Counter(one.problems) == Counter(other.problems)
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_what_is_said_of_a_default_gateways_own_host_route_is_not_followed(gone):
+    """Found by the property above, once in thousands: it was packed, and its end was followed as any other's."""
+    gateway = ip_address("203.0.113.7")
+    nowhere = with_body(Route(ip_network(gateway), 254, type=6))
+    one, other, reader = followed((nowhere, with_body(Route(ip_network("0.0.0.0/0"), 254, (NextHop(OURS, gateway),)))))
+    said = (AlikeChange(reader.of(nowhere), gone), place_of(nowhere.prefix))
+    assert (one.fold_all([said]), other.fold(RouteChange(nowhere, gone))) == (False, False)
+    assert not one.touched()
 
 
 def test_the_end_of_a_route_by_a_gateway_that_leans_on_another_is_not_followed():

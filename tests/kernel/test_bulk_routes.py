@@ -8,7 +8,7 @@ from ipaddress import ip_network
 
 import pytest
 import trio
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hostlink.core.model import NextHop, Route
@@ -85,6 +85,22 @@ def test_a_full_table_is_packed():
     found = read(*in_parts(bodies, 481)).found()
     assert (len(found.alike), found.apart, len(set(found.alike.values()))) == (5000, (), 50)
     assert_same(found, bodies)
+
+
+@settings(max_examples=12)
+@given(st.lists(st.tuples(st.sampled_from([11, 186, 188]), st.booleans()), min_size=40, max_size=120), st.booleans())
+def test_routes_of_two_lengths_among_each_other_are_each_as_said(said, learnt):
+    """A part of a routing daemon's: by one gateway, of several protocols, some with a preferred source. Where one of
+    another length comes, the cut goes astray and falls into step again further on."""
+    bodies = []
+    for number, (protocol, preferred) in enumerate(said):
+        body = bytearray(table_of(number))
+        body[5] = protocol
+        bodies.append(
+            bytes(body) + (struct.pack("=HH4s", 8, uapi.RTA_PREFSRC, b"\xc0\x00\x02\x01") if preferred else b"")
+        )
+    first = [table_of(5000 + number) for number in range(60)] if learnt else []
+    assert_same(read(*in_parts([*first, *bodies], 1000)).found(), [*first, *bodies])
 
 
 def test_what_has_another_beside_it_is_apart():
