@@ -35,9 +35,14 @@ def uplinks(document: Mapping[str, object]) -> list[Uplink]:
 
 def moves(document: Mapping[str, object]) -> list[Mapping[str, Any]]:
     """The moves of a GetHistory answer of a version that this command understands. Raises VerbError (69)."""
-    found = document.get("moves")
-    if document.get("version") != VERSION or not isinstance(found, list):
-        text = f"the daemon's history has version {document.get('version')!r}; this command understands {VERSION}"
+    return answered(document, "moves", "history", VERSION)
+
+
+def answered(document: Mapping[str, object], key: str, what: str, version: int) -> list[Mapping[str, Any]]:
+    """The list of an answer of that version. what: the answer, in the message. Raises VerbError (69)."""
+    found = document.get(key)
+    if document.get("version") != version or not isinstance(found, list):
+        text = f"the daemon's {what} has version {document.get('version')!r}; this command understands {version}"
         raise VerbError(UNREACHABLE, f"{text}: use the command that belongs to the daemon")
     return found
 

@@ -15,8 +15,8 @@ from collections.abc import Iterator, Mapping
 from hostlink import varlink
 from hostlink.cli.client import Client, UnreachableError, add_runtime_dir, socket_path
 from hostlink.cli.configuration import add_config
-from hostlink.cli.documents import SEVERITIES, clean
-from hostlink.cli.exits import DONE, FAILED, UNREACHABLE, VerbError
+from hostlink.cli.documents import SEVERITIES, answered, clean
+from hostlink.cli.exits import DONE, FAILED, VerbError
 from hostlink.cli.plan_text import plan_text
 from hostlink.problems import LIMITS
 
@@ -111,11 +111,7 @@ def _gravity(problem: Mapping[str, Any]) -> int:
 
 
 def _uplinks(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    found = document.get("uplinks")
-    if document.get("version") != VERSION or not isinstance(found, list):
-        text = f"the daemon's plan has version {document.get('version')!r}; this command understands {VERSION}"
-        raise VerbError(UNREACHABLE, f"{text}: use the command that belongs to the daemon")
-    return found
+    return answered(document, "uplinks", "plan", VERSION)
 
 
 def _wants_colour() -> bool:

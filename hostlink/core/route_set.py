@@ -52,22 +52,7 @@ class Alike:
     def at(self, place: Place) -> Route:
         """The one that has this destination."""
         one, (head, middle, tail) = self.route, self.cut
-        return Route(
-            prefix_at(place),
-            one.table,
-            one.next_hops,
-            one.type,
-            one.protocol,
-            one.scope,
-            one.metric,
-            one.tos,
-            one.preferred_source,
-            one.mtu_bytes,
-            None,
-            one.source_prefix,
-            one.nexthop_id,
-            b"".join((head, place[:1], middle, place[1:], tail)),
-        )
+        return one.elsewhere(prefix_at(place), b"".join((head, place[:1], middle, place[1:], tail)))
 
 
 SLICE = 2000
@@ -132,7 +117,7 @@ class RouteSet:
             return NotImplemented
         return same_routes(self, other)
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None  # type: ignore[assignment]  # typeshed has a method there
 
     def __repr__(self) -> str:
         return f"RouteSet({len(self.apart)} apart, {len(self.alike)} alike)"

@@ -99,7 +99,7 @@ class BulkRoutes:
                 known.get(tail) if (known := self._known.get((family, middle))) is not None else None
                 for middle, tail in zip(middles[:count], tails[:count], strict=True)
             ]
-        return found[: found.index(None)] if None in found else found  # type: ignore[return-value]
+        return found[: found.index(None)] if None in found else found  # type: ignore[return-value]  # none before the first
 
     def _keep(self, places: list[Place], kinds: list[Alike]) -> None:
         alike = self._alike

@@ -69,22 +69,7 @@ def read_body(body: bytes, hops: HopCache, alike: AlikeCache) -> Route:
         if route.expires_s is None and route.prefix == _dst4(body):
             alike[rest] = route
         return route
-    return Route(
-        _dst4(body),
-        one.table,
-        one.next_hops,
-        one.type,
-        one.protocol,
-        one.scope,
-        one.metric,
-        one.tos,
-        one.preferred_source,
-        one.mtu_bytes,
-        None,
-        one.source_prefix,
-        one.nexthop_id,
-        body,
-    )
+    return one.elsewhere(_dst4(body), body)
 
 
 class _Network(IPv4Network):

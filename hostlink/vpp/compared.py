@@ -19,22 +19,16 @@ from hostlink.core.model import Family, PathType, VppPaths, VppRoute, VppUplink
 from hostlink.core.packed_plan import AsWanted
 from hostlink.core.route_set import split
 from hostlink.vpp.errors import understood
-from hostlink.vpp.frames import HEADER, MESSAGE_ID
+from hostlink.vpp.frames import HEADER
 from hostlink.vpp.on_link import is_on_link
 from hostlink.vpp.packed_routes import without_host_bits
-from hostlink.vpp.route_layout import route_layout
-from hostlink.vpp.route_packer import DETAILS, RouteReader
-from hostlink.vpp.session import Request, Session
-from hostlink.vpp.waiters import Run, Waiter
+from hostlink.vpp.route_details import HEAD, RouteDetails, dump_request
+from hostlink.vpp.session import Session
+from hostlink.vpp.waiters import Run
 
-_CONTEXT = struct.Struct(">I")
-_HEAD = ">6x"
-"""How the head of details begins where message id and context come first, as they do in every release."""
-_DUMP = "ip_route_v2_dump"
 _BREATH = 5000
 _LEAST, _MOST = 16, 1024
 """Details cut in one go: so many at first, and more while all were as long."""
-_LENGTH_BYTES = [bytes((length,)) for length in range(256)]
 
 
 def concerns(paths: VppPaths, ports: set[int]) -> bool:
@@ -60,8 +54,7 @@ async def read_compared(
     found = _Found(packed, values, ports)
     for family in Family:
         looked = _Looked(session, family, found)
-        table = {"table_id": 0, "is_ip6": family is Family.IPV6}
-        await session.dump_to(looked, Request(_DUMP, {"src": source_id, "table": table}))
+        await session.dump_to(looked, dump_request(source_id, family))
         advanced()
     if wanted is None:
         routes = [*found.routes, *(VppRoute(0, prefix_at(place), paths) for place, paths in found.others.items())]
@@ -120,29 +113,15 @@ class _Found:
         return left
 
 
-class _Looked(Waiter):
+class _Looked(RouteDetails):
     """Details of a dump, taken as they come."""
 
     def __init__(self, session: Session, family: Family, found: _Found) -> None:
-        super().__init__(_DUMP, session.take_contexts(1))
+        super().__init__(session)
         self._found, self._version, self._six = found, int(family), family is Family.IPV6
-        self._details_id, self._ping_reply_id = session.id_of(DETAILS), session.id_of("control_ping_reply")
-        self._begin = MESSAGE_ID.pack(self._details_id) + _CONTEXT.pack(self.contexts.start)
-        self._head = route_layout(session.codec, DETAILS).head
-        self._reader = RouteReader(session.codec)
         self._layouts: dict[int, struct.Struct | None] = {}
         self._paths: dict[bytes, VppPaths] = {}
         self._window = _LEAST
-
-    def take(self, context: int, message_id: int, data: bytes) -> bool:  # noqa: ARG002 — there is one
-        if message_id == self._ping_reply_id:
-            return True
-        if message_id != self._details_id:
-            raise self.refuse_kind(message_id, self._details_id)
-        self.hold(len(data))
-        self.progress_at = trio.current_time()
-        self._take_one(data)
-        return False
 
     def take_run(self, data: bytes) -> Run:
         """Details one after another that are as long as the first: nearly all have as many paths."""
@@ -204,9 +183,8 @@ class _Looked(Waiter):
         return paths
 
     def _take_one(self, details: bytes) -> None:
-        table_id, six, address, length = self._reader.place(details)
+        table_id, place = self._place(details)
         if table_id == 0:
-            place = _LENGTH_BYTES[length] + (address if six else address[: PLACE4_BYTES - 1])
             self._found.one(self._version, place, self._known(details, self._found.wanted.get(place)))
 
     def _frames(self, length: int) -> struct.Struct | None:
@@ -217,9 +195,9 @@ class _Looked(Waiter):
 
     def _layout(self, length: int) -> struct.Struct | None:
         """None: no run. Address and prefix length as bytes, to be joined; the source is passed over."""
-        if not self._head.format.startswith(_HEAD) or length < self._head.size:
+        if not self._head.format.startswith(HEAD) or length < self._head.size:
             return None
-        before, after = self._head.format[len(_HEAD) :].split("16s")
+        before, after = self._head.format[len(HEAD) :].split("16s")
         gap, source, rest = after.split("B")
         address = "16s" if self._six else f"{PLACE4_BYTES - 1}s{16 - PLACE4_BYTES + 1}x"
         head = f"{before}{address}{gap}1s{source}x{rest}"

@@ -13,21 +13,17 @@ from collections.abc import Callable, Iterator
 import trio
 
 from hostlink.core.alike import PLACE4_BYTES, PackedRoutes, Place, prefix_at
-from hostlink.core.model import VppPaths, VppRoute
+from hostlink.core.model import Family, VppPaths, VppRoute
 from hostlink.vpp.errors import VppRefused, understood
-from hostlink.vpp.frames import HEADER, MESSAGE_ID
-from hostlink.vpp.route_layout import route_layout
-from hostlink.vpp.route_packer import ADD_DEL, DETAILS, RoutePacker, RouteReader, Template
+from hostlink.vpp.frames import HEADER
+from hostlink.vpp.route_details import HEAD, LENGTH_BYTES, RouteDetails, dump_request
+from hostlink.vpp.route_packer import ADD_DEL, RoutePacker, Template
 from hostlink.vpp.routes import Counted, refusal
-from hostlink.vpp.session import Request, Session
-from hostlink.vpp.waiters import Run, Waiter
+from hostlink.vpp.session import Session
+from hostlink.vpp.waiters import Run
 
 _CONTEXT = struct.Struct(">I")
 _ADDRESS_BYTES = 16
-_LENGTH_BYTES = [bytes((length,)) for length in range(256)]
-_HEAD = ">6x"
-"""How the head of details begins where message id and context come first, as they do in every release."""
-_DUMP = "ip_route_v2_dump"
 _BREATH = 5000
 
 
@@ -93,8 +89,7 @@ async def has_paths(
     left = set(places)
     for is_ip6 in sorted({len(place) != PLACE4_BYTES for place in places}):
         waiter = _Compared(session, left, wanted)
-        request = Request(_DUMP, {"src": source_id, "table": {"table_id": 0, "is_ip6": is_ip6}})
-        await session.dump_to(waiter, request)
+        await session.dump_to(waiter, dump_request(source_id, Family.IPV6 if is_ip6 else Family.IPV4))
         if waiter.differs:
             return False
     missing = list(left)
@@ -105,29 +100,15 @@ async def has_paths(
     return True
 
 
-class _Compared(Waiter):
+class _Compared(RouteDetails):
     """Details of a dump, each compared as it comes. What was found is taken out of `left`."""
 
     def __init__(self, session: Session, left: set[Place], wanted: Callable[[Place], VppPaths | None]) -> None:
-        super().__init__(_DUMP, session.take_contexts(1))
+        super().__init__(session)
         self.differs = False
         self._left, self._wanted = left, wanted
-        self._details_id, self._ping_reply_id = session.id_of(DETAILS), session.id_of("control_ping_reply")
-        self._begin = MESSAGE_ID.pack(self._details_id) + _CONTEXT.pack(self.contexts.start)
-        self._head = route_layout(session.codec, DETAILS).head
-        self._reader = RouteReader(session.codec)
         self._layouts: dict[int, struct.Struct] = {}
         self._verdicts: dict[tuple[bytes, int], bool] = {}
-
-    def take(self, context: int, message_id: int, data: bytes) -> bool:  # noqa: ARG002 — there is one
-        if message_id == self._ping_reply_id:
-            return True
-        if message_id != self._details_id:
-            raise self.refuse_kind(message_id, self._details_id)
-        self.hold(len(data))
-        self.progress_at = trio.current_time()
-        self._compare(data)
-        return False
 
     def take_run(self, data: bytes) -> Run:
         """Details one after another that are as long as the first: nearly all have as many paths.
@@ -146,9 +127,9 @@ class _Compared(Waiter):
             if said != length or start != begin:
                 break
             at += frames.size
-            place = _LENGTH_BYTES[bits] + (address if is_ip6 else address[:4])
+            place = LENGTH_BYTES[bits] + (address if is_ip6 else address[:4])
             if table_id or place not in left:
-                self._compare(data[at - length : at])
+                self._take_one(data[at - length : at])
                 continue
             left.discard(place)
             wanted = wanted_at(place)
@@ -162,14 +143,13 @@ class _Compared(Waiter):
     def _frames(self, length: int) -> struct.Struct | None:
         """Of details of that length, framed: length, message id and context, what the head has, paths. None: no run."""
         frames = self._layouts.get(length)
-        if frames is None and self._head.format.startswith(_HEAD) and length >= self._head.size:
-            head, paths = self._head.format[len(_HEAD) :], length - self._head.size
+        if frames is None and self._head.format.startswith(HEAD) and length >= self._head.size:
+            head, paths = self._head.format[len(HEAD) :], length - self._head.size
             frames = self._layouts[length] = struct.Struct(f"{HEADER.format}{len(self._begin)}s{head}{paths}s")
         return frames
 
-    def _compare(self, details: bytes) -> None:
-        table_id, is_ip6, address, length = self._reader.place(details)
-        place = _LENGTH_BYTES[length] + (address if is_ip6 else address[:4])
+    def _take_one(self, details: bytes) -> None:
+        table_id, place = self._place(details)
         if place not in self._left:
             place = without_host_bits(place)
         if table_id or place not in self._left:

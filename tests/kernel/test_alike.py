@@ -11,7 +11,7 @@ from hostlink.kernel.alike import Alikes
 from hostlink.kernel.netlink import open_watcher
 from hostlink.kernel.routes import by_pyroute2
 from hostlink.kernel.sockets import HEADER
-from tests.kernel.test_routes import CORPUS, dumped
+from tests.kernel.test_routes import CORPUS, dumped, moved_about
 
 
 def message(body: bytes, kind: int = uapi.RTM_NEWROUTE, flags: int = 0) -> bytes:
@@ -26,18 +26,7 @@ async def test_every_route_of_the_kernels_reads_as_the_complete_reader_has_it(wi
     """Twice: what was unknown at first is known then. And each destination in the message of each other."""
     wired.ip(CORPUS)
     bodies = await dumped(wired)
-    usual = {4: [], 16: []}
-    for body in bodies:
-        size = {2: 4, 10: 16}[body[0]]
-        if body[20:24] == struct.pack("=HH", 4 + size, uapi.RTA_DST):
-            usual[size].append(body)
-    assert min(map(len, usual.values())) > 3
-    moved = [
-        bytes((one[0], size * 8)) + one[2:24] + other[24 : 24 + size] + one[24 + size :]
-        for size, alike in usual.items()
-        for one in alike
-        for other in alike
-    ]
+    moved = moved_about(bodies)
     read = Alikes()
     for some in (bodies, bodies, moved, moved):
         found = values(read.read([message(body) for body in some]))

@@ -19,7 +19,7 @@ from hostlink.kernel.bulk_routes import BulkRoutes
 from hostlink.kernel.errors import Unreadable
 from hostlink.kernel.routes import by_pyroute2
 from hostlink.kernel.sockets import HEADER
-from tests.kernel.test_routes import CORPUS, dumped, made_routes
+from tests.kernel.test_routes import CORPUS, dumped, made_routes, moved_about
 
 
 def message(body: bytes, kind: int = uapi.RTM_NEWROUTE, flags: int = 2) -> bytes:
@@ -65,17 +65,7 @@ async def test_the_kernels_own_table_reads_as_the_complete_reader_has_it(wired, 
     """And again with the destination of each in the message of each other, so that all kinds come among each other."""
     wired.ip(CORPUS)
     bodies = await dumped(wired)
-    usual = {4: [], 16: []}
-    for body in bodies:
-        size = {2: 4, 10: 16}[body[0]]
-        if body[20:24] == struct.pack("=HH", 4 + size, uapi.RTA_DST):
-            usual[size].append(body)
-    moved = [
-        bytes((one[0], size * 8)) + one[2:24] + other[24 : 24 + size] + one[24 + size :]
-        for size, alike in usual.items()
-        for one in alike
-        for other in alike
-    ]
+    moved = moved_about(bodies)
     for some in (bodies, [*bodies, *moved], [*moved, *bodies]):
         assert_same(read(*in_parts(some, count)).found(), some)
 

@@ -46,6 +46,22 @@ BY_HAND_AT_LEAST = 14
 """Routes of the corpus that need no pyroute2: the fast reader must not give up on the common ones."""
 
 
+def moved_about(bodies: list[bytes]) -> list[bytes]:
+    """The destination of each of these bodies in each other that is built as usual, of the same family."""
+    usual: dict[int, list[bytes]] = {4: [], 16: []}
+    for body in bodies:
+        size = {2: 4, 10: 16}[body[0]]
+        if body[20:24] == struct.pack("=HH", 4 + size, uapi.RTA_DST):
+            usual[size].append(body)
+    assert min(map(len, usual.values())) > 3
+    return [
+        bytes((one[0], size * 8)) + one[2:24] + other[24 : 24 + size] + one[24 + size :]
+        for size, alike in usual.items()
+        for one in alike
+        for other in alike
+    ]
+
+
 async def dumped(namespace) -> list[bytes]:
     bodies = []
     async with open_netlink(namespace) as nl:
