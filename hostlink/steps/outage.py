@@ -12,20 +12,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from hostlink.clock import boottime_s
 from hostlink.core.leased import put_back
 from hostlink.core.model import Link
 from hostlink.core.operations import SetHostLink
+from hostlink.core.route_set import same_routes
+from hostlink.journal import Phase
 from hostlink.kernel import link as kernel_link
 from hostlink.kernel.apply import apply_host
+from hostlink.kernel.errors import ReadUnsteady
 from hostlink.kernel.netlink import Netlink
-from hostlink.kernel.snapshot import find_link
+from hostlink.kernel.snapshot import find_link, read_view
 from hostlink.kernel.tc import loaded_all, put_all
 from hostlink.steps.bypass import behind_pair, on_nic
 from hostlink.steps.context import Uplink
 from hostlink.steps.made import Plan, filling, is_early, quiet
 from hostlink.steps.names import mark, pair_name
+from hostlink.steps.offload import in_thread
 from hostlink.steps.parking import carry_out, parked
-from hostlink.steps.view import host_view
+from hostlink.steps.view import host_view, lasting
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +47,7 @@ class _Ready:
 async def move_nic(uplink: Uplink) -> None:
     """Move the NIC to VPP's namespace and put the host link in its place, where the NIC is still on the host.
 
-    Raises StepError, KernelError.
+    Raises StepError, JournalError, KernelError.
     """
     async with parked(uplink) as there:
         ready = await _prepared(uplink, there)
@@ -59,10 +64,32 @@ async def _prepared(uplink: Uplink, there: Netlink) -> _Ready | None:
     pair_end = await find_link(there, name=pair_name(expected))
     if pair_end is None:
         return None
+    await _last_look(uplink, nic)
     early, late = parted(filling(uplink.left_of_last_good(), await host_view(uplink)))
     await apply_host(host, early)
     await kernel_link.set_promiscuous(host, nic.index, True)
     return _Ready(nic, host_link, pair_end, late)
+
+
+async def _last_look(uplink: Uplink, nic: Link) -> None:
+    """What the host has changed on the NIC since the snapshot goes along. One that never rests keeps the snapshot's.
+
+    Addresses, routes, neighbours and rules: what the link itself is like by now is partly hostlink's own doing.
+    """
+    takeover, at_s = uplink.taken(), boottime_s()
+    if takeover.phase is not Phase.CAPTURED:
+        return
+    try:
+        view = await read_view(uplink.node.host, nic.index, alikes=uplink.node.alikes)
+    except ReadUnsteady:
+        return
+    was = takeover.last_good
+    if view is None or (was.link.up and not view.link.up):
+        return
+    now = replace(was, addresses=view.addresses, routes=view.routes, neighbours=view.neighbours, rules=view.rules)
+    same = await in_thread(len(view.routes), same_routes, view.routes, was.routes)
+    if not same or lasting(now) != lasting(was):
+        await uplink.remember_all(replace(takeover, last_good=now, read_at_s=at_s))
 
 
 def parted(plan: Plan) -> tuple[Plan, Plan]:

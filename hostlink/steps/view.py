@@ -99,7 +99,7 @@ async def keep_last_good(uplink: Uplink, view: HostView, *, proved: bool = False
     # Its name and MAC are the NIC's, whatever somebody has made of them for the moment.
     link = replace(view.link, name=nic.link.name, mac=nic.link.mac)
     view = replace(view, link=link, driver=nic.driver, pci_address=nic.pci_address)
-    differs = phase is not takeover.phase or confirm != takeover.confirm or _lasting(view) != _lasting(nic)
+    differs = phase is not takeover.phase or confirm != takeover.confirm or lasting(view) != lasting(nic)
     if differs or uplink.unsaved or compared.differ or compared.last_otherwise:
         view = replace(view, routes=await in_thread(len(view.routes), without, view.routes, takeover.owned))
         after = replace(takeover, last_good=view, read_at_s=at_s, phase=phase, confirm=confirm, deaths=deaths)
@@ -131,7 +131,7 @@ def without(routes: Routes, owned: Collection[Route]) -> KeptRoutes:
     return kept(routes, lambda route: route_key(route) in ours, {route.prefix for route in owned})
 
 
-def _lasting(view: HostView) -> HostView:
+def lasting(view: HostView) -> HostView:
     """Without what passes by itself: lifetimes are refreshed many a second where router advertisements flood (F15)."""
     addresses = tuple(
         replace(

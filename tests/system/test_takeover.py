@@ -17,6 +17,7 @@ from hostlink.lab.layout import HOST4, NIC, NIC_MAC, ROUTER4
 from hostlink.lab.network import LabError
 from hostlink.lab.proofs import servers
 from hostlink.lab.stage import Dataplane, Stage, open_stage
+from tests.system.links import index_of
 from tests.system.picture import picture
 
 CLUSTER = """
@@ -228,6 +229,37 @@ async def test_a_host_without_rest_is_no_failure(standin: Dataplane) -> None:
         assert "Recovering" not in stage.log
 
 
+async def test_what_changes_between_the_snapshot_and_the_move_goes_along(standin: Dataplane) -> None:
+    """F54: seen when a slow start put the last change of the test above there. VPP is stopped at that moment."""
+    for _ in range(TRIES):
+        async with open_stage(standin) as stage:
+            home = await index_of(stage)
+            written = stage.directory / "journal" / f"{NIC}.json"
+            stage.start_daemon()
+            with trio.fail_after(20 * deadline_factor()):
+                while not written.exists():  # noqa: ASYNC110 — a file has no event
+                    await trio.sleep(0.002)
+            assert stage.vpp is not None
+            stage.vpp.send_signal(signal.SIGSTOP)
+            await trio.sleep(0.3)  # what was under way comes to its end, or to VPP
+            in_time = await index_of(stage) == home
+            if in_time:
+                for words in ("address add 192.168.77.7/32", "route add 203.0.113.0/24 via 192.168.0.2"):
+                    await stage.on_host("ip", *words.split(), "dev", NIC)
+            stage.vpp.send_signal(signal.SIGCONT)
+            if not in_time:
+                continue  # the NIC had left already
+            await wait_mirrored(stage, {"addresses": 3, "routes_ipv4": 2, "routes_ipv6": 1})
+            assert await index_of(stage) != home
+            assert "Recovering" not in stage.log
+            assert await stage.stop_daemon() == 0
+            assert "192.168.77.7/32" in await stage.on_host("ip", "address", "show", "dev", NIC)
+            assert "203.0.113.0/24" in await stage.on_host("ip", "route")
+            return
+    pytest.fail(f"in {TRIES} takeovers the NIC had always left before VPP was stopped")
+
+
+TRIES = 5
 UNREST_S = 3.0
 """Several takeovers' time."""
 
