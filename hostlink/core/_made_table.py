@@ -894,7 +894,7 @@ ROWS: tuple[Row, ...] = (
         trigger=Trigger.GIVEN_BACK,
         guard=None,
         to=State.DETECTING,
-        does=(Action.KEEP_RESIDUE,),
+        does=(Action.END_WAITING, Action.KEEP_RESIDUE),
         why=None,
     ),
     Row(

@@ -95,6 +95,15 @@ def test_whoever_wants_the_nic_back_does_not_wait_for_vpp(event: Event) -> None:
     assert driver.send(VppFound()) == ()
 
 
+def test_a_give_back_that_is_told_while_vpp_is_waited_for_ends_the_waiting() -> None:
+    """No step that gives back runs then; but what says so all the same must not end the machine (found by chance)."""
+    driver = Driver().to(State.STEADY)
+    driver.send(VppLost("the socket closed"))
+    given_back(driver)
+    assert not driver.machine.awaits_vpp
+    assert driver.kind is Step.INSPECT
+
+
 def test_a_host_interface_that_outlived_daemon_and_vpp_is_kept() -> None:
     driver = Driver()
     outlived = replace(LEFTOVERS, host_link_alive=True)
