@@ -76,14 +76,17 @@ class PackedRoutes:
 
     def parts(self, most: int) -> Iterator[PackedRoutes]:
         """The same in parts of so many, in the same order."""
-        for paths, places in self.add:
-            for start in range(0, len(places), most):
-                part = PackedRoutes()
-                part.add.append((paths, places[start : start + most]))
-                yield part
-        for start in range(0, len(self.delete), most):
-            part = PackedRoutes()
-            part.delete = self.delete[start : start + most]
+        part = PackedRoutes()
+        for paths, places in (*self.add, (None, self.delete)):
+            start = 0
+            while start < len(places):
+                some = places[start : start + most - len(part)]
+                part.extend(() if paths is None else [(paths, some)], some if paths is None else ())
+                start += len(some)
+                if len(part) == most:
+                    yield part
+                    part = PackedRoutes()
+        if part:
             yield part
 
     def parted(self, first: Callable[[Place, VppPaths | None], bool]) -> tuple[PackedRoutes, PackedRoutes]:

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
+from typing import NamedTuple
 
 import trio
 
@@ -25,7 +26,12 @@ from hostlink.vpp.waiters import Waiter
 WINDOW = 4096
 """Requests of one exchange in flight at a time: enough to keep VPP busy, and at most 1 MB of routes in a buffer."""
 
-_CHUNK = 512
+CHUNK = 512
+"""Requests that are made and sent in one go."""
+_MANY = CHUNK
+_GATHER_S = 0.004
+"""While more than so many answers are waited for, so long is waited for more of them between two reads: VPP sends some
+ten at a time, and each read costs as much as a hundred of them. It does so for some 500 requests meanwhile."""
 _RECEIVE_BYTES = 256 << 10
 _WORTH_A_RUN_BYTES = 1000
 """More than any header and what comes before a message's context."""
@@ -40,6 +46,20 @@ class Event:
 
     name: str
     message: Message
+
+
+class Chunk(NamedTuple):
+    """Requests to be sent at once."""
+
+    requests: int
+    data: bytes | bytearray
+    """Framed, joined."""
+
+
+def _chunks(messages: Iterable[bytes]) -> Iterator[Chunk]:
+    unsent = iter(messages)
+    while some := list(islice(unsent, CHUNK)):
+        yield Chunk(len(some), b"".join(some))
 
 
 @dataclass(slots=True)
@@ -102,10 +122,13 @@ class Connection:
         Raises what ended the session, or VppTimeout; the waiter then still has what did come. Whatever happens, the
         session stays usable: answers that come later are dropped.
         """
-        unsent = iter(messages)
+        await self.exchange_chunks(waiter, _chunks(messages), deadline_s)
+
+    async def exchange_chunks(self, waiter: Waiter, chunks: Iterable[Chunk], deadline_s: float) -> None:
+        """As `exchange`, with messages that are made many at a time."""
         try:
-            while chunk := list(islice(unsent, _CHUNK)):
-                await waiter.wait_in_flight(WINDOW - len(chunk), deadline_s)
+            for chunk in chunks:
+                await waiter.wait_in_flight(WINDOW - chunk.requests, deadline_s)
                 self._send(waiter, chunk)
             await waiter.wait_in_flight(0, deadline_s)
         finally:
@@ -138,13 +161,13 @@ class Connection:
             await self._read()
             nursery.cancel_scope.cancel()
 
-    def _send(self, waiter: Waiter, chunk: list[bytes]) -> None:
+    def _send(self, waiter: Waiter, chunk: Chunk) -> None:
         if self._reason is not None:
             raise type(self._reason)(*self._reason.args)
         start = waiter.contexts.start + waiter.sent
-        self._pending.update(dict.fromkeys(range(start, start + len(chunk)), waiter))
-        waiter.note_sent(len(chunk))
-        self._outbox += b"".join(chunk)
+        self._pending.update(dict.fromkeys(range(start, start + chunk.requests), waiter))
+        waiter.note_sent(chunk.requests)
+        self._outbox += chunk.data
         self._outbox_filled.set()
 
     def _forget(self, waiter: Waiter) -> None:
@@ -170,6 +193,8 @@ class Connection:
                     return
                 with understanding("a message"):
                     self._deliver(data)
+                if len(self._pending) > _MANY:
+                    await trio.sleep(_GATHER_S)
             except (trio.BrokenResourceError, trio.ClosedResourceError) as fault:
                 self.close(VppGone(f"the API socket broke: {fault.__cause__ or fault}"))
             except VppProtocolError as fault:

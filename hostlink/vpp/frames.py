@@ -14,6 +14,9 @@ from hostlink.vpp.errors import VppProtocolError
 HEADER = struct.Struct(">8xI4x")
 """Unpacks to the length alone; packs the unused parts as zeros."""
 
+LENGTH_AT = 8
+"""Where the header has it."""
+
 MESSAGE_ID = struct.Struct(">H")
 
 LONGEST_FRAME_BYTES = 32 << 20

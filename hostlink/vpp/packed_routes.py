@@ -1,8 +1,8 @@
 """Routes that are alike, to VPP and read back, without a value for any of them (core/alike.py).
 
-Out: of a request that the codec has packed only context, prefix length and address are written, by one `struct` for
-all with the same paths. Back: the answers are counted, each retval looked at (vpp/routes.py); and what VPP shows is
-compared as it comes and never kept, so that the read-back of a full table takes no memory.
+Out: into a request that the codec has packed only context, prefix length and address are written, for all with the same
+paths at once (vpp/route_packer.py). Back: the answers are counted, each retval looked at (vpp/routes.py); and what VPP
+shows is compared as it comes and never kept, so that the read-back of a full table takes no memory.
 """
 
 from __future__ import annotations
@@ -14,58 +14,49 @@ import trio
 
 from hostlink.core.alike import PLACE4_BYTES, PackedRoutes, Place, prefix_at
 from hostlink.core.model import Family, VppPaths, VppRoute
+from hostlink.vpp.connection import CHUNK, Chunk
 from hostlink.vpp.errors import VppRefused, understood
 from hostlink.vpp.frames import HEADER
 from hostlink.vpp.route_details import HEAD, LENGTH_BYTES, RouteDetails, dump_request
-from hostlink.vpp.route_packer import ADD_DEL, RoutePacker, Template
-from hostlink.vpp.routes import Counted, refusal
+from hostlink.vpp.route_packer import RoutePacker, Template
+from hostlink.vpp.routes import Counted, packer_of, refusal
 from hostlink.vpp.session import Session
 from hostlink.vpp.waiters import Run
 
-_CONTEXT = struct.Struct(">I")
-_ADDRESS_BYTES = 16
 _BREATH = 5000
 
 
 async def apply_packed(session: Session, source_id: int, packed: PackedRoutes) -> list[VppRefused]:
     """Add (or replace) and then delete, all in flight. Returns what VPP refused. Raises any other VppError."""
-    packer = RoutePacker(session.codec, session.id_of(ADD_DEL), session.client_index, source_id)
-    work = [(_filler(packer, places[0], paths), places) for paths, places in packed.add]
+    packer = packer_of(session, source_id)
+    work = [(_template(packer, places[0], paths), places) for paths, places in packed.add]
     for size in sorted({len(place) for place in packed.delete}):
         gone = [place for place in packed.delete if len(place) == size]
-        work.append((_filler(packer, gone[0], None), gone))
+        work.append((_template(packer, gone[0], None), gone))
     waiter = Counted(session, len(packed))
-    await session.exchange(waiter, _filled(waiter.contexts, work))
+    await session.exchange_chunks(waiter, _filled(waiter.contexts, work))
     return [_refused(packed, at, source_id, retval) for at, retval in sorted(waiter.refused)]
 
 
-_Filler = Callable[[int, Place], bytes]
-"""(context, place) → the framed message."""
-
-
-def _filler(packer: RoutePacker, place: Place, paths: VppPaths | None) -> _Filler:
+def _template(packer: RoutePacker, place: Place, paths: VppPaths | None) -> Template:
     """For all places of that IP version. None: deletes."""
     one = VppRoute(0, prefix_at(place), paths or ())
     (template,) = packer.templates([one], is_add=paths is not None)
-    return _by_struct(template)
+    return template
 
 
-def _by_struct(template: Template) -> _Filler:
-    """The template, cut at what is filled in; an address of IPv4 is padded with zeros, as it is in the template."""
-    message = bytes(template.message)
-    after_context, after_address = template.context_at + _CONTEXT.size, template.address_at + _ADDRESS_BYTES
-    head, middle = message[: template.context_at], message[after_context : template.address_at]
-    gap, tail = message[after_address : template.length_at], message[template.length_at + 1 :]
-    pack = struct.Struct(f">{len(head)}sI{len(middle)}s{_ADDRESS_BYTES}s{len(gap)}sB{len(tail)}s").pack
-    return lambda context, place: pack(head, context, middle, place[1:], gap, place[0], tail)
-
-
-def _filled(contexts: range, work: list[tuple[_Filler, list[Place]]]) -> Iterator[bytes]:
-    context = contexts.start
-    for fill, places in work:
-        for place in places:
-            yield fill(context, place)
-            context += 1
+def _filled(contexts: range, work: list[tuple[Template, list[Place]]]) -> Iterator[Chunk]:
+    count, data = 0, bytearray()
+    for template, places in work:
+        for start in range(0, len(places), CHUNK):
+            some = places[start : start + CHUNK]
+            data += template.fill_all(contexts[: len(some)], some)
+            contexts, count = contexts[len(some) :], count + len(some)
+            if count >= CHUNK:
+                yield Chunk(count, data)
+                count, data = 0, bytearray()
+    if count:
+        yield Chunk(count, data)
 
 
 def _refused(packed: PackedRoutes, at: int, source_id: int, retval: int) -> VppRefused:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import trio
 
@@ -28,7 +29,7 @@ from hostlink.vpp.errors import (
     VppRefused,
     understood,
 )
-from hostlink.vpp.frames import HEADER, MESSAGE_ID
+from hostlink.vpp.frames import HEADER, LENGTH_AT, MESSAGE_ID
 from hostlink.vpp.route_packer import (
     ADD_DEL,
     PlaceBytes,
@@ -47,6 +48,7 @@ SOURCE_PRIORITY = 0x78
 _REPLY = "ip_route_add_del_v2_reply"
 _CONTEXT_BYTES = 4
 _RETVAL = struct.Struct(">i")
+_U32 = struct.Struct(">I")
 _LOOKUP = "ip_route_lookup_v2"
 _ABSENT = (-6, -3)
 """VNET_API_ERROR_NO_SUCH_ENTRY: no such prefix. _NO_SUCH_FIB: no such table."""
@@ -79,6 +81,17 @@ async def own_source(session: Session, name: str = SOURCE_NAME, priority: int = 
     return int(reply.id)
 
 
+_PACKERS: WeakKeyDictionary[Session, dict[int, RoutePacker]] = WeakKeyDictionary()
+
+
+def packer_of(session: Session, source_id: int) -> RoutePacker:
+    """One for each session and source: what a storm says again and again is packed once."""
+    packers = _PACKERS.setdefault(session, {})
+    if source_id not in packers:
+        packers[source_id] = RoutePacker(session.codec, session.id_of(ADD_DEL), session.client_index, source_id)
+    return packers[source_id]
+
+
 async def apply_routes(
     session: Session, source_id: int, add: Iterable[VppRoute], delete: Iterable[VppRoute]
 ) -> list[RouteFailure]:
@@ -89,7 +102,7 @@ async def apply_routes(
     """
     adds, deletes = list(add), list(delete)
     _refuse_contradictions(adds, deletes)
-    packer = RoutePacker(session.codec, session.id_of(ADD_DEL), session.client_index, source_id)
+    packer = packer_of(session, source_id)
     templates = await _templates(packer, adds, is_add=True) + await _templates(packer, deletes, is_add=False)
     routes = adds + deletes
     waiter = Counted(session, len(routes))
@@ -201,9 +214,12 @@ class Counted(Waiter):
         frames = self._frames
         if frames is None or not self._in_order:
             return Run(0)
+        count = min(len(data) // frames.size, self.in_flight)
         wanted = (frames.size - HEADER.size, self._reply_id)
         first = context = self.contexts.start + self.answered
         limit = self.contexts.start + self.sent
+        if self._all_well(data[: count * frames.size], range(first, first + count)):
+            return Run(count * frames.size, range(first, first + count))
         for *head, number, retval in frames.iter_unpack(data[: len(data) // frames.size * frames.size]):
             if number != context or context >= limit or tuple(head) != wanted:
                 break
@@ -211,6 +227,18 @@ class Counted(Waiter):
                 self.refused.append((context - self.contexts.start, retval))
             context += 1
         return Run((context - first) * frames.size, range(first, context))
+
+    def _all_well(self, data: bytes, contexts: range) -> bool:
+        """Whether these are replies to just these requests, and nothing was refused: all at once, byte by byte."""
+        assert self._frames is not None
+        size, count = self._frames.size, len(contexts)
+        fixed = [(LENGTH_AT, _U32.pack(size - HEADER.size)), (HEADER.size, MESSAGE_ID.pack(self._reply_id))]
+        fixed.append((HEADER.size + self._retval_at, bytes(_RETVAL.size)))
+        for at, wanted in fixed:
+            if any(data[at + byte :: size].count(one) != count for byte, one in enumerate(wanted)):
+                return False
+        numbers, at = struct.pack(f">{count}I", *contexts), HEADER.size + self._context_at
+        return all(data[at + byte :: size] == numbers[byte::_CONTEXT_BYTES] for byte in range(_CONTEXT_BYTES))
 
 
 async def _templates(packer: RoutePacker, routes: Sequence[VppRoute], *, is_add: bool) -> list[Template]:

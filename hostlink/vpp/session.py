@@ -24,7 +24,7 @@ from typing import Any
 import trio
 
 from hostlink.vpp.codec import Codec, Kind, Message, bootstrap_codec, codec_for
-from hostlink.vpp.connection import Connection, Counters, Event, connect
+from hostlink.vpp.connection import Chunk, Connection, Counters, Event, connect
 from hostlink.vpp.dictionary import Dictionary
 from hostlink.vpp.errors import VppError, VppGone, VppProtocolError, VppRefused
 from hostlink.vpp.frames import frame
@@ -154,6 +154,10 @@ class Session:
     async def exchange(self, waiter: Waiter, messages: Iterable[bytes], *, deadline_s: float | None = None) -> None:
         """Send what was packed elsewhere: one framed item for each of the waiter's contexts. Raises any VppError."""
         await self._connection.exchange(waiter, messages, self.deadline_s if deadline_s is None else deadline_s)
+
+    async def exchange_chunks(self, waiter: Waiter, chunks: Iterable[Chunk]) -> None:
+        """As `exchange`, with messages that are made many at a time."""
+        await self._connection.exchange_chunks(waiter, chunks, self.deadline_s)
 
     async def greet(self, client_name: str) -> None:
         """Introduce hostlink, learn VPP's message table, then its definitions. Once, before anything else."""
