@@ -20,7 +20,7 @@ from dataclasses import replace
 from ipaddress import IPv6Address, ip_interface
 
 from hostlink.core.attached import attaching
-from hostlink.core.desired_packed import translated
+from hostlink.core.desired_packed import Known, translated
 from hostlink.core.desired_routes import RTN_UNICAST, translator_for
 from hostlink.core.host_addresses import IFA_F_NOPREFIXROUTE, usable
 from hostlink.core.model import (
@@ -69,12 +69,14 @@ def vpp_desired(
     host_up: bool = True,
     taken: Collection[VppTable] = (),
     answers: bool = True,
+    known: Known | None = None,
 ) -> tuple[VppUplink, tuple[Problem, ...]]:
     """What VPP should have for one uplink, and what of the host's wish it cannot have.
 
     uplink_sw, host_sw: sw_if_index of the NIC and of the interface towards the host. cluster: the routes that hostlink
     itself added to the host, which are never mirrored. host_up: whether VPP may send to the host. taken: VPP's
-    tables that are other clients'. answers: whether tables beside 0 may have routes that answer by ICMP.
+    tables that are other clients'. answers: whether tables beside 0 may have routes that answer by ICMP. known: what
+    was translated before; what of it is still so is not done again.
     """
     interfaces = vpp_interfaces(view.addresses, view.routes)
     uplink = VppPort(
@@ -100,7 +102,7 @@ def vpp_desired(
         address.interface.ip for address in view.addresses if usable(address) and not _link_local6(address.interface)
     }
     neighbours = frozenset(VppNeighbour(host_sw, address, view.link.mac) for address in own)
-    found = translated(translator_for(view, interfaces, uplink_sw, cluster, taken, answers), view.routes)
+    found = translated(translator_for(view, interfaces, uplink_sw, cluster, taken, answers), view.routes, known)
     attached, unheard = attaching(view.link.name, found.routes, interfaces, uplink_sw, found.packed, found.ways)
     tables = tables_of(found.routes)
     wanted = VppUplink(uplink, host, neighbours, found.routes | attached, tables, found.packed, found.ways)

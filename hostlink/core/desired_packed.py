@@ -38,8 +38,26 @@ class Translated:
     problems: tuple[Problem, ...]
 
 
-def translated(translator: Translator, routes: Routes) -> Translated:
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What was translated before, and read back: the host's routes, what VPP has for those that are alike, and how."""
+
+    translator: Translator
+    routes: RouteSet
+    sent: dict[Place, VppPaths]
+    ways: tuple[VppPaths, ...]
+    """The paths of `sent`, each once, and perhaps some that went: of those none leans on an on-link route."""
+
+    def is_of(self, routes: Routes) -> bool:
+        """Whether what is alike of these is the same again (kernel/known_routes.py)."""
+        return isinstance(routes, RouteSet) and routes.alike is self.routes.alike
+
+
+def translated(translator: Translator, routes: Routes, known: Known | None = None) -> Translated:
     """Of all routes of the host that use the link."""
+    if known is not None and known.is_of(routes) and known.translator == translator:
+        found, problems = of_values(translator, apart(routes))
+        return Translated(found, known.sent, known.ways, problems)
     if isinstance(routes, KeptRoutes):
         routes = routes.spread()  # whose kinds are the same objects each time
     ways, never = _ways(translator, kinds(routes))

@@ -40,14 +40,16 @@ def packed_changes(desired: VppUplink, actual: VppUplink) -> PackedRoutes:
     """What is to be added or replaced, and deleted, of what both have packed; or the other has as a value."""
     changes = PackedRoutes()
     wanted, there = desired.packed, actual.packed
-    add: dict[int, tuple[VppPaths, list[Place]]] = {}
+    groups: dict[tuple[int, int], list[Place]] = {}
+    ways: dict[int, VppPaths] = {}
     for place in _differing(wanted, there):
         paths = wanted[place]
-        _, places = add.setdefault(id(paths), (paths, []))
-        places.append(place)
-    for paths, places in add.values():
-        for size in sorted({len(place) for place in places}):
-            changes.extend([(paths, [place for place in places if len(place) == size])], ())
+        group = groups.get((id(paths), len(place)))
+        if group is None:
+            group = groups[id(paths), len(place)] = []
+            ways[id(paths)] = paths
+        group.append(place)
+    changes.extend([(ways[number], places) for (number, _), places in groups.items()], ())
     values = {place_of(route.prefix) for route in desired.routes if route.table_id == 0}
     changes.extend((), [place for place in _besides(wanted, there) if place not in values])
     return changes

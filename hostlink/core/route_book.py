@@ -12,7 +12,7 @@ main). In the host's other tables what leads nowhere hangs on what leads to the 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -29,10 +29,11 @@ from hostlink.core.alike import (
     prefix_at,
 )
 from hostlink.core.attached import Leaning
+from hostlink.core.desired_packed import Known
 from hostlink.core.desired_packed import is_special as _is_special
 from hostlink.core.desired_routes import Translator, route_key
 from hostlink.core.model import Family, Prefix, Problem, Route, VppPaths, VppRoute, VppTable
-from hostlink.core.route_set import KeptRoutes, RouteSet, kept, split, versions
+from hostlink.core.route_set import AlikeRoutes, KeptRoutes, RouteSet, kept, split, versions
 from hostlink.core.route_set import by_key as by_key
 from hostlink.core.vpp_tables import RT_TABLE_MAIN, vpp_table_id
 
@@ -124,6 +125,10 @@ class Packed:
     sent: dict[Place, VppPaths]
     kinds: list[Alike]
     """Of `alike`, and perhaps more."""
+    ways: tuple[VppPaths, ...] = ()
+    """The paths of `sent`, and perhaps more; equal ones are one object."""
+    blocks: tuple[AlikeRoutes, ...] | None = None
+    """`alike` as it is kept, if that is known."""
 
 
 class RouteBook:
@@ -170,11 +175,17 @@ class RouteBook:
         """What VPP's table 0 has for such prefixes, as it was read back. Those are not in `_mirrored`."""
         self._moved: dict[Place, None] = {}
         self._paths: dict[Alike, VppPaths | None] = {}
+        self._ways = {} if packed is None else {paths: paths for paths in packed.ways}
+        """The paths of `_sent`, and perhaps more: equal ones are one object, which is compared at once."""
         self._never = frozenset(map(place_of, {*translator.set_apart, *self._settled}))
         self._apart = {place_of(prefix) for table, prefix in self._host if table == RT_TABLE_MAIN}
         """Prefixes of table main that `_host` or `_mirrored` has."""
         self._held: frozenset[Alike] = frozenset()
         """Kinds of which more than the route hangs on each one's end."""
+        self._kinds: dict[Alike, None] = {}
+        """Of `_alike`, and perhaps more."""
+        self._blocks: tuple[AlikeRoutes, ...] | None = None
+        """`_alike` as it is kept, where nothing was folded in since."""
         self._pack(alike)
         if packed is not None:
             self._adopt(packed)
@@ -183,7 +194,9 @@ class RouteBook:
         packed.alike.update(self._alike)
         self.counts.update(versions(packed.sent))
         packed.sent.update(self._sent)
+        self._blocks = packed.blocks if not self._alike else None
         self._alike, self._sent = packed.alike, packed.sent
+        self._kinds |= dict.fromkeys(packed.kinds)
         self._held = frozenset(one for one in packed.kinds if self._leans(one.route))
         for place in self._never & self._alike.keys():  # the host route of a gateway, which other routes lean on
             self._set_apart(prefix_at(place))
@@ -200,6 +213,7 @@ class RouteBook:
             if paths is not None and mirrored is not None and mirrored.paths == paths:
                 del self._host[key], self._mirrored[0, key[1]]
                 self._alike[place], self._sent[place] = one, paths
+                self._kinds[one] = None
                 self._apart.discard(place)
 
     # ----------------------------------------------------------------------------------------------------- what it has
@@ -218,11 +232,22 @@ class RouteBook:
 
     def as_set(self) -> RouteSet:
         """The same, as long as nothing is folded in."""
-        return RouteSet((route for there in self._host.values() for route in there), self._alike)
+        values = (route for there in self._host.values() for route in there)
+        kinds = self._kinds if len(self._kinds) <= _MOST_KINDS else None  # who asks for them finds those that there are
+        return RouteSet(values, self._alike, kinds, self._blocks)
 
     def kept(self) -> KeptRoutes:
         """The same to keep."""
-        return kept(self.as_set())
+        whole = self.as_set()
+        found = kept(whole)
+        self._blocks = whole.blocks
+        return found
+
+    def known(self) -> Known | None:
+        """What need not be translated again, as long as nothing is folded in. None: VPP was not told all of it."""
+        if self._moved or self._touched or len(self._alike) != len(self._sent) or len(self._ways) > _MOST_KINDS:
+            return None
+        return Known(self._translator, self.as_set(), self._sent, tuple(self._ways))
 
     def crumble(self) -> None:
         """Let go of what is packed, bit by bit: a large dictionary that goes at once keeps all threads waiting."""
@@ -256,12 +281,15 @@ class RouteBook:
             return VppRoute(*key, paths)
         return route
 
-    def paths_at(self, place: Place) -> VppPaths | None:
-        """The paths that VPP's table 0 should have there, if any."""
-        paths = self._sent.get(place)
-        if paths is None and place in self._apart and (route := self._mirrored.get((0, prefix_at(place)))) is not None:
-            return route.paths
-        return paths
+    def paths_at(self, places: Sequence[Place]) -> list[VppPaths | None]:
+        """The paths that VPP's table 0 should have at each, if any."""
+        found = list(map(self._sent.get, places))
+        if None in found:
+            for number, place in enumerate(places):
+                if found[number] is None and place in self._apart:
+                    route = self._mirrored.get((0, prefix_at(place)))
+                    found[number] = None if route is None else route.paths
+        return found
 
     # ------------------------------------------------------------------------------------------------------- following
 
@@ -304,6 +332,7 @@ class RouteBook:
         One longer function on purpose: it runs for each of 100,000 messages.
         """
         alike, moved, apart, never = self._alike, self._moved, self._apart, self._never
+        self._blocks = None
         for change in changes:
             said, place = change
             if place is None or not isinstance(said, AlikeChange):
@@ -339,8 +368,10 @@ class RouteBook:
         except KeyError:
             if len(self._paths) >= _MOST_KINDS:
                 self._paths.clear()
+            self._kinds[alike] = None
             one = alike.at(place)
-            paths = self._paths[alike] = None if self._leans(one) else self._translator.paths_anywhere(one)
+            paths = None if self._leans(one) else self._translator.paths_anywhere(one)
+            paths = self._paths[alike] = None if paths is None else self._ways.setdefault(paths, paths)
             return paths
 
     def _leans(self, route: Route) -> bool:
@@ -352,6 +383,7 @@ class RouteBook:
         """From now on that prefix of table main is a list of routes."""
         place = place_of(prefix)
         one, paths = self._alike.pop(place, None), self._sent.pop(place, None)
+        self._blocks = None if one is not None else self._blocks
         if one is not None:
             self._host[RT_TABLE_MAIN, prefix] = [one.at(place)]
         if paths is not None:
@@ -500,7 +532,7 @@ class RouteBook:
                     counts[_version(place)] -= 1
                 continue
             before, after = sent.get(place), self._paths_of(one, place)
-            if after is None or after is before or after == before:
+            if after is None or after is before:  # equal ones are one object
                 continue
             sent[place] = after
             counts[_version(place)] += before is None

@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network
 from itertools import islice
+from struct import Struct
 from typing import TypeVar
 
 from hostlink.core.route import RT_TABLE_MAIN, Prefix, Route, metric
@@ -75,18 +77,23 @@ class RouteSet:
     Not to be changed by anybody but the one that it is given to for good (core/route_book.py).
     """
 
-    __slots__ = ("_kinds", "alike", "apart")
+    __slots__ = ("_kinds", "alike", "apart", "blocks")
 
     def __init__(
         self,
         apart: Iterable[Route] = (),
         alike: dict[Place, Alike] | None = None,
         kinds: Iterable[Alike] | None = None,
+        blocks: tuple[AlikeRoutes, ...] | None = None,
     ) -> None:
-        """kinds: those of `alike`, and perhaps more, from who knows them: looking for them takes a while."""
+        """kinds: those of `alike`, and perhaps more, from who knows them: looking for them takes a while.
+
+        blocks: `alike` as it is kept, from who has kept it.
+        """
         self.apart = tuple(apart)
         self.alike = {} if alike is None else alike
         self._kinds = None if kinds is None else list(kinds)
+        self.blocks = blocks
 
     @property
     def kinds(self) -> list[Alike]:
@@ -130,8 +137,20 @@ def place_bytes(version: int) -> int:
 
 def split(version: int, places: bytes) -> Iterator[Place]:
     """Joined places of that IP version, each."""
+    size = SLICE * place_bytes(version)
+    for start in range(0, len(places), size):
+        yield from cut(version, places[start : start + size])
+
+
+def cut(version: int, places: bytes) -> tuple[Place, ...]:
+    """The same at once, for not too many."""
     size = place_bytes(version)
-    return (places[start : start + size] for start in range(0, len(places), size))
+    return _cutter(size, len(places) // size).unpack(places)
+
+
+@lru_cache(maxsize=256)
+def _cutter(size: int, count: int) -> Struct:
+    return Struct(f"{size}s" * count)
 
 
 def are_places(places: Collection[Place], size: int) -> bool:
@@ -147,8 +166,8 @@ def are_places(places: Collection[Place], size: int) -> bool:
 def check_places(version: int, places: bytes) -> None:
     """Raises ValueError where they are no joined places of that IP version, or a default route's."""
     size = place_bytes(version)
-    found = list(split(version, places))
     whole = version in (4, 6) and not len(places) % size and 0 not in places[::size]
+    found = list(split(version, places)) if whole else []
     if not (whole and all(are_places(found[at : at + SLICE], size) for at in range(0, len(found), SLICE))):
         raise ValueError(f"{len(places)} bytes are no destinations of IPv{version}")
 
@@ -226,7 +245,7 @@ def with_apart(routes: R, values: Iterable[Route]) -> R:
         return tuple(values)
     if isinstance(routes, KeptRoutes):
         return KeptRoutes(tuple(values), routes.alike)
-    return RouteSet(values, routes.alike, routes.known_kinds)
+    return RouteSet(values, routes.alike, routes.known_kinds, routes.blocks)
 
 
 def kinds(routes: Routes) -> list[Alike]:
@@ -284,15 +303,22 @@ def kept(routes: Routes, but: Callable[[Route], bool] = lambda _: False, at: Col
     if isinstance(routes, KeptRoutes) and not at:
         return routes
     left_out = {place_of(prefix) for prefix in at}
+    if isinstance(routes, RouteSet) and not any(place in routes.alike for place in left_out):
+        if routes.blocks is None:
+            routes.blocks = _together(routes.alike.items())
+        return KeptRoutes(values, routes.blocks)
+    left = ((place, one) for place, one in items(routes) if not (place in left_out and but(one.at(place))))
+    return KeptRoutes(values, _together(left))
+
+
+def _together(pairs: Iterable[tuple[Place, Alike]]) -> tuple[AlikeRoutes, ...]:
     together: dict[tuple[Alike, int], list[Place]] = {}
-    for place, one in items(routes):
-        if left_out and place in left_out and but(one.at(place)):
-            continue
+    for place, one in pairs:
         group = together.get((one, len(place)))
         if group is None:
             group = together[one, len(place)] = []
         group.append(place)
-    return KeptRoutes(values, tuple(block for (one, _), places in together.items() for block in _blocks(one, places)))
+    return tuple(block for (one, _), places in together.items() for block in _blocks(one, places))
 
 
 def _blocks(one: Alike, places: list[Place]) -> Iterator[AlikeRoutes]:

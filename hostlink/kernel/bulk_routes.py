@@ -23,7 +23,7 @@ from hostlink.kernel.errors import Unreadable, reading
 from hostlink.kernel.routes import AlikeCache, HopCache, read_body
 from hostlink.kernel.sockets import HEADER
 
-_LEAST, _MOST = 16, 512
+_LEAST, MOST = 16, 512
 """Messages that are cut in one go: so many at first, and ever more while all of them were known."""
 _MOST_KINDS = 10_000
 _MERGED = 2000
@@ -84,7 +84,7 @@ class BulkRoutes:
         if not kinds or not are_places(places, len(places[0])):
             self._window = _LEAST
             return at
-        self._window = min(self._window * 2, _MOST) if len(kinds) == count else _LEAST
+        self._window = min(self._window * 2, MOST) if len(kinds) == count else _LEAST
         self._keep(places, kinds)
         return at + len(kinds) * layout.size
 
@@ -153,6 +153,9 @@ class BulkRoutes:
         if again:
             with reading("the routes"):
                 self._apart = list({_lasting(route.body): route for route in self._apart}.values())
+
+    async def settle(self) -> None:
+        """When all is read, and before it is asked for: what takes long of a full table."""
 
     def found(self) -> RouteSet:
         """All of it; whoever asks gets it for good."""

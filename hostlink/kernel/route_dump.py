@@ -13,10 +13,11 @@ all that concerns the caller's link, the caller's own watcher tells.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import trio
 
 from hostlink.kernel import uapi
-from hostlink.kernel.alike import Alikes
 from hostlink.kernel.bulk_routes import BulkRoutes
 from hostlink.kernel.netlink import Netlink, Request
 from hostlink.kernel.watcher import open_watcher
@@ -28,11 +29,14 @@ _HEARING_BYTES = 1 << 16
 """That anything was said is enough, and an overflow says so too."""
 
 
-async def dump_routes(nl: Netlink, request: Request, alikes: Alikes) -> BulkRoutes:
-    """What answers an RTM_GETROUTE; its body is a struct rtmsg. Raises KernelRefused, Unreadable."""
+async def dump_routes(nl: Netlink, request: Request, begin: Callable[[], BulkRoutes]) -> BulkRoutes:
+    """What answers an RTM_GETROUTE; its body is a struct rtmsg. Raises KernelRefused, Unreadable.
+
+    begin: makes what each dump is read into.
+    """
 
     async def once() -> BulkRoutes:
-        return await nl.dump_to(request, lambda: BulkRoutes(alikes), watched=True)
+        return await nl.dump_to(request, begin, watched=True)
 
     if request.body[0] != _AF_INET6:
         return await once()

@@ -21,6 +21,8 @@ from __future__ import annotations
 import errno
 import socket
 import struct
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import trio
@@ -32,6 +34,7 @@ from hostlink.kernel.alike import Alikes
 from hostlink.kernel.attributes import text, u32
 from hostlink.kernel.bulk_routes import BulkRoutes
 from hostlink.kernel.errors import KernelRefused, ReadUnsteady, reading
+from hostlink.kernel.known_routes import KnownRoutes
 from hostlink.kernel.link import link_body
 from hostlink.kernel.multicast import read_multicast
 from hostlink.kernel.netlink import Message, Netlink, Request, read_again
@@ -136,11 +139,14 @@ async def read_view(
     proc_root: Path = Path("/proc"),
     heard_bytes: int = 4 << 20,
     alikes: Alikes | None = None,
+    before: RouteSet | None = None,
 ) -> HostView | None:
     """Everything that the host says about a link (name, altname or ifindex); None if it is not there.
 
     heard_bytes: what is said of the link meanwhile may fill so much of a socket's buffer. alikes: what is known of
-    routes; whoever compares views, or follows routes from one on, gives the same one each time.
+    routes; whoever compares views, or follows routes from one on, gives the same one each time. before: routes that
+    were there, read with the same `alikes`: where none of its `alike` has changed, the view's routes have that very
+    dictionary (kernel/known_routes.py).
 
     Raises ReadUnsteady if the link or its addresses changed during each attempt, Unreadable if nothing can be made of
     what the kernel says of them.
@@ -153,7 +159,7 @@ async def read_view(
             if found is None:
                 return None
             watcher.only_about(found.index, link_alone=attempt >= _WHOLE_ATTEMPTS)
-            view = await _read_once(nl, found, proc_root, alikes)
+            view = await _read_once(nl, found, proc_root, partial(_sink, alikes, before), alikes)
             if view is None:
                 return None
             if view.link == found and not watcher.pending():
@@ -161,11 +167,17 @@ async def read_view(
     raise ReadUnsteady(f"interface {link} changed during each of {_ATTEMPTS} attempts to read it")
 
 
-async def _read_once(nl: Netlink, link: Link, proc_root: Path, alikes: Alikes) -> HostView | None:
+def _sink(alikes: Alikes, before: RouteSet | None) -> BulkRoutes:
+    return BulkRoutes(alikes) if before is None or not before.alike else KnownRoutes(alikes, before)
+
+
+async def _read_once(
+    nl: Netlink, link: Link, proc_root: Path, begin: Callable[[], BulkRoutes], alikes: Alikes
+) -> HostView | None:
     driver = read_driver(nl.namespace_fd, link.name)
     try:
         addresses = await read_addresses(nl, link.index)
-        routes = await _routes(nl, link.index, alikes)
+        routes = await _routes(nl, link.index, begin, alikes)
         neighbours = await read_neighbours(nl, link.index)
         rules = await _rules(nl, link)
         qdisc, stuck = await read_queueing(nl, link.index)
@@ -223,16 +235,17 @@ async def read_global_addresses(nl: Netlink, link_index: int) -> list[IPAddress]
 
 
 @read_again
-async def _routes(nl: Netlink, link_index: int, alikes: Alikes) -> RouteSet:
+async def _routes(nl: Netlink, link_index: int, begin: Callable[[], BulkRoutes], alikes: Alikes) -> RouteSet:
     """Of every table and type. The kernel leaves out those that do not use the link (strict checking, Linux 5.0).
 
     So it does with those that lead nowhere, which are of no link: each type of them is a dump of its own.
     """
-    found = BulkRoutes(alikes)
+    found = begin()
     for family in _FAMILIES:
-        await found.merge(await dump_routes(nl, _routes_request(family, u32(uapi.RTA_OIF, link_index)), alikes))
+        await found.merge(await dump_routes(nl, _routes_request(family, u32(uapi.RTA_OIF, link_index)), begin))
         for kind in RTN_NOWHERE:
-            await found.merge(await dump_routes(nl, _routes_request(family, kind=kind), alikes))
+            await found.merge(await dump_routes(nl, _routes_request(family, kind=kind), begin))
+    await found.settle()
     return await completed(nl, found.found(), alikes)
 
 

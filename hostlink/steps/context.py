@@ -367,10 +367,13 @@ class Uplink:
         self.edits, self.unsaved, self.followed, self.behind = {}, False, None, False
         self.forget_unread()
 
-    async def forget_books(self) -> None:
-        """That of the last look, where nobody needs it any more: of a full table another one is made now."""
+    def forget_followed(self) -> None:
+        """The book that was followed by, where the journal has all of it."""
         if not (self.edits or self.behind):
             self.followed = None
+
+    async def forget_books(self) -> None:
+        """That of the last look, where nobody needs it any more: of a full table another one is made now."""
         book = self.truth
         if book is None or self.node.config.vpp.drift == "report":
             return

@@ -20,6 +20,7 @@ from hostlink.core.attached import Leaning, leaning_on
 from hostlink.core.cluster import cluster_gaps, desired_cluster, plan_cluster
 from hostlink.core.describe import describe, describe_all
 from hostlink.core.desired import networks_by_route, vpp_desired
+from hostlink.core.desired_packed import Known
 from hostlink.core.desired_routes import translator_for
 from hostlink.core.events import Mirrored
 from hostlink.core.leased import put_back, still_there, superseded_copies
@@ -27,7 +28,7 @@ from hostlink.core.model import HostView, Problem, Route, VppTable, VppUplink
 from hostlink.core.operations import ChangeVppRoutes, DeleteHostRoute, EachOperation, VppOperation
 from hostlink.core.plan import plan_uplink
 from hostlink.core.route_book import Packed, RouteBook
-from hostlink.core.route_set import KeptRoutes, Routes, RouteSet
+from hostlink.core.route_set import KeptRoutes, RouteSet
 from hostlink.fights import WITHIN_S
 from hostlink.journal import Phase
 from hostlink.kernel.alike import Alikes
@@ -90,12 +91,16 @@ async def _was_deleted(uplink: Uplink) -> bool:
 
 
 async def _round(uplink: Uplink) -> list[str]:
+    known = None if uplink.book is None else uplink.book.known()
+    before = None if known is None else known.routes
     uplink.book, uplink.unproved = None, True
     uplink.work.begin("reading what the host has")
     uplink.inbox.begin_look()
     uplink.forget_unread()  # with all else it is read back now
     await uplink.catch_up()
-    await uplink.forget_books()
+    uplink.forget_followed()
+    if known is None:
+        await uplink.forget_books()
     changes = await look_at_nic(uplink)
     changes += await keep_tags(uplink)
     changes += await keep_nic_port(uplink)
@@ -103,12 +108,15 @@ async def _round(uplink: Uplink) -> list[str]:
     if uplink.taken().host_link == "tap" and uplink.keeper is None:
         # Adopted from an earlier life: without a queue of ours the tap would lose its carrier with VPP.
         uplink.hold_on(adopt_tap((await host_view(uplink)).link.name, faults=uplink.node.faults))
-    view = await look(uplink)
+    view = await look(uplink, before)
     for settle in (fill_host, _drop_superseded, _cluster_routes):
         settled = await settle(uplink, view)
         if settled:  # else the view is as good as new, and with 100,000 routes another one takes a second
             changes += settled
-            view = await look(uplink)
+            view = await look(uplink, before)
+    if known is not None and not known.is_of(view.routes):
+        known = before = None
+        await uplink.forget_books()
     uplink.advanced()
     uplink.link_index = uplink.host_link_index = view.link.index
     uplink.told["link"] = (*remarks(view), *_disturbed(uplink))
@@ -121,7 +129,7 @@ async def _round(uplink: Uplink) -> list[str]:
         view = replace(view, link=replace(view.link, mac=uplink.taken().capture.view.link.mac))
     changes += await renew_host_port(uplink, view)
     await look_at_rules(uplink, view)
-    changes += await _vpp(uplink, view)
+    changes += await _vpp(uplink, view, known)
     return changes + await drop_carrier(uplink) + await keep_mac(uplink, view)
 
 
@@ -226,14 +234,17 @@ async def _cluster_routes(uplink: Uplink, view: HostView) -> list[str]:
     return [describe(operation) for operation in plan]
 
 
-async def _vpp(uplink: Uplink, view: HostView) -> list[str]:
-    """One view is brought over and read back. What the host does meanwhile is the machine's next round, no failure."""
+async def _vpp(uplink: Uplink, view: HostView, known: Known | None) -> list[str]:
+    """One view is brought over and read back. What the host does meanwhile is the machine's next round, no failure.
+
+    known: the last look's translation, of routes that are still the same.
+    """
     seen = view
     view, uplink.told["mtu"] = await grow(uplink, view)
     done: list[str] = []
     for number in range(ROUNDS):
         uplink.work.begin("comparing VPP with the host")
-        found = await difference(uplink, view)
+        found = await difference(uplink, view, known)
         uplink.advanced()
         desired, uplink.told["routes"] = found.desired, found.problems
         look_at_tables(uplink, view, desired.tables, found.taken, found.kept)
@@ -247,6 +258,8 @@ async def _vpp(uplink: Uplink, view: HostView) -> list[str]:
             answers = may_answer_in_tables(uplink.node.vpp.version)
             owned, alikes = uplink.taken().owned, uplink.node.alikes
             book, routes = await in_thread(len(view.routes), _book, view, found, owned, alikes, answers)
+            if known is not None and uplink.followed is not None and uplink.followed is uplink.truth:
+                uplink.followed = book  # what is alike has one dictionary in both, which is the new one's to change
             uplink.book, uplink.truth, uplink.wished, uplink.tables = book, book, desired, desired.tables
             uplink.mirrored_view = replace(seen, routes=routes)
             counts = {f"routes_ipv{version}": book.counts[version] for version in (4, 6)}
@@ -285,7 +298,7 @@ class Difference:
         return EachOperation(self.steps)
 
 
-async def difference(uplink: Uplink, view: HostView) -> Difference:
+async def difference(uplink: Uplink, view: HostView, known: Known | None = None) -> Difference:
     """Looks, and changes nothing. Raises StepError, VppError."""
     ports = await uplink.node.dataplane().find(uplink.name)
     if ports.uplink is None or ports.host is None:
@@ -302,6 +315,7 @@ async def difference(uplink: Uplink, view: HostView) -> Difference:
         host_up=vpp_may_send(uplink),
         taken=taken.keys(),
         answers=may_answer_in_tables(uplink.node.vpp.version),
+        known=known,
     )
     desired, problems = await in_thread(len(view.routes), wish)
     uplink.advanced()
@@ -320,22 +334,23 @@ def _book(
     desired, told = found.desired, found.problems
     uplink_sw = desired.uplink.sw_if_index
     translator = translator_for(view, desired.uplink.addresses, uplink_sw, owned, found.taken.keys(), answers)
-    own = without(view.routes, owned)
-    values, packed = _packed(view, desired)
+    own, packed = _packed(view, desired, owned)
     prefixes = {route.prefix for route in owned} | networks_by_route(view.addresses)
     interfaces = desired.uplink.addresses
     gateways = leaning_on(desired.routes, interfaces, uplink_sw, desired.ways)
     prefixes |= {ip_network(gateway) for gateway in gateways}
     leaning = Leaning(view.link.index, frozenset(interface.network for interface in interfaces), gateways)
-    values = without(values, owned)
-    return RouteBook(values, desired.routes, translator, prefixes, told, alikes.of, leaning, packed), own
+    return RouteBook(own.apart, desired.routes, translator, prefixes, told, alikes.of, leaning, packed), own
 
 
-def _packed(view: HostView, desired: VppUplink) -> tuple[Routes, Packed | None]:
-    """The host's routes that VPP does not have packed, and those that it has."""
+def _packed(view: HostView, desired: VppUplink, owned: tuple[Route, ...]) -> tuple[KeptRoutes, Packed | None]:
+    """The host's own routes, those that VPP does not have packed as values; and those that it has."""
     routes, sent = view.routes, desired.packed
     if not isinstance(routes, RouteSet) or not isinstance(sent, dict):
-        return routes, None
-    odd = [place for place in routes.alike if place not in sent]
+        return KeptRoutes(tuple(without(routes, owned)), ()), None
+    odd = [place for place in routes.alike if place not in sent] if len(routes.alike) != len(sent) else []
     values = [routes.alike.pop(place).at(place) for place in odd]
-    return (*routes.apart, *values), Packed(routes.alike, sent, routes.kinds)
+    kinds = routes.kinds
+    whole = RouteSet((*routes.apart, *values), routes.alike, kinds, None if odd else routes.blocks)
+    own = without(whole, owned)
+    return own, Packed(routes.alike, sent, kinds, desired.ways, whole.blocks)

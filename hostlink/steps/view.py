@@ -19,7 +19,7 @@ from hostlink.core.desired_routes import route_key
 from hostlink.core.lifetimes import aged, lengthened, lifetimes, refreshed
 from hostlink.core.model import HostView, Route
 from hostlink.core.route_book import RouteEdit
-from hostlink.core.route_set import KeptRoutes, Routes, in_order_of, kept, same_routes
+from hostlink.core.route_set import KeptRoutes, Routes, RouteSet, in_order_of, kept, same_routes
 from hostlink.journal import JournalError, Takeover
 from hostlink.kernel.errors import ReadUnsteady
 from hostlink.kernel.snapshot import read_view
@@ -38,24 +38,27 @@ MANY_EDITS_BYTES = 4 << 20
 """More than these are read in a second or so, when give-back waits for it: the next audit writes the whole anew."""
 
 
-async def host_view(uplink: Uplink) -> HostView:
-    """The host link as it is, without hostlink's own mark. Raises StepError when it is not there."""
-    view = await _steady_view(uplink)
+async def host_view(uplink: Uplink, before: RouteSet | None = None) -> HostView:
+    """The host link as it is, without hostlink's own mark. Raises StepError when it is not there.
+
+    before: routes that may still be the same.
+    """
+    view = await _steady_view(uplink, before)
     if view is None:
         raise fail("HL-405", f"{uplink.name} is gone from the host: its host link was deleted")
     altnames = tuple(name for name in view.link.altnames if not is_mark(name))
     return replace(view, link=replace(view.link, altnames=altnames))
 
 
-async def look(uplink: Uplink) -> HostView:
+async def look(uplink: Uplink, before: RouteSet | None = None) -> HostView:
     """`host_view` of a step: what is journalled of it was so at `looked_at_s`."""
     at_s = boottime_s()
-    view = await host_view(uplink)
+    view = await host_view(uplink, before)
     uplink.looked_at_s = at_s
     return view
 
 
-async def _steady_view(uplink: Uplink) -> HostView | None:
+async def _steady_view(uplink: Uplink, before: RouteSet | None) -> HostView | None:
     """A whole view, however long the host link or its addresses change too fast for one.
 
     No deadline ends the waiting (the running step is said to get on): VPP keeps what it has meanwhile, which is better
@@ -63,7 +66,7 @@ async def _steady_view(uplink: Uplink) -> HostView | None:
     """
     while True:
         try:
-            view = await read_view(uplink.node.host, mark(uplink.name), alikes=uplink.node.alikes)
+            view = await read_view(uplink.node.host, mark(uplink.name), alikes=uplink.node.alikes, before=before)
         except ReadUnsteady as error:
             uplink.advanced()
             uplink.tell("restless", (problem("HL-323", f"{uplink.name}: {error}"),))

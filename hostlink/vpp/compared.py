@@ -17,18 +17,18 @@ import trio
 from hostlink.core.alike import PLACE4_BYTES, Place, place_of, prefix_at
 from hostlink.core.model import Family, PathType, VppPaths, VppRoute, VppUplink
 from hostlink.core.packed_plan import AsWanted
-from hostlink.core.route_set import split
+from hostlink.core.route_set import place_bytes, split
 from hostlink.vpp.errors import understood
 from hostlink.vpp.frames import HEADER
 from hostlink.vpp.on_link import is_on_link
 from hostlink.vpp.packed_routes import without_host_bits
-from hostlink.vpp.route_details import HEAD, RouteDetails, dump_request
+from hostlink.vpp.route_details import HEAD, MOST, RouteDetails, dump_request
 from hostlink.vpp.session import Session
 from hostlink.vpp.waiters import Run
 
 _BREATH = 5000
-_LEAST, _MOST = 16, 1024
-"""Details cut in one go: so many at first, and more while all were as long."""
+_LEAST = 16
+"""Details cut in one go at first, and more while all were as long."""
 
 
 def concerns(paths: VppPaths, ports: set[int]) -> bool:
@@ -74,9 +74,10 @@ class _Found:
         self.count = 0
         """Of those."""
 
-    def see(self, version: int, places: list[Place]) -> None:
-        self.seen.append((version, b"".join(places)))
-        self.count += len(places)
+    def see(self, version: int, places: bytes) -> None:
+        """places: joined."""
+        self.seen.append((version, places))
+        self.count += len(places) // place_bytes(version)
 
     def one(self, version: int, place: Place, paths: VppPaths) -> None:
         """A route that is not simply as wanted."""
@@ -84,7 +85,7 @@ class _Found:
             return
         wanted = self.wanted.get(place)
         if wanted is not None:
-            self.see(version, [place])
+            self.see(version, place)
             if paths != wanted:
                 self.others[place] = paths
             return
@@ -117,8 +118,8 @@ class _Looked(RouteDetails):
     """Details of a dump, taken as they come."""
 
     def __init__(self, session: Session, family: Family, found: _Found) -> None:
-        super().__init__(session)
-        self._found, self._version, self._six = found, int(family), family is Family.IPV6
+        super().__init__(session, family)
+        self._found, self._six = found, family is Family.IPV6
         self._layouts: dict[int, struct.Struct | None] = {}
         self._paths: dict[bytes, VppPaths] = {}
         self._window = _LEAST
@@ -126,11 +127,18 @@ class _Looked(RouteDetails):
     def take_run(self, data: bytes) -> Run:
         """Details one after another that are as long as the first: nearly all have as many paths."""
         at = 0
-        while size := self._take_alike(data, at):
+        while size := self._take_as_wanted(data, at) or self._take_alike(data, at):
             at += size
         self.hold(at)
         self.progress_at = trio.current_time()
         return Run(at)
+
+    def _take_as_wanted(self, data: bytes, at: int) -> int:
+        """Those from `at` on that are simply as wanted. Returns their size."""
+        size, places = self._as_wanted(data, at, lambda places: list(map(self._found.wanted.get, places)))
+        if size:
+            self._found.see(self._version, places)
+        return size
 
     def _take_alike(self, data: bytes, at: int) -> int:
         """Those from `at` on. Returns their size."""
@@ -143,7 +151,7 @@ class _Looked(RouteDetails):
         count = min((len(data) - at) // frames.size, self._window)
         if not count:
             return 0
-        self._window = min(2 * self._window, _MOST)
+        self._window = min(2 * self._window, MOST)
         whole = memoryview(data)[at : at + count * frames.size]
         said, begins, tables, families, addresses, lengths, paths = zip(*frames.iter_unpack(whole), strict=True)
         whole_run = count
@@ -163,12 +171,15 @@ class _Looked(RouteDetails):
         if None in there:
             for at, one in enumerate(there):
                 if one is None:
-                    there[at] = self._known(bytes(data[at * size + HEADER.size : (at + 1) * size]), wanted[at])
+                    whole = bytes(data[at * size : (at + 1) * size])
+                    there[at] = self._known(whole[HEADER.size :], wanted[at])
+                    if (right := wanted[at]) is not None and there[at] is right:
+                        self._learn(whole, right)
         if there == wanted:
-            found.see(self._version, places)
+            found.see(self._version, b"".join(places))
             return
         same = [place for place, one, other in zip(places, there, wanted, strict=True) if one is other]
-        found.see(self._version, same)
+        found.see(self._version, b"".join(same))
         for place, one, other in zip(places, there, wanted, strict=True):
             if one is not other and one is not None:
                 found.one(self._version, place, one)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, groupby
+from itertools import chain, groupby, islice
 from typing import Any
 
 from hostlink.core import operations as op
@@ -38,6 +38,7 @@ from hostlink.vpp.errors import VppRefused
 from hostlink.vpp.messages import NEIGHBOUR_LEARNT, messages_for
 from hostlink.vpp.on_link import as_said, is_on_link, on_link_source, read_on_link
 from hostlink.vpp.packed_routes import apply_packed, has_paths
+from hostlink.vpp.route_details import Wanted
 from hostlink.vpp.routes import RouteFailure, apply_routes, own_source, paths_by_dump, read_routes, routes_at
 from hostlink.vpp.session import Session, raise_first
 from hostlink.vpp.tables import TableUse, drop_tables, read_tables, tables_in_use
@@ -167,8 +168,8 @@ class Dataplane:
                         found[number] = route.paths
         return found
 
-    async def has_paths(self, places: set[Place], wanted: Callable[[Place], VppPaths | None]) -> bool:
-        """Whether hostlink's routes in table 0 at these places are as wanted (None: there is none). For many."""
+    async def has_paths(self, places: set[Place], wanted: Wanted) -> bool:
+        """Whether hostlink's routes in table 0 at these places are as wanted. For many."""
         return await has_paths(self.session, self.source_id, places, wanted)
 
     async def own_tables(self) -> frozenset[VppTable]:
@@ -224,11 +225,8 @@ class Dataplane:
     ) -> list[VppRefused]:
         """Carry out all of it, whatever becomes of each. Returns the refusals. Raises any other VppError."""
         refusals: list[VppRefused] = []
-        for carry_out, run in groupby(_in_parts(plan), key=self._way):
-            whole = list(run)
-            size = 1 if isinstance(whole[0], op.ChangeVppRoutes) else _PART
-            for start in range(0, len(whole), size):
-                part = whole[start : start + size]
+        for carry_out, run in groupby(plan, key=self._way):
+            for part in _in_parts(run):
                 refusals += await carry_out(part)
                 advanced(len(op.EachOperation(part)))
         return refusals
@@ -310,12 +308,16 @@ class Dataplane:
         return [VppRoute(0, prefix_at(one), paths) for paths, ones in packed.add for one in ones if one in at]
 
 
-def _in_parts(plan: Iterable[op.VppOperation]) -> Iterator[op.VppOperation]:
-    for operation in plan:
-        if isinstance(operation, op.ChangeVppRoutes):
-            yield from map(op.ChangeVppRoutes, operation.packed.parts(_PACKED_PART))
-        else:
-            yield operation
+def _in_parts(run: Iterator[op.VppOperation]) -> Iterator[list[op.VppOperation]]:
+    """Operations that are carried out in the same way, so many at a time as go out together."""
+    while some := list(islice(run, _PART)):
+        if not isinstance(some[0], op.ChangeVppRoutes):
+            yield some
+            continue
+        for operation in some:
+            assert isinstance(operation, op.ChangeVppRoutes)
+            for packed in operation.packed.parts(_PACKED_PART):
+                yield [op.ChangeVppRoutes(packed)]
 
 
 def _leaves_by(route: VppRoute) -> set[int]:

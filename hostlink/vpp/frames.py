@@ -14,8 +14,8 @@ from hostlink.vpp.errors import VppProtocolError
 HEADER = struct.Struct(">8xI4x")
 """Unpacks to the length alone; packs the unused parts as zeros."""
 
-LENGTH_AT = 8
-"""Where the header has it."""
+LENGTH_AT, LENGTH_BYTES = 8, 4
+"""Where the header has the length."""
 
 MESSAGE_ID = struct.Struct(">H")
 

@@ -8,22 +8,25 @@ shows is compared as it comes and never kept, so that the read-back of a full ta
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import trio
 
 from hostlink.core.alike import PLACE4_BYTES, PackedRoutes, Place, prefix_at
 from hostlink.core.model import Family, VppPaths, VppRoute
+from hostlink.core.route_set import cut
 from hostlink.vpp.connection import CHUNK, Chunk
 from hostlink.vpp.errors import VppRefused, understood
 from hostlink.vpp.frames import HEADER
-from hostlink.vpp.route_details import HEAD, LENGTH_BYTES, RouteDetails, dump_request
+from hostlink.vpp.route_details import HEAD, LENGTHS, RouteDetails, Wanted, dump_request
 from hostlink.vpp.route_packer import RoutePacker, Template
 from hostlink.vpp.routes import Counted, packer_of, refusal
 from hostlink.vpp.session import Session
 from hostlink.vpp.waiters import Run
 
 _BREATH = 5000
+_LEAST = 64
+"""Details looked at each by itself, before it is tried again with many."""
 
 
 async def apply_packed(session: Session, source_id: int, packed: PackedRoutes) -> list[VppRefused]:
@@ -73,19 +76,21 @@ def _refused(packed: PackedRoutes, at: int, source_id: int, retval: int) -> VppR
 
 
 @understood
-async def has_paths(
-    session: Session, source_id: int, places: set[Place], wanted: Callable[[Place], VppPaths | None]
-) -> bool:
-    """Whether the routes of that source in table 0 are as wanted at these places; None: there is none of it."""
+async def has_paths(session: Session, source_id: int, places: set[Place], wanted: Wanted) -> bool:
+    """Whether the routes of that source in table 0 are as wanted at these places.
+
+    wanted: is asked of others too, and what is not as it says there does not count.
+    """
     left = set(places)
-    for is_ip6 in sorted({len(place) != PLACE4_BYTES for place in places}):
-        waiter = _Compared(session, left, wanted)
-        await session.dump_to(waiter, dump_request(source_id, Family.IPV6 if is_ip6 else Family.IPV4))
+    for six in sorted({len(place) != PLACE4_BYTES for place in places}):
+        family = Family.IPV6 if six else Family.IPV4
+        waiter = _Compared(session, family, left, wanted)
+        await session.dump_to(waiter, dump_request(source_id, family))
         if waiter.differs:
             return False
     missing = list(left)
     for start in range(0, len(missing), _BREATH):
-        if any(wanted(place) is not None for place in missing[start : start + _BREATH]):
+        if any(paths is not None for paths in wanted(missing[start : start + _BREATH])):
             return False
         await trio.lowlevel.checkpoint()
     return True
@@ -94,42 +99,54 @@ async def has_paths(
 class _Compared(RouteDetails):
     """Details of a dump, each compared as it comes. What was found is taken out of `left`."""
 
-    def __init__(self, session: Session, left: set[Place], wanted: Callable[[Place], VppPaths | None]) -> None:
-        super().__init__(session)
+    def __init__(self, session: Session, family: Family, left: set[Place], wanted: Wanted) -> None:
+        super().__init__(session, family)
         self.differs = False
         self._left, self._wanted = left, wanted
         self._layouts: dict[int, struct.Struct] = {}
         self._verdicts: dict[tuple[bytes, int], bool] = {}
 
     def take_run(self, data: bytes) -> Run:
-        """Details one after another that are as long as the first: nearly all have as many paths.
-
-        One longer function on purpose: it runs for each of 100,000 routes, and how soon a storm is over hangs on it.
-        """
-        length = HEADER.unpack_from(data)[0]
-        frames = self._frames(length)
-        if frames is None or not data.startswith(self._begin, HEADER.size):
-            return Run(0)
-        left, wanted_at, begin, at = self._left, self._wanted, self._begin, 0
-        before: tuple[bytes, VppPaths | None] = (b"", None)
-        for said, start, table_id, is_ip6, address, bits, _source, paths in frames.iter_unpack(
-            data[: len(data) // frames.size * frames.size]
-        ):
-            if said != length or start != begin:
-                break
-            at += frames.size
-            place = LENGTH_BYTES[bits] + (address if is_ip6 else address[:4])
-            if table_id or place not in left:
-                self._take_one(data[at - length : at])
-                continue
-            left.discard(place)
-            wanted = wanted_at(place)
-            if paths != before[0] or wanted is not before[1]:
-                before = paths, wanted
-                self.differs |= not self._fits(data[at - length : at], wanted)
+        """Details one after another that are as long as each other."""
+        at = 0
+        while size := self._take_as_wanted(data, at) or self._take_alike(data, at):
+            at += size
         self.hold(at)
         self.progress_at = trio.current_time()
         return Run(at)
+
+    def _take_as_wanted(self, data: bytes, at: int) -> int:
+        size, places = self._as_wanted(data, at, self._wanted)
+        if size:
+            self._left.difference_update(cut(self._version, places))
+        return size
+
+    def _take_alike(self, data: bytes, at: int) -> int:
+        """Some of those from `at` on that are as long as the first; of each asked by itself. Returns their size."""
+        if len(data) - at < HEADER.size:
+            return 0
+        length = HEADER.unpack_from(data, at)[0]
+        frames = self._frames(length)
+        if frames is None:
+            return 0
+        left, begin, start = self._left, self._begin, at
+        for said, first, table_id, is_ip6, address, bits, _source, _paths in frames.iter_unpack(
+            data[at : at + min((len(data) - at) // frames.size, _LEAST) * frames.size]
+        ):
+            if said != length or first != begin:
+                break
+            place = LENGTHS[bits] + (address if is_ip6 else address[: PLACE4_BYTES - 1])
+            if table_id or place not in left:
+                self._take_one(data[at + HEADER.size : at + frames.size])
+            else:
+                left.discard(place)
+                (wanted,) = self._wanted((place,))
+                if not self._fits(data[at + HEADER.size : at + frames.size], wanted):
+                    self.differs = True
+                elif wanted is not None and id(wanted) not in self._said:
+                    self._learn(data[at : at + frames.size], wanted)
+            at += frames.size
+        return at - start
 
     def _frames(self, length: int) -> struct.Struct | None:
         """Of details of that length, framed: length, message id and context, what the head has, paths. None: no run."""
@@ -146,7 +163,8 @@ class _Compared(RouteDetails):
         if table_id or place not in self._left:
             return
         self._left.discard(place)
-        self.differs |= not self._fits(details, self._wanted(place))
+        (wanted,) = self._wanted((place,))
+        self.differs |= not self._fits(details, wanted)
 
     def _fits(self, details: bytes, wanted: VppPaths | None) -> bool:
         key = details[self._head.size :], id(wanted)

@@ -8,12 +8,14 @@ differ from what is wanted?). Each looks at one of them by itself in `_take_one`
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable, Sequence
 
 import trio
 
-from hostlink.core.model import Family
-from hostlink.core.route_set import PLACE4_BYTES, Place
-from hostlink.vpp.frames import MESSAGE_ID
+from hostlink.core.model import Family, VppPaths
+from hostlink.core.route_set import PLACE4_BYTES, Place, cut, place_bytes
+from hostlink.core.runs import Layout
+from hostlink.vpp.frames import HEADER, LENGTH_AT, LENGTH_BYTES, MESSAGE_ID
 from hostlink.vpp.route_layout import route_layout
 from hostlink.vpp.route_packer import DETAILS, RouteReader
 from hostlink.vpp.session import Request, Session
@@ -21,7 +23,11 @@ from hostlink.vpp.waiters import Waiter
 
 HEAD = ">6x"
 """How the head of details begins where message id and context come first, as they do in every release."""
-LENGTH_BYTES = [bytes((length,)) for length in range(256)]
+MOST = 1024
+"""Details cut in one go."""
+_ADDRESS_BYTES = 16
+"""Of IPv4 the first 4 say it, and nobody says what the others are."""
+LENGTHS = [bytes((length,)) for length in range(256)]
 _CONTEXT = struct.Struct(">I")
 _DUMP = "ip_route_v2_dump"
 
@@ -31,15 +37,24 @@ def dump_request(source_id: int, family: Family) -> Request:
     return Request(_DUMP, {"src": source_id, "table": {"table_id": 0, "is_ip6": family is Family.IPV6}})
 
 
+Wanted = Callable[[Sequence[Place]], list[VppPaths | None]]
+"""The paths that should be at these places; None: none should. Equal ones are one object, nearly always."""
+
+
 class RouteDetails(Waiter):
     """What waits for such a dump to end."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, family: Family) -> None:
         super().__init__(_DUMP, session.take_contexts(1))
+        self._version = int(family)
+        self._said: dict[int, tuple[bytes, VppPaths]] = {}
+        """Id of wanted paths → framed details that say them, without the destination; and the paths, to keep the id."""
+        self._runs: dict[int, Layout | None] = {}
         self._details_id, self._ping_reply_id = session.id_of(DETAILS), session.id_of("control_ping_reply")
         self._begin = MESSAGE_ID.pack(self._details_id) + _CONTEXT.pack(self.contexts.start)
         """What each message of the dump begins with."""
-        self._head = route_layout(session.codec, DETAILS).head
+        self._layout_of = route_layout(session.codec, DETAILS)
+        self._head = self._layout_of.head
         self._reader = RouteReader(session.codec)
 
     def take(self, context: int, message_id: int, data: bytes) -> bool:  # noqa: ARG002 — there is one
@@ -55,7 +70,48 @@ class RouteDetails(Waiter):
     def _take_one(self, details: bytes) -> None:
         raise NotImplementedError
 
+    def _as_wanted(self, data: bytes, at: int, wanted: Wanted) -> tuple[int, bytes]:
+        """Of the details from `at` on those that say, to the byte, what VPP said of such paths before.
+
+        Returns their size and their places, joined.
+        """
+        if len(data) - at < HEADER.size or not self._said:
+            return 0, b""
+        layout = self._run_of(HEADER.size + HEADER.unpack_from(data, at)[0])
+        count = 0 if layout is None else min((len(data) - at) // layout.size, MOST)
+        if layout is None or not count:
+            return 0, b""
+        joined = layout.places(memoryview(data)[at : at + count * layout.size])
+        right = wanted(cut(self._version, joined))
+        known = list(map(self._said.get, map(id, right)))
+        if None in known:
+            del known[known.index(None) :]
+        size = len(known) * layout.size
+        said = b"".join([one for one, _ in known])  # type: ignore[misc]  # none of them is None
+        if not known or layout.blank(memoryview(data)[at : at + size]) != said:
+            return 0, b""
+        return size, joined[: len(known) * place_bytes(self._version)]
+
+    def _learn(self, whole: bytes, paths: VppPaths) -> None:
+        """That framed details say these paths."""
+        layout = self._run_of(len(whole))
+        if layout is not None:
+            self._said[id(paths)] = bytes(layout.blank(whole)), paths
+
+    def _run_of(self, size: int) -> Layout | None:
+        """Of framed details of that size; None: no run."""
+        if size not in self._runs:
+            fits = self._head.format.startswith(HEAD) and size >= HEADER.size + self._head.size
+            self._runs[size] = self._run_layout(size) if fits else None
+        return self._runs[size]
+
+    def _run_layout(self, size: int) -> Layout:
+        whole = self._layout_of
+        unused = {*range(HEADER.size)} - {*range(LENGTH_AT, LENGTH_AT + LENGTH_BYTES)}
+        unused |= {HEADER.size + at for at in (*whole.gaps, *range(whole.address, whole.address + _ADDRESS_BYTES))}
+        return Layout(size, self._version, HEADER.size + whole.length, HEADER.size + whole.address, tuple(unused))
+
     def _place(self, details: bytes) -> tuple[int, Place]:
         """(table, place) of one of them; the place as it is said, host bits and all."""
         table_id, is_ip6, address, length = self._reader.place(details)
-        return table_id, LENGTH_BYTES[length] + (address if is_ip6 else address[: PLACE4_BYTES - 1])
+        return table_id, LENGTHS[length] + (address if is_ip6 else address[: PLACE4_BYTES - 1])

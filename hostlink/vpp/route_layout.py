@@ -22,6 +22,7 @@ _SENTINELS = {1: b"\xa5", 4: b"\xa1\xa2\xa3\xa4", 16: bytes(range(0xB0, 0xC0))}
 _FORMATS = {1: "B", 4: "I", 16: "16s"}
 _FIELDS = {"table_id": 4, "prefix.address.af": 1, "prefix.address.un.ip6": 16, "prefix.len": 1, "src": 1}
 """Field of the route → its bytes, in the order on the wire."""
+_ID_BYTES, _CONTEXT_BYTES = 2, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,8 @@ class RouteLayout:
     length: int
     head: struct.Struct
     """Unpacks (table_id, address family, address, prefix length, source). Its size is where the paths start."""
+    gaps: tuple[int, ...]
+    """Bytes before the paths that are neither message id nor context nor one of those fields."""
 
 
 @functools.lru_cache(maxsize=8)
@@ -46,8 +49,14 @@ def route_layout(codec: Codec, message: str) -> RouteLayout:
     context = codec.offset_of(message, "context")
     if context is None:
         raise _unknown(message, "context")
+    said = {*range(_ID_BYTES), *range(context, context + _CONTEXT_BYTES)}
+    said.update(at + byte for field, at in offsets.items() for byte in range(_FIELDS[field]))
     return RouteLayout(
-        context, offsets["prefix.address.un.ip6"], offsets["prefix.len"], _head(message, offsets, len(zeros))
+        context=context,
+        address=offsets["prefix.address.un.ip6"],
+        length=offsets["prefix.len"],
+        head=_head(message, offsets, len(zeros)),
+        gaps=tuple(byte for byte in range(len(zeros)) if byte not in said),
     )
 
 

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
-from hostlink.core.alike import Place
+from hostlink.core.alike import PLACE4_BYTES, Place
 from hostlink.core.model import Family, PathType, Prefix, VppPath, VppPaths, VppRoute, path_order
+from hostlink.core.runs import Layout
 from hostlink.vpp.codec import Codec
 from hostlink.vpp.errors import VppProtocolError
 from hostlink.vpp.frames import HEADER, frame
@@ -59,17 +60,16 @@ class Template:
         return bytes(message)
 
     def fill_all(self, contexts: range, places: Sequence[Place]) -> bytearray:
-        """The messages for many, joined: each byte that differs is written into all of them at once.
+        """The messages for many, joined, each byte that differs written into all of them at once (core/runs.py).
 
         places: of the template's family.
         """
         size, filled = len(self.message), bytearray(bytes(self.message) * len(places))
-        said, step, numbers = b"".join(places), len(places[0]), struct.pack(f">{len(places)}I", *contexts)
+        numbers = struct.pack(f">{len(places)}I", *contexts)
         for byte in range(_CONTEXT.size):
             filled[self.context_at + byte :: size] = numbers[byte :: _CONTEXT.size]
-        for byte in range(step - 1):
-            filled[self.address_at + byte :: size] = said[1 + byte :: step]
-        filled[self.length_at :: size] = said[::step]
+        version = 4 if len(places[0]) == PLACE4_BYTES else 6
+        Layout(size, version, self.length_at, self.address_at).fill(filled, b"".join(places))
         return filled
 
 

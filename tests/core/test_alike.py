@@ -176,7 +176,7 @@ def test_a_second_metric_sets_the_prefix_apart_until_both_are_gone():
     assert follow(followed, reader.change(worse))
     (added,), gone = settled(followed)
     assert ([path.next_hop for path in added.paths], gone) == ([VIA4, OTHER4], set())
-    assert followed.paths_at(place) == added.paths
+    assert followed.paths_at([place]) == [added.paths]
     ends = [reader.change(replace(change, gone=True)) for change in (RouteChange(route()), worse)]
     assert follow(followed, *ends)
     assert settled(followed) == ([], {(0, route().prefix)})
@@ -254,7 +254,7 @@ def test_it_ends_where_values_end(messages, before):
     assert (+packed.counts, packed.problems) == (+plain.counts, plain.problems)
     for prefix in PREFIXES:
         assert packed.wanted((0, prefix)) == plain.wanted((0, prefix)) == vpp.get((0, prefix))
-        assert packed.paths_at(place_of(prefix)) == (vpp[0, prefix].paths if (0, prefix) in vpp else None)
+        assert packed.paths_at([place_of(prefix)]) == [vpp[0, prefix].paths if (0, prefix) in vpp else None]
         assert packed.holds(route(str(prefix))) == plain.holds(route(str(prefix)))
     single = [edit for edit in edits if not hasattr(edit, "places")]
     told = [*single, *each_edit([edit for edit in edits if hasattr(edit, "places")])]

@@ -79,9 +79,9 @@ def packed(values, reader):
     return RouteSet(values, alike)
 
 
-def wish(routes, cluster=()):
+def wish(routes, cluster=(), known=None):
     view = HostView(LINK, ADDRESSES, routes)
-    return vpp_desired(view, uplink_sw=UPLINK, host_sw=HOST, cluster=cluster)
+    return vpp_desired(view, uplink_sw=UPLINK, host_sw=HOST, cluster=cluster, known=known)
 
 
 def unpacked(uplink: VppUplink) -> VppUplink:
@@ -181,7 +181,7 @@ def followed(values):
     found, _ = wish(routes)
     odd = [place for place in routes.alike if place not in found.packed]
     apart = (*routes.apart, *(routes.alike.pop(place).at(place) for place in odd))
-    adopted = Packed(routes.alike, dict(found.packed), routes.kinds)
+    adopted = Packed(routes.alike, dict(found.packed), routes.kinds, found.ways)
     one = RouteBook(apart, found.routes, translator, settled, problems, reader.of, leaning, adopted)
     return one, RouteBook(values, desired.routes, translator, settled, problems, leaning=leaning), reader
 
@@ -233,3 +233,42 @@ def test_the_end_of_a_route_by_a_gateway_that_leans_on_another_is_not_followed()
         alike = (AlikeChange(reader.of(change.route), change.gone, change.replaces), place_of(there.prefix))
         assert not one.fold_all([alike])
         assert not other.fold(change)
+
+
+@settings(max_examples=120)
+@given(tables, messages, st.booleans())
+def test_what_was_translated_before_is_the_wish_of_the_same_routes(values, changes, renumbered):
+    """After whatever was followed. Where it is another VPP's interface, it is translated anew."""
+    book, _, reader = followed(values)
+    for route, gone, replaces, _ in changes:
+        change = RouteChange(with_body(route), gone, replaces)
+        alike = (AlikeChange(reader.of(change.route), gone, replaces), place_of(change.route.prefix))
+        usual = change.route.table == 254 and change.route.prefix.prefixlen
+        if not book.fold_all([alike if usual else (change, None)]):
+            return
+    book.settle(book.touched())
+    book.settle_places(book.touched_places())
+    known = book.known()
+    assert known is not None
+    if renumbered:
+        known = replace(known, translator=replace(known.translator, uplink_sw=9))
+    found, said = wish(known.routes, known=known)
+    plain, problems = wish(tuple(book.routes()))
+    assert unpacked(found) == plain
+    assert Counter(said) == Counter(problems)
+    assert (found.packed is known.sent) is not renumbered
+    assert {*found.packed.values()} <= {*found.ways}
+    assert book.kept() == known.routes
+
+
+def test_parts_have_all_of_it_in_its_order():
+    work, ways = PackedRoutes(), [(VppPath(UPLINK, one),) for one in VIAS[:3]]
+    places = [place_of(ip_network((0x14000000 + (n << 8), 24))) for n in range(30)]
+    work.extend([(ways[n], places[n * 7 : n * 7 + 7]) for n in range(3)], places[21:])
+    for most in (1, 4, 7, 10, 100):
+        parts = list(work.parts(most))
+        assert all(len(part) == most for part in parts[:-1])
+        assert 0 < len(parts[-1]) <= most
+        added = [(place, paths) for part in parts for paths, some in part.add for place in some]
+        assert added == [(place, paths) for paths, some in work.add for place in some]
+        assert [place for part in parts for place in part.delete] == work.delete

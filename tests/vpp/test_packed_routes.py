@@ -169,7 +169,7 @@ async def compared(peer, wanted, *entries, at_once=True):
     peer.on["ip_route_v2_dump"] = list_them
     asked = {place_of(ip_network(prefix)): paths for prefix, paths in wanted.items()}
     async with open_session(peer.path) as session:
-        return await has_paths(session, 23, set(asked), asked.__getitem__)
+        return await has_paths(session, 23, set(asked), lambda places: [asked.get(place) for place in places])
 
 
 FOUR, SIX = "20.0.1.0/24", "2001:db8::/32"

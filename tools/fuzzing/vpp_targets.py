@@ -275,7 +275,7 @@ async def _take_over(session: Session) -> None:
     places = [place_of(ip_network(f"10.2.{number}.0/24")) for number in range(30)]
     packed.extend([(paths, places)], [])
     await dataplane.change_routes([], [], packed)
-    await dataplane.has_paths(set(places), lambda _: paths)
+    await dataplane.has_paths(set(places), lambda those: [paths for _ in those])
     await dataplane.paths_by_dump([(0, ip_network("10.1.0.0/16"))])
     await dataplane.routes_at([(0, ip_network("10.1.0.0/16"))])
     if ports.uplink is not None and ports.host is not None:

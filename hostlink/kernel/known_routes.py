@@ -1,0 +1,133 @@
+"""A dump of routes beside those that were there before: a full table that has not changed is not kept a second time.
+
+Destinations come many at a time (kernel/bulk_routes.py), and are compared with what is known of them. What is found to
+be the same is only noted; when nothing else was found, and nothing lacks, the very dictionary that was known is the
+answer.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+import trio
+
+from hostlink.core.route import RT_TABLE_MAIN, Route
+from hostlink.core.route_set import SLICE, Alike, Place, RouteSet, cut, place_of
+from hostlink.core.runs import Layout
+from hostlink.kernel.alike import ADDRESS_AT, ADDRESS_BYTES, Alikes
+from hostlink.kernel.bulk_routes import MOST, BulkRoutes
+from hostlink.kernel.sockets import HEADER
+
+VERSION_OF = {2: 4, 10: 6}
+"""IP version, by address family."""
+FEW = 1000
+"""New ones beside a known table are values; of more, all is kept anew."""
+
+
+class KnownRoutes(BulkRoutes):
+    """before: what was there, of which nothing is changed."""
+
+    def __init__(self, alikes: Alikes, before: RouteSet) -> None:
+        super().__init__(alikes)
+        self._before = before
+        self._same: set[Place] = set()
+        """Destinations of `before.alike` that are there as they were."""
+        self._header = b""
+        self._said: dict[Alike, bytes] = {}
+        """A message of each kind without the destination, with that header."""
+        self._runs: dict[tuple[int, int], Layout] = {}
+
+    def _take_run(self, data: bytes, at: int, layout: struct.Struct) -> int:
+        return self._take_same(data, at, layout.size) or super()._take_run(data, at, layout)
+
+    def _take_same(self, data: bytes, at: int, size: int) -> int:
+        """Messages that say what was known, to the byte. Returns where they end; 0: there are none."""
+        layout = self._layout(data[at + HEADER.size], size)
+        count = min((len(data) - at) // size, MOST)
+        places = cut(layout.version, layout.places(memoryview(data)[at : at + count * size]))
+        header = data[at : at + HEADER.size]
+        if header != self._header:
+            self._header, self._said = header, {}
+        kinds = list(map(self._before.alike.get, places))
+        try:
+            said = b"".join(map(self._said.__getitem__, kinds))  # type: ignore[arg-type]  # of None there is none
+        except KeyError:
+            kinds = kinds[: kinds.index(None)] if None in kinds else kinds
+            said = b"".join(map(self._learnt, kinds))  # type: ignore[arg-type]  # cut before the first None
+        end = at + len(kinds) * size
+        if not kinds or layout.blank(memoryview(data)[at:end]) != said:
+            return 0
+        self._same.update(places[: len(kinds)])
+        return end
+
+    def _layout(self, family: int, size: int) -> Layout:
+        found = self._runs.get((family, size))
+        if found is None:
+            version = VERSION_OF[family]
+            found = Layout(size, version, HEADER.size + 1, HEADER.size + ADDRESS_AT)
+            self._runs[family, size] = found
+        return found
+
+    def _learnt(self, one: Alike) -> bytes:
+        """How a message of that kind reads in this dump, without the destination."""
+        if one not in self._said:
+            head, middle, tail = one.cut
+            address = bytes(ADDRESS_BYTES[head[0]])
+            self._said[one] = b"".join((self._header, head, b"\0", middle, address, tail))
+        return self._said[one]
+
+    def _keep(self, places: list[Place], kinds: list[Alike]) -> None:
+        were = list(map(self._before.alike.get, places))
+        if were == kinds:
+            self._same.update(places)
+            return
+        same = [place for place, one, was in zip(places, kinds, were, strict=True) if one is was]
+        others = [(place, one) for place, one, was in zip(places, kinds, were, strict=True) if one is not was]
+        self._same.update(same)
+        super()._keep([place for place, _ in others], [one for _, one in others])
+
+    async def merge(self, other: BulkRoutes, *, again: bool = False) -> None:
+        """What another one has read too, beside the same."""
+        await super().merge(other, again=again)
+        if not isinstance(other, KnownRoutes):
+            return
+        if len(other._same) > len(self._same):
+            self._same, other._same = other._same, self._same
+        for some in _slices(other._same):
+            self._same.update(some)
+            await trio.lowlevel.checkpoint()
+
+    async def settle(self) -> None:
+        """Where it is not all as it was, the same is kept as the rest."""
+        if self._is_as_before():
+            return
+        for some in _slices(self._same):
+            super()._keep(some, list(map(self._before.alike.__getitem__, some)))
+            await trio.lowlevel.checkpoint()
+        self._same.clear()
+
+    def _is_as_before(self) -> bool:
+        before = self._before.alike
+        if len(self._same) != len(before) or len(self._alike) > FEW:
+            return False
+        beside = (*self._alike, *self._second, *_main(self._apart))
+        return not any(place in before for place in beside)
+
+    def found(self) -> RouteSet:
+        """All of it. Where all is as it was, and perhaps a few more are there, its `alike` is what was known."""
+        rest = super().found()
+        if not self._same:
+            return rest
+        return RouteSet(rest, self._before.alike, self._before.known_kinds, self._before.blocks)
+
+
+def _main(routes: Iterable[Route]) -> Iterator[Place]:
+    return (place_of(route.prefix) for route in routes if route.table == RT_TABLE_MAIN)
+
+
+def _slices(places: Iterable[Place]) -> Iterator[list[Place]]:
+    each = iter(places)
+    while some := list(islice(each, SLICE)):
+        yield some

@@ -1,0 +1,91 @@
+"""A dump beside what was known: it says what it would say alone, and what is as it was is not kept again."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+import trio
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hostlink.core.route_set import RouteSet
+from hostlink.kernel import known_routes, uapi
+from hostlink.kernel.alike import Alikes
+from hostlink.kernel.bulk_routes import BulkRoutes
+from hostlink.kernel.known_routes import KnownRoutes
+from tests.kernel.test_bulk_routes import assert_same, in_parts, message, read, table_of
+
+
+def via(number: int, gateway: int) -> bytes:
+    return table_of(number, bytes((192, 0, 2, 1 + gateway)))
+
+
+def known(alikes: Alikes, bodies: list[bytes]) -> RouteSet:
+    found = read(*in_parts(bodies, 7), into=BulkRoutes(alikes)).found()
+    found.blocks = ()  # something to be told by
+    return found
+
+
+def beside(before: RouteSet, alikes: Alikes, *parts: bytes) -> RouteSet:
+    """What is found, in one dump or in several that are put together."""
+
+    async def settled() -> RouteSet:
+        found = KnownRoutes(alikes, before)
+        for part in parts:
+            await found.merge(read(part, into=KnownRoutes(alikes, before)))
+        await found.settle()
+        return found.found()
+
+    return trio.run(settled)
+
+
+def test_what_is_all_as_it_was_is_the_very_same():
+    alikes, bodies = Alikes(), [via(number, number % 50) for number in range(5000)]
+    before = known(alikes, bodies)
+    for some in (bodies, bodies[::-1]):
+        found = beside(before, alikes, *in_parts(some, 481))
+        assert found.alike is before.alike
+        assert (found.apart, found.blocks, set(found.kinds)) == ((), (), set(before.kinds))
+
+
+@pytest.mark.parametrize("few", [0, 1000])
+@given(
+    st.dictionaries(st.integers(0, 30), st.integers(0, 2), max_size=30),
+    st.lists(st.tuples(st.integers(0, 30), st.integers(0, 2)), max_size=12),
+    st.sets(st.integers(0, 30), max_size=3),
+    st.integers(1, 40),
+    st.randoms(),
+)
+def test_whatever_has_changed_is_said(few, table, more, gone, size, chance):
+    """Others, a second one of a destination, the same twice, some that went, in any order and in any parts."""
+    alikes = Alikes()
+    before = known(alikes, [via(*one) for one in table.items()])
+    were = dict(before.alike)
+    there = [one for one in table.items() if one[0] not in gone] + more
+    chance.shuffle(there)
+    bodies = [via(*one) for one in there]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(known_routes, "FEW", few)
+        found = beside(before, alikes, *in_parts(bodies, size))
+    assert_same(found, bodies)
+    assert before.alike == were
+    alone = read(*in_parts(bodies, 9), into=BulkRoutes(alikes)).found()
+    if were and alone.alike == were and not alone.apart:
+        assert found.alike is before.alike
+    if found.alike is before.alike and were:
+        assert {place: alone.alike.get(place) for place in were} == were
+
+
+def test_a_message_that_says_one_byte_more_is_not_the_same():
+    """A flag (RTNH_F_LINKDOWN, linux/rtnetlink.h), another length, other headers among each other."""
+    alikes, bodies = Alikes(), [via(number, 0) for number in range(60)]
+    before = known(alikes, bodies)
+    flagged = bodies[30][:8] + struct.pack("=I", 16) + bodies[30][12:]
+    for one in (flagged, bodies[30] + struct.pack("=HH4s", 8, uapi.RTA_PREFSRC, b"\xc0\x00\x02\x09")):
+        some = [*bodies[:30], one, *bodies[31:]]
+        found = beside(before, alikes, *in_parts(some, 1000))
+        assert found.alike is not before.alike
+        assert_same(found, some)
+    other = b"".join(message(body, flags=2 | (number & 1) << 5) for number, body in enumerate(bodies))
+    assert beside(before, alikes, other).alike is before.alike
