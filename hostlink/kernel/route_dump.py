@@ -23,6 +23,8 @@ from hostlink.kernel.netlink import Netlink, Request
 from hostlink.kernel.watcher import open_watcher
 
 _AF_INET6 = 10
+_TYPE_AT = 7
+"""rtm_type, in struct rtmsg."""
 _FEWEST, _MOST, _PATIENCE_S = 3, 10, 1.0
 """Ten dumps, but of a full table, which takes a second or so each, no more than three."""
 _HEARING_BYTES = 1 << 16
@@ -32,11 +34,11 @@ _HEARING_BYTES = 1 << 16
 async def dump_routes(nl: Netlink, request: Request, begin: Callable[[], BulkRoutes]) -> BulkRoutes:
     """What answers an RTM_GETROUTE; its body is a struct rtmsg. Raises KernelRefused, Unreadable.
 
-    begin: makes what each dump is read into.
+    begin: makes what each dump is read into. A dump of one type is one in which there is hardly any.
     """
 
     async def once() -> BulkRoutes:
-        return await nl.dump_to(request, begin, watched=True)
+        return await nl.dump_to(request, begin, watched=True, searches=bool(request.body[_TYPE_AT]))
 
     if request.body[0] != _AF_INET6:
         return await once()
@@ -47,9 +49,9 @@ async def dump_routes(nl: Netlink, request: Request, begin: Callable[[], BulkRou
         for number in range(_MOST):
             if number >= _FEWEST and trio.current_time() - began > _PATIENCE_S:
                 break
-            watcher.pending()
+            await watcher.pending()
             more = await once()
-            if not watcher.pending():
+            if not await watcher.pending():
                 return more
             if found is None:
                 found = more

@@ -158,11 +158,11 @@ async def read_view(
             found = await read_link(nl, link)
             if found is None:
                 return None
-            watcher.only_about(found.index, link_alone=attempt >= _WHOLE_ATTEMPTS)
+            await watcher.only_about(found.index, link_alone=attempt >= _WHOLE_ATTEMPTS)
             view = await _read_once(nl, found, proc_root, partial(_sink, alikes, before), alikes)
             if view is None:
                 return None
-            if view.link == found and not watcher.pending():
+            if view.link == found and not await watcher.pending():
                 return view
     raise ReadUnsteady(f"interface {link} changed during each of {_ATTEMPTS} attempts to read it")
 

@@ -69,7 +69,7 @@ async def test_a_watcher_hands_on_what_came_one_after_another(wired):
         wired.ip("\n".join(f"route add {route} via 192.0.2.254" for route in routes[:20]))
         wired.ip("link set eth1 mtu 1400")
         wired.ip("\n".join(f"route add {route} via 192.0.2.254" for route in routes[20:]))
-        found, read = watcher.pending(), Alikes()
+        found, read = await watcher.pending(), Alikes()
     changes = values(read.read([one for changed in found for one in changed.routes]))
     assert [str(change.route.prefix) for change in changes] == routes
     kinds = [changed.kind for changed in found]

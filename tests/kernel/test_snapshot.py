@@ -268,7 +268,7 @@ def churn(namespace, directory, what):
 async def _overflows(watcher) -> None:
     """Wait until what other links do is more than that watcher holds."""
     with trio.fail_after(30 * deadline_factor()):
-        while Changed("overflow") not in watcher.pending():  # noqa: ASYNC110 — who waited for it would read it
+        while Changed("overflow") not in await watcher.pending():  # noqa: ASYNC110 — who waited for it would read it
             await trio.sleep(0.2)  # nobody reads meanwhile
 
 
@@ -290,7 +290,7 @@ async def test_what_other_links_do_however_fast_keeps_nobody_from_a_view(wired, 
 async def _heard(watcher, wanted) -> None:
     """An address of IPv6 is announced a moment later."""
     with trio.fail_after(5 * deadline_factor()):
-        while wanted not in watcher.pending():  # noqa: ASYNC110 — as a look does
+        while wanted not in await watcher.pending():  # noqa: ASYNC110 — as a look does
             await trio.sleep(0.01)
 
 
@@ -299,10 +299,10 @@ async def test_filter_leaves_what_is_of_the_link_and_what_may_be(wired):
     wired.ip("link add br7 type bridge\n link set br7 up")
     async with open_netlink(wired) as nl, open_watcher(wired) as watcher:
         eth1, br7 = (await read_link(nl, "eth1")).index, (await read_link(nl, "br7")).index
-        watcher.only_about(eth1)
+        await watcher.only_about(eth1)
         wired.ip("link set br7 mtu 1400\n addr add 198.51.100.1/24 dev br7\n route add 10.7.0.0/16 via 198.51.100.2")
         wired.ip("addr add fd07::1/64 dev br7 nodad\n route add 10.8.0.0/16 dev br7")
-        assert [one for one in watcher.pending() if one.link_index == br7] == []
+        assert [one for one in await watcher.pending() if one.link_index == br7] == []
         for command, kind in (
             ("link set eth1 mtu 1400", "link"),
             ("addr add 192.0.2.1/24 dev eth1", "address"),
@@ -321,11 +321,11 @@ async def test_filter_leaves_what_is_of_the_link_and_what_may_be(wired):
         ):
             wired.ip(command)
             await _heard(watcher, Changed(kind))
-        watcher.only_about(eth1, link_alone=True)
+        await watcher.only_about(eth1, link_alone=True)
         wired.ip("rule del pref 9\n route del 10.10.0.0/16\n nexthop del id 7\n route add blackhole 10.11.0.0/16")
-        assert watcher.pending() == []
+        assert await watcher.pending() == []
         wired.ip("addr add 192.0.2.3/24 dev eth1\n link set eth1 down")
-        assert {one.link_index for one in watcher.pending()} == {eth1}
+        assert {one.link_index for one in await watcher.pending()} == {eth1}
 
 
 async def test_more_routes_of_ipv6_than_a_part_holds_beside_others_that_come_and_go(wired):

@@ -93,10 +93,10 @@ async def test_killed_user_leaves_ifindex_addresses_and_carrier(host, user):
             attached = await read_link(nl, "hl-tap0")
             assert attached.carrier
             async with open_watcher(host) as watcher:
-                watcher.pending()
+                await watcher.pending()
                 process.send_signal(signal.SIGKILL)
                 process.wait()
-                heard = {changed.kind for changed in watcher.pending()}
+                heard = {changed.kind for changed in await watcher.pending()}
             assert await read_link(nl, "hl-tap0") == attached
             assert heard <= {"link"}, "no address and no route went"
             assert "default via 192.0.2.254" in host.ip("route")

@@ -51,9 +51,9 @@ async def test_a_link_that_was_down_between_is_said_to_be_so(wired):
         index = (await read_link(nl, "eth1")).index
     async with open_watcher(wired) as watcher:
         wired.ip("link set eth1 mtu 1400")
-        assert watcher.pending() == [Changed("link", index)]
+        assert await watcher.pending() == [Changed("link", index)]
         wired.ip("link set eth1 down\n link set eth1 up")
-        said = watcher.pending()
+        said = await watcher.pending()
         assert {Changed("down", index), Changed("link", index)} <= set(said)
 
 
@@ -69,8 +69,8 @@ async def test_what_is_queued_is_said_once(wired):
         index = (await read_link(nl, "eth1")).index
     async with open_watcher(wired) as watcher:
         wired.ip("link set eth1 mtu 1400\n link set eth1 mtu 1401\n link set eth1 mtu 1402")
-        assert watcher.pending() == [Changed("link", index)]
-        assert watcher.pending() == []
+        assert await watcher.pending() == [Changed("link", index)]
+        assert await watcher.pending() == []
 
 
 async def test_nothing_is_left_behind_others_noise(wired):
@@ -82,8 +82,8 @@ async def test_nothing_is_left_behind_others_noise(wired):
         routes = [Route(ip_network((0x0A000000 + (n << 8), 24)), 254, hops) for n in range(2000)]
         assert await apply_host(nl, [AddHostRoute(index, index, route) for route in routes]) == []
         wired.ip("rule add pref 9 iif eth1 lookup 100")
-        assert watcher.pending()[-1] == Changed("rule", None)
-        assert watcher.pending() == []
+        assert (await watcher.pending())[-1] == Changed("rule", None)
+        assert await watcher.pending() == []
 
 
 async def test_f27_overflow_is_said_and_watching_goes_on(wired):
@@ -101,13 +101,13 @@ async def test_f27_overflow_is_said_and_watching_goes_on(wired):
 async def test_without_an_overflow_none_is_said(wired):
     async with open_watcher(wired) as watcher:
         wired.ip("\n".join(f"addr add 10.0.{n}.1/24 dev eth1" for n in range(40)))
-        assert Changed("overflow") not in watcher.pending()
+        assert Changed("overflow") not in await watcher.pending()
 
 
 async def test_link_of_another_namespace_is_not_heard(wired, away):
     async with open_watcher(away) as watcher:
         wired.ip("link set eth1 mtu 1400")
-        assert watcher.pending() == []
+        assert await watcher.pending() == []
 
 
 async def test_leaving_link_is_heard(wired, away):
@@ -160,7 +160,7 @@ async def test_a_refresh_of_lifetimes_alone_is_not_said(wired):
             if said:
                 await until(watcher, changed)
                 await trio.sleep(SETTLED_S)
-                watcher.pending()
+                await watcher.pending()
             else:
                 await trio.sleep(SETTLED_S)
-                assert changed not in watcher.pending(), script
+                assert changed not in await watcher.pending(), script
