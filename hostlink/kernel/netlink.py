@@ -366,3 +366,25 @@ async def open_netlink(
             yield Netlink(sock, namespace, namespace_fd, faults)
     finally:
         os.close(namespace_fd)
+
+
+@asynccontextmanager
+async def beside(nl: Netlink) -> AsyncIterator[Netlink]:
+    """Another socket in the same namespace: what a socket is asked, it answers one after another."""
+    with open_socket(nl.namespace_fd) as sock:
+        yield Netlink(sock, nl.namespace, nl.namespace_fd, nl.faults)
+
+
+@asynccontextmanager
+async def both() -> AsyncIterator[trio.Nursery]:
+    """A nursery for what is asked of the kernel at once. Raises the failure of one of them as itself, and no group."""
+    try:
+        async with trio.open_nursery() as nursery:
+            yield nursery
+    except BaseExceptionGroup as group:
+        failure: BaseException = group
+        while isinstance(failure, BaseExceptionGroup):
+            failure = failure.exceptions[0]
+        if group.split(KernelError)[1] is not None:  # a bug, or cancelled
+            raise
+        raise failure from None

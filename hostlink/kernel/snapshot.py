@@ -21,7 +21,7 @@ from __future__ import annotations
 import errno
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -37,7 +37,7 @@ from hostlink.kernel.errors import KernelRefused, ReadUnsteady, reading
 from hostlink.kernel.known_routes import KnownRoutes
 from hostlink.kernel.link import link_body
 from hostlink.kernel.multicast import read_multicast
-from hostlink.kernel.netlink import Message, Netlink, Request, read_again
+from hostlink.kernel.netlink import Message, Netlink, Request, beside, both, read_again
 from hostlink.kernel.nexthops import completed
 from hostlink.kernel.nic import read_driver
 from hostlink.kernel.queueing import read_queueing
@@ -240,13 +240,20 @@ async def _routes(nl: Netlink, link_index: int, begin: Callable[[], BulkRoutes],
 
     So it does with those that lead nowhere, which are of no link: each type of them is a dump of its own.
     """
-    found = begin()
-    for family in _FAMILIES:
-        await found.merge(await dump_routes(nl, _routes_request(family, u32(uapi.RTA_OIF, link_index)), begin))
-        for kind in RTN_NOWHERE:
-            await found.merge(await dump_routes(nl, _routes_request(family, kind=kind), begin))
+    found, nowhere = begin(), begin()
+    by_link = [_routes_request(family, u32(uapi.RTA_OIF, link_index)) for family in _FAMILIES]
+    by_kind = [_routes_request(family, kind=kind) for family in _FAMILIES for kind in RTN_NOWHERE]
+    async with beside(nl) as other, both() as nursery:  # the kernel searches all tables for them meanwhile
+        nursery.start_soon(_dumped, other, by_kind, begin, nowhere)
+        await _dumped(nl, by_link, begin, found)
+    await found.merge(nowhere)
     await found.settle()
     return await completed(nl, found.found(), alikes)
+
+
+async def _dumped(nl: Netlink, requests: Sequence[Request], begin: Callable[[], BulkRoutes], found: BulkRoutes) -> None:
+    for request in requests:
+        await found.merge(await dump_routes(nl, request, begin))
 
 
 def _routes_request(family: int, filter_attribute: bytes = b"", kind: int = 0) -> Request:

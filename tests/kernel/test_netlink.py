@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import struct
+from functools import partial
 
 import pytest
 import trio
@@ -12,7 +13,7 @@ import trio
 from hostlink.kernel import uapi
 from hostlink.kernel.errors import AnswersLost, KernelRefused, NoSuchNamespace, ReadUnsteady, Unreadable
 from hostlink.kernel.link import link_body, set_request
-from hostlink.kernel.netlink import Netlink, Request, _batches, open_netlink, read_again
+from hostlink.kernel.netlink import Netlink, Request, _batches, both, open_netlink, read_again
 from hostlink.kernel.routes import read_routes
 from hostlink.kernel.snapshot import read_link, read_links
 
@@ -221,3 +222,38 @@ async def test_an_answer_without_its_number_is_unreadable_and_leaves_the_socket_
     with pytest.raises(Unreadable):
         await nl.request(LINKS)
     assert not nl._lock.locked()
+
+
+# ------------------------------------------------------------------------------------------------------ two at a time
+
+
+async def fails_with(failure):
+    raise failure
+
+
+async def run_both(one, other):
+    async with both() as nursery:
+        nursery.start_soon(partial(*one))
+        await other[0](*other[1:])
+
+
+@pytest.mark.parametrize("turned", [False, True], ids=["beside", "in the body"])
+async def test_what_fails_of_two_is_raised_as_itself(turned):
+    failure = Unreadable("an answer cannot be read")
+    two = [(fails_with, failure), (trio.sleep_forever,)]
+    with pytest.raises(Unreadable) as raised:
+        await run_both(*(two[::-1] if turned else two))
+    assert raised.value is failure
+
+
+async def test_a_bug_in_one_of_two_is_not_taken_for_the_kernels():
+    with pytest.raises(ExceptionGroup):
+        await run_both((fails_with, ZeroDivisionError()), (trio.sleep_forever,))
+
+
+async def test_two_are_cancelled_together():
+    with trio.move_on_after(0.05) as scope:
+        async with both() as nursery:
+            nursery.start_soon(trio.sleep_forever)
+            await trio.sleep_forever()
+    assert scope.cancelled_caught
