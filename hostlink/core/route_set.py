@@ -144,8 +144,12 @@ def split(version: int, places: bytes) -> Iterator[Place]:
 
 def cut(version: int, places: bytes) -> tuple[Place, ...]:
     """The same at once, for not too many."""
-    size = place_bytes(version)
-    return _cutter(size, len(places) // size).unpack(places)
+    return pieces(places, place_bytes(version))
+
+
+def pieces(data: bytes | bytearray, size: int) -> tuple[bytes, ...]:
+    """All of it in pieces of that size, some hundreds at most."""
+    return _cutter(size, len(data) // size).unpack(data)
 
 
 @lru_cache(maxsize=256)

@@ -1,5 +1,9 @@
 """Route messages read at the rate of a storm: what they say alike is read once (core/alike.py).
 
+A storm's messages are hundreds that are as long as each other: their destinations are cut out of all of them at once
+(core/runs.py), and what is left of each is looked up among what was read before. Where one is not known, each is read
+by itself.
+
 The kernel says the table first and the destination next (fib_dump_info in net/ipv4/fib_semantics.c, rt6_fill_node in
 net/ipv6/route.c). A message is cut around its destination, and the rest looked up among the rests that were read
 before: then nothing of it is read but the destination. A message that is not built so goes to the readers of routes.py
@@ -9,11 +13,13 @@ each time, and so does the first one of each kind.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from hostlink.core.alike import Alike, AlikeChange, Cut, Place, place_of
 from hostlink.core.model import Route
 from hostlink.core.route_book import Change, RouteChange
+from hostlink.core.route_set import are_places, cut, pieces
+from hostlink.core.runs import Layout
 from hostlink.kernel import uapi
 from hostlink.kernel.errors import reading
 from hostlink.kernel.routes import HopCache, by_hand, by_pyroute2
@@ -28,6 +34,9 @@ ADDRESS_BYTES = {2: 4, 10: 16}
 _MOST = 10_000
 """Kinds that are remembered."""
 
+_AT_ONCE = 500
+_BY_THE_SENDER = tuple(range(8, 16))
+"""Sequence and port in the header (struct nlmsghdr): whose request it was."""
 _Layout = Callable[[bytes], tuple[bytes, ...]]
 _HOST_BITS = {size: [(1 << 8 * size - length) - 1 for length in range(8 * size + 1)] for size in ADDRESS_BYTES.values()}
 """By bytes of the address and prefix length: what a prefix has not set."""
@@ -41,17 +50,41 @@ class Alikes:
         self._by_cut: dict[Cut, Alike] = {}
         self._known: dict[tuple[bytes, ...], AlikeChange] = {}
         self._layouts: dict[tuple[int, int], _Layout] = {}
+        self._runs: dict[tuple[int, int], Layout] = {}
+        """By address family and length of the message."""
+        self._said: dict[bytes, AlikeChange] = {}
+        """By the message without its destination, and without whose request it was."""
 
     def of(self, route: Route) -> Alike | None:
         """What a route that was read has in common with others, by its body; None where that is not so simple."""
         return self._alike(route.body, route) if route.body else None
 
     @reading("the routes")
-    def read(self, messages: Iterable[bytes]) -> list[Change]:
+    def read(self, messages: Sequence[bytes]) -> list[Change]:
         """Whole RTM_NEWROUTE and RTM_DELROUTE messages, in their order, without cache entries, which are no routes.
 
         Raises Unreadable; then of none of them is known what it says.
         """
+        found: list[Change] = []
+        for start in range(0, len(messages), _AT_ONCE):
+            some = messages[start : start + _AT_ONCE]
+            found += self._read_run(some) or self._read_each(some)
+        return found
+
+    def _read_run(self, messages: Sequence[bytes]) -> list[Change]:
+        """None, where not all of them are known and as long as the first."""
+        size = len(messages[0])
+        layout = self._runs.get((messages[0][HEADER.size], size))
+        if layout is None or {*map(len, messages)} != {size}:
+            return []
+        run = b"".join(messages)
+        places = cut(layout.version, layout.places(run))
+        changes = list(map(self._said.get, pieces(layout.blank(run), size)))
+        if None in changes or not are_places(places, len(places[0])):
+            return []
+        return list(zip(changes, places, strict=True))  # type: ignore[arg-type]  # none of them is None
+
+    def _read_each(self, messages: Iterable[bytes]) -> list[Change]:
         found: list[Change] = []
         known, layouts = self._known, self._layouts
         for message in messages:
@@ -85,6 +118,9 @@ class Alikes:
         self._layouts[body[0], len(message)] = layout
         said, family, length, middle, address, tail = layout(message)
         change = self._known[said, family, middle, tail] = AlikeChange(alike, gone, replaces)
+        run = Layout(len(message), 4 if size == 4 else 6, HEADER.size + 1, HEADER.size + ADDRESS_AT, _BY_THE_SENDER)
+        self._runs[body[0], len(message)] = run
+        self._said[bytes(run.blank(message))] = change
         found.append((change, length + address))
 
     def _alike(self, body: bytes, route: Route) -> Alike | None:
@@ -102,6 +138,6 @@ class Alikes:
         return alike
 
     def _forget_many(self) -> None:
-        for cache in (self._hops, self._by_cut, self._known, self._layouts):
+        for cache in (self._hops, self._by_cut, self._known, self._layouts, self._runs, self._said):
             if len(cache) > _MOST:
                 cache.clear()

@@ -5,12 +5,16 @@ from __future__ import annotations
 import struct
 from dataclasses import replace
 
+import pytest
+
 from hostlink.core.route_book import RouteChange, change_at
 from hostlink.kernel import uapi
 from hostlink.kernel.alike import Alikes
+from hostlink.kernel.errors import Unreadable
 from hostlink.kernel.netlink import open_watcher
 from hostlink.kernel.routes import by_pyroute2
 from hostlink.kernel.sockets import HEADER
+from tests.kernel.test_bulk_routes import table_of
 from tests.kernel.test_routes import CORPUS, dumped, moved_about
 
 
@@ -74,3 +78,47 @@ async def test_a_watcher_hands_on_what_came_one_after_another(wired):
     assert [str(change.route.prefix) for change in changes] == routes
     kinds = [changed.kind for changed in found]
     assert kinds.index("link") in range(kinds.index("route") + 1, len(kinds) - kinds[::-1].index("route") - 1)
+
+
+def storm(count: int, *, sequence: int = 0) -> list[bytes]:
+    """As `ip -batch` has the kernel say it: by some gateways in turn, some of them gone again, each its own request."""
+    return [
+        HEADER.pack(HEADER.size + len(body), uapi.RTM_DELROUTE if number % 7 == 0 else uapi.RTM_NEWROUTE, 0, at, 99)
+        + body
+        for number, at in zip(range(count), range(sequence, sequence + count), strict=True)
+        for body in (table_of(number, bytes((192, 0, 2, 1 + number % 5))),)
+    ]
+
+
+def test_a_storm_is_read_at_once_as_each_message_by_itself():
+    read, alone = Alikes(), Alikes()
+    first = read.read(storm(1200))
+    for some in (storm(1200, sequence=5000), storm(1200, sequence=9000)[::-1], storm(3)):
+        found = read.read(some)
+        each = [change for one in some for change in alone.read([one])]
+        assert values(found) == values(each)
+        assert [change.route.body for change in values(found)] == [one[HEADER.size :] for one in some]
+        assert {id(said.alike) for said, _ in found} <= {id(said.alike) for said, _ in first}
+
+
+@pytest.mark.parametrize("at", [0, 700, 1199])
+@pytest.mark.parametrize("what", ["host bits", "other length", "unknown gateway", "cache entry"])
+def test_one_among_them_that_is_otherwise_is_read_by_itself(what, at):
+    read = Alikes()
+    read.read(storm(1200))
+    some = storm(1200)
+    usual = table_of(at, bytes((192, 0, 2, 1 + at % 5)))
+    body = {
+        "host bits": usual[:24] + b"\x14\0\0\1" + usual[28:],
+        "other length": usual + struct.pack("=HH4s", 8, uapi.RTA_PREFSRC, b"\xc0\x00\x02\x09"),
+        "unknown gateway": table_of(at, b"\xc0\x00\x02\x63"),
+        "cache entry": usual[:8] + struct.pack("=I", uapi.RTM_F_CLONED) + usual[12:],
+    }[what]
+    some[at] = message(body)
+    if what == "host bits":
+        with pytest.raises(Unreadable):
+            read.read(some)
+        return
+    expected = [by_pyroute2(one[HEADER.size :]) for one in some]
+    expected = [one for one, said in zip(expected, some, strict=True) if what != "cache entry" or said != some[at]]
+    assert [change.route for change in values(read.read(some))] == expected
