@@ -183,19 +183,14 @@ class Runner:
 
     def routes_changed(self, changes: Sequence[Change]) -> None:
         """Routes of the host have changed: those passed on that may concern this uplink."""
-        verdicts: dict[AlikeChange, bool] = {}
-        taken: list[Change] = []
-        for change in changes:
-            said, place = change
-            if isinstance(said, AlikeChange):
-                ours = verdicts.get(said)
-                if ours is None:
-                    ours = verdicts[said] = self._may_be_ours(said.route)
-            else:
-                ours = self._may_be_ours(said.route)
+        kinds = {id(said): said for said, _ in changes}  # a storm's are few
+        ours = {number for number, said in kinds.items() if self._may_be_ours(said.route)}
+        taken = changes
+        if len(ours) < len(kinds):
             # One by another link that has replaced ours: the kernel says nothing else of ours then (F30).
-            if ours or (said.replaces and self._holds(said, place)):
-                taken.append(change)
+            taken = [
+                change for change in changes if id(change[0]) in ours or (change[0].replaces and self._holds(*change))
+            ]
         if taken:
             self.uplink.inbox.routes(taken)
             self.post(events.HostChanged("route"))

@@ -535,8 +535,12 @@ class RouteBook:
             if after is None or after is before:  # equal ones are one object
                 continue
             sent[place] = after
-            counts[_version(place)] += before is None
-            add.setdefault(one, []).append(place)
+            if before is None:
+                counts[_version(place)] += 1
+            group = add.get(one)
+            if group is None:
+                group = add[one] = []
+            group.append(place)
         return [(self._sent[places[0]], places) for places in add.values()], delete
 
     def _translate(self, key: Key) -> VppRoute | None:

@@ -89,6 +89,7 @@ _KIND_OF: dict[int, Kind] = {
 }
 
 
+_LENGTH_AND_TYPE = struct.Struct("=IH").unpack_from
 _ADDRESSES = (uapi.RTM_NEWADDR, uapi.RTM_DELADDR)
 _ROUTES = (uapi.RTM_NEWROUTE, uapi.RTM_DELROUTE)
 
@@ -174,9 +175,10 @@ class Watcher:
         """What up to _AT_ONCE datagrams say that wait already (trio's sockets do not block beneath)."""
         found: list[Changed] = []
         routes: list[bytes] = []
+        descriptor, buffer = self._sock.fileno(), (self._buffer,)
         for _ in range(_AT_ONCE):
             try:
-                size = os.readv(self._sock.fileno(), (self._buffer,))
+                size = os.readv(descriptor, buffer)
             except BlockingIOError:
                 break
             except OSError as error:
@@ -215,7 +217,7 @@ def _is_one_route(datagram: bytes) -> bool:
     """Whether it is one route message and nothing else."""
     if len(datagram) < HEADER.size:
         return False
-    length, kind, _flags, _sequence, _port = HEADER.unpack_from(datagram)
+    length, kind = _LENGTH_AND_TYPE(datagram)
     return length == len(datagram) and kind in _ROUTES
 
 
