@@ -184,6 +184,8 @@ class RouteBook:
         """Kinds of which more than the route hangs on each one's end."""
         self._kinds: dict[Alike, None] = {}
         """Of `_alike`, and perhaps more."""
+        self._forgot = False
+        """There were more of both than are worth keeping, and some are forgotten."""
         self._blocks: tuple[AlikeRoutes, ...] | None = None
         """`_alike` as it is kept, where nothing was folded in since."""
         self._pack(alike)
@@ -233,7 +235,7 @@ class RouteBook:
     def as_set(self) -> RouteSet:
         """The same, as long as nothing is folded in."""
         values = (route for there in self._host.values() for route in there)
-        kinds = self._kinds if len(self._kinds) <= _MOST_KINDS else None  # who asks for them finds those that there are
+        kinds = None if self._forgot else self._kinds  # then who asks for them looks for them
         return RouteSet(values, self._alike, kinds, self._blocks)
 
     def kept(self) -> KeptRoutes:
@@ -245,7 +247,7 @@ class RouteBook:
 
     def known(self) -> Known | None:
         """What need not be translated again, as long as nothing is folded in. None: VPP was not told all of it."""
-        if self._moved or self._touched or len(self._alike) != len(self._sent) or len(self._ways) > _MOST_KINDS:
+        if self._moved or self._touched or len(self._alike) != len(self._sent) or self._forgot:
             return None
         return Known(self._translator, self.as_set(), self._sent, tuple(self._ways))
 
@@ -368,6 +370,9 @@ class RouteBook:
         except KeyError:
             if len(self._paths) >= _MOST_KINDS:
                 self._paths.clear()
+                self._kinds.clear()
+                self._ways.clear()
+                self._forgot = True
             self._kinds[alike] = None
             one = alike.at(place)
             paths = None if self._leans(one) else self._translator.paths_anywhere(one)

@@ -50,6 +50,8 @@ class BulkRoutes:
         self._alike: dict[Place, Alike] = {}
         self._met: dict[Alike, None] = {}
         self._apart: list[Route] = []
+        self._firsts: set[Place] = set()
+        """Destinations of which the first route is in `_apart`: what comes later of them goes there too, behind it."""
         self._second: dict[Place, None] = {}
         """Destinations of `_alike` that have another route in `_apart`."""
 
@@ -103,6 +105,11 @@ class BulkRoutes:
 
     def _keep(self, places: list[Place], kinds: list[Alike]) -> None:
         alike = self._alike
+        if not self._firsts.isdisjoint(places):
+            late = [(place, one) for place, one in zip(places, kinds, strict=True) if place in self._firsts]
+            self._apart += [one.at(place) for place, one in late]
+            rest = [(place, one) for place, one in zip(places, kinds, strict=True) if place not in self._firsts]
+            places, kinds = [place for place, _ in rest], [one for _, one in rest]
         before = len(alike)
         firsts = list(map(alike.setdefault, places, kinds))
         if len(alike) - before == len(places):
@@ -121,10 +128,16 @@ class BulkRoutes:
         one = self._alikes.of(route) if route.table == RT_TABLE_MAIN and route.prefix.prefixlen else None
         if one is None:
             self._apart.append(route)
+            if route.table == RT_TABLE_MAIN and self._is_first(place := place_of(route.prefix)):
+                self._firsts.add(place)
             return
         self._met[one] = None
         self._learn(body, one)
         self._keep([place_of(route.prefix)], [one])
+
+    def _is_first(self, place: Place) -> bool:
+        """Whether no packed route of that destination has come yet."""
+        return place not in self._alike
 
     def _learn(self, body: bytes, one: Alike) -> None:
         if len(body) % 4:
@@ -150,6 +163,7 @@ class BulkRoutes:
         self._second |= other._second
         self._met |= other._met
         self._apart += other._apart
+        self._firsts.update(place for place in other._firsts if self._is_first(place))
         if again:
             with reading("the routes"):
                 self._apart = list({_lasting(route.body): route for route in self._apart}.values())

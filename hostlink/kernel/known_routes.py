@@ -83,10 +83,22 @@ class KnownRoutes(BulkRoutes):
         if were == kinds:
             self._same.update(places)
             return
-        same = [place for place, one, was in zip(places, kinds, were, strict=True) if one is was]
-        others = [(place, one) for place, one, was in zip(places, kinds, were, strict=True) if one is not was]
-        self._same.update(same)
-        super()._keep([place for place, _ in others], [one for _, one in others])
+        for place, one, was in zip(places, kinds, were, strict=True):
+            if one is was and place not in self._alike:
+                self._same.add(place)
+                continue
+            self._is_first(place)
+            self._keep_anew([place], [one])
+
+    def _is_first(self, place: Place) -> bool:
+        if place in self._same:  # kept before what comes now, as the kernel has them
+            self._same.discard(place)
+            self._keep_anew([place], [self._before.alike[place]])
+        return super()._is_first(place)
+
+    def _keep_anew(self, places: list[Place], kinds: list[Alike]) -> None:
+        self._met.update(dict.fromkeys(kinds))
+        super()._keep(places, kinds)
 
     async def merge(self, other: BulkRoutes, *, again: bool = False) -> None:
         """What another one has read too, beside the same."""
@@ -104,7 +116,7 @@ class KnownRoutes(BulkRoutes):
         if self._is_as_before():
             return
         for some in _slices(self._same):
-            super()._keep(some, list(map(self._before.alike.__getitem__, some)))
+            self._keep_anew(some, list(map(self._before.alike.__getitem__, some)))
             await trio.lowlevel.checkpoint()
         self._same.clear()
 

@@ -192,6 +192,8 @@ class Uplink:
     """The host's view that is true in VPP."""
     inbox: Inbox = field(default_factory=Inbox)
     """What the kernel has said since the last look."""
+    whole_look_at: float = 0.0
+    """When everything was looked at last, and brought over (trio.current_time())."""
     book: RouteBook | None = None
     """The routes of both sides, by which single changes are followed. None: everything must be looked at."""
     truth: RouteBook | None = None

@@ -58,11 +58,15 @@ async def follow(uplink: Uplink, step: int) -> Mirrored | None:
         uplink.work.goes_on(_WORK, len(inbox))
     messages = inbox.take(AT_ONCE)
     uplink.book = None  # until all that follows has ended well
-    if not await _fold(book, messages) or inbox.everything:
-        inbox.look_at_everything()
-        return None
-    tables, keys, places = book.tables(), book.touched(), book.touched_places()
-    done = await _carry_over(uplink, book, keys, places)
+    done = None
+    try:
+        tables, keys, places = book.tables(), list[Key](), list[Place]()
+        if await _fold(book, messages) and not inbox.everything:
+            keys, places = book.touched(), book.touched_places()
+            done = await _carry_over(uplink, book, keys, places)
+    finally:
+        if done is None:
+            uplink.unsaved = True  # the journal may be told of it by what the book says, which then is on no disk
     if done is None:
         inbox.look_at_everything()
         return None

@@ -71,16 +71,22 @@ ROUNDS = 6
 async def mirror(uplink: Uplink, step: int) -> Mirrored:
     """Bring the difference to nothing. Raises StepError, KernelError, VppError, JournalError."""
     followed = await follow(uplink, step)
-    if followed is not None:
+    if followed is not None and not _is_due(uplink):
         return followed
+    done = () if followed is None else followed.changes
     while True:
         try:
-            return Mirrored(step, tuple(await _round(uplink)))
+            return Mirrored(step, (*done, *await _round(uplink)))
         except CannotPutBack:
             raise
         except (StepError, KernelError, VppRefused):
             if not await _was_deleted(uplink):
                 raise
+
+
+def _is_due(uplink: Uplink) -> bool:
+    """Steady looks at everything when nothing was said for `audit_s`; on a host that never rests somebody else must."""
+    return trio.current_time() - uplink.whole_look_at >= uplink.node.config.timing.audit_s
 
 
 async def _was_deleted(uplink: Uplink) -> bool:
@@ -257,11 +263,12 @@ async def _vpp(uplink: Uplink, view: HostView, known: Known | None) -> list[str]
             await shrink(uplink, view.link.mtu_bytes)
             answers = may_answer_in_tables(uplink.node.vpp.version)
             owned, alikes = uplink.taken().owned, uplink.node.alikes
-            book, routes = await in_thread(len(view.routes), _book, view, found, owned, alikes, answers)
-            if known is not None and uplink.followed is not None and uplink.followed is uplink.truth:
-                uplink.followed = book  # what is alike has one dictionary in both, which is the new one's to change
+            async with uplink.saving:  # nobody says what the old book has while the new one takes its dictionaries over
+                book, routes = await in_thread(len(view.routes), _book, view, found, owned, alikes, answers)
+                if known is not None and uplink.followed is not None and uplink.followed is uplink.truth:
+                    uplink.followed = book
             uplink.book, uplink.truth, uplink.wished, uplink.tables = book, book, desired, desired.tables
-            uplink.mirrored_view = replace(seen, routes=routes)
+            uplink.mirrored_view, uplink.whole_look_at = replace(seen, routes=routes), trio.current_time()
             counts = {f"routes_ipv{version}": book.counts[version] for version in (4, 6)}
             uplink.mirrored = {"addresses": len(desired.uplink.addresses), **counts}
             return done

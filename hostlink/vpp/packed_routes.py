@@ -135,16 +135,19 @@ class _Compared(RouteDetails):
         ):
             if said != length or first != begin:
                 break
-            place = LENGTHS[bits] + (address if is_ip6 else address[: PLACE4_BYTES - 1])
-            if table_id or place not in left:
-                self._take_one(data[at + HEADER.size : at + frames.size])
-            else:
+            place, whole = (
+                LENGTHS[bits] + (address if is_ip6 else address[: PLACE4_BYTES - 1]),
+                data[at : at + frames.size],
+            )
+            (wanted,) = (None,) if table_id else self._wanted((place,))
+            fits = self._fits(whole[HEADER.size :], wanted)
+            if fits and wanted is not None and id(wanted) not in self._said:
+                self._learn(whole, wanted)
+            if not table_id and place in left:
                 left.discard(place)
-                (wanted,) = self._wanted((place,))
-                if not self._fits(data[at + HEADER.size : at + frames.size], wanted):
-                    self.differs = True
-                elif wanted is not None and id(wanted) not in self._said:
-                    self._learn(data[at : at + frames.size], wanted)
+                self.differs |= not fits
+            elif not fits:
+                self._take_one(whole[HEADER.size :])
             at += frames.size
         return at - start
 

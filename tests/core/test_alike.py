@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from hostlink.core.alike import Alike, AlikeChange, PackedRoutes, place_of, prefix_at
 from hostlink.core.attached import Leaning
-from hostlink.core.desired_routes import translator_for, vpp_routes
+from hostlink.core.desired_routes import Translator, translator_for, vpp_routes
 from hostlink.core.model import Address, HostView, Link, NextHop, PathType, Route
 from hostlink.core.route_book import RouteBook, RouteChange, by_key, change_at, each_edit, edited
 from hostlink.core.vpp_tables import tables_of
@@ -288,3 +288,18 @@ def test_what_vpp_has_refused_was_never_true():
 def test_a_change_can_be_had_as_a_value():
     change = RouteChange(route(), gone=True, replaces=True)
     assert change_at(Reader().change(change)) == change_at((change, None)) == change
+
+
+def test_kinds_that_come_and_go_are_not_kept_for_ever():
+    """One destination, with another metric each time, on a host where no whole look comes (found by a review)."""
+    book = RouteBook((), (), Translator("eth0", 3, 1, frozenset(), frozenset(), frozenset()))
+    place, hop = place_of(ip_network("20.0.0.0/24")), NextHop(3, ip_address("192.0.2.2"))
+    for number in range(25_000):
+        route = Route(ip_network("20.0.0.0/24"), 254, (hop,), metric=number + 1)
+        one = Alike.of(route, (b"\x02", number.to_bytes(4, "big"), b""))
+        for gone in (False, True):
+            assert book.fold_all([(AlikeChange(one, gone), place)])
+            book.settle_places(book.touched_places())
+    assert len(book._kinds) <= 10_000
+    assert book.known() is None
+    assert book.as_set().kinds == []

@@ -14,11 +14,16 @@ from hostlink.kernel import known_routes, uapi
 from hostlink.kernel.alike import Alikes
 from hostlink.kernel.bulk_routes import BulkRoutes
 from hostlink.kernel.known_routes import KnownRoutes
-from tests.kernel.test_bulk_routes import assert_same, in_parts, message, read, table_of
+from tests.kernel.test_bulk_routes import assert_in_order, assert_same, in_parts, message, read, table_of
 
 
 def via(number: int, gateway: int) -> bytes:
     return table_of(number, bytes((192, 0, 2, 1 + gateway)))
+
+
+def expiring(number: int, gateway: int) -> bytes:
+    """A value, for it has a lifetime of its own."""
+    return via(number, gateway) + struct.pack("=HHIIiIIIII", 36, uapi.RTA_CACHEINFO, 0, 0, 90000, 0, 0, 0, 0, 0)
 
 
 def known(alikes: Alikes, bodies: list[bytes]) -> RouteSet:
@@ -27,13 +32,13 @@ def known(alikes: Alikes, bodies: list[bytes]) -> RouteSet:
     return found
 
 
-def beside(before: RouteSet, alikes: Alikes, *parts: bytes) -> RouteSet:
+def beside(before: RouteSet, alikes: Alikes, *parts: bytes, dumps: bool = False) -> RouteSet:
     """What is found, in one dump or in several that are put together."""
 
     async def settled() -> RouteSet:
         found = KnownRoutes(alikes, before)
-        for part in parts:
-            await found.merge(read(part, into=KnownRoutes(alikes, before)))
+        for part in [[one] for one in parts] if dumps else [parts]:
+            await found.merge(read(*part, into=KnownRoutes(alikes, before)))
         await found.settle()
         return found.found()
 
@@ -44,7 +49,7 @@ def test_what_is_all_as_it_was_is_the_very_same():
     alikes, bodies = Alikes(), [via(number, number % 50) for number in range(5000)]
     before = known(alikes, bodies)
     for some in (bodies, bodies[::-1]):
-        found = beside(before, alikes, *in_parts(some, 481))
+        found = beside(before, alikes, *in_parts(some, 481), dumps=some is bodies)
         assert found.alike is before.alike
         assert (found.apart, found.blocks, set(found.kinds)) == ((), (), set(before.kinds))
 
@@ -52,23 +57,28 @@ def test_what_is_all_as_it_was_is_the_very_same():
 @pytest.mark.parametrize("few", [0, 1000])
 @given(
     st.dictionaries(st.integers(0, 30), st.integers(0, 2), max_size=30),
-    st.lists(st.tuples(st.integers(0, 30), st.integers(0, 2)), max_size=12),
+    st.lists(st.tuples(st.integers(0, 30), st.integers(0, 2), st.sampled_from([False, False, True])), max_size=12),
     st.sets(st.integers(0, 30), max_size=3),
     st.integers(1, 40),
+    st.booleans(),
     st.randoms(),
 )
-def test_whatever_has_changed_is_said(few, table, more, gone, size, chance):
-    """Others, a second one of a destination, the same twice, some that went, in any order and in any parts."""
+def test_whatever_has_changed_is_said(few, table, more, gone, size, dumps, chance):
+    """Others, several of a destination (some expire, and are values), the same twice, some that went, in any order, in
+    any parts, and in one dump or in several."""
     alikes = Alikes()
     before = known(alikes, [via(*one) for one in table.items()])
     were = dict(before.alike)
-    there = [one for one in table.items() if one[0] not in gone] + more
+    there = [(*one, False) for one in table.items() if one[0] not in gone] + more
     chance.shuffle(there)
-    bodies = [via(*one) for one in there]
+    bodies = [expiring(one, gateway) if ends else via(one, gateway) for one, gateway, ends in there]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(known_routes, "FEW", few)
-        found = beside(before, alikes, *in_parts(bodies, size))
+        found = beside(before, alikes, *in_parts(bodies, size), dumps=dumps)
     assert_same(found, bodies)
+    assert {*found.alike.values()} <= {*found.kinds}
+    if not dumps:
+        assert_in_order(found, bodies)
     assert before.alike == were
     alone = read(*in_parts(bodies, 9), into=BulkRoutes(alikes)).found()
     if were and alone.alike == were and not alone.apart:

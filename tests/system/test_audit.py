@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import Any
 
@@ -62,6 +63,44 @@ async def _many_at_once(stage: Stage) -> None:
             nursery.start_soon(stage.hostlink, "state", "--audit")
     history = (await stage.state())["history"]
     assert len([move for move in history if move["to"] == "Mirroring"]) - moves <= 8
+
+
+async def test_a_host_that_never_rests_is_audited_all_the_same(dataplane: Dataplane) -> None:
+    """Each change begins Steady anew, and its wait for the next audit (found by a review)."""
+    async with open_stage(dataplane, settings="[timing]\naudit_s = 3\n") as stage, trio.open_nursery() as nursery:
+        await _steady_with_route(stage)
+        nursery.start_soon(_never_rests, stage)
+        await _take_away(stage)
+        await _has(stage, ROUTE, there=True)
+        await eventually("the address is back", lambda: _in_vpp(stage, "192.168.0.1"))
+        nursery.cancel_scope.cancel()
+
+
+async def _never_rests(stage: Stage) -> None:
+    for number in itertools.count():
+        await stage.on_host("ip", "route", "replace", OTHER, "via", f"192.168.0.{101 + number % 50}", "dev", NIC)
+        await trio.sleep(0.2)
+
+
+async def test_what_changes_in_one_moment_with_an_address_is_looked_at(dataplane: Dataplane) -> None:
+    """An address goes, with which all is looked at, and with it one of several routes by several gateways (F30).
+
+    Found by a review: the routes that were as before were known by kinds that nobody had heard of.
+    """
+    async with open_stage(dataplane, settings=NEVER) as stage:
+        await _steady_with_route(stage)
+        routes = [f"203.0.{number}.0/24" for number in range(6)]
+        for number, route in enumerate(routes):
+            await stage.on_host("ip", "route", "add", route, "via", f"192.168.0.{101 + number % 3}", "dev", NIC)
+        await stage.on_host("ip", "address", "add", "10.77.0.1/24", "dev", NIC)
+        await eventually("the address is in VPP", lambda: _in_vpp(stage, "10.77.0.1"))
+        await _has(stage, routes[5], there=True)
+        batch = stage.directory / "batch"
+        batch.write_text(f"address del 10.77.0.1/24 dev {NIC}\nroute del {routes[5]}\n")
+        await stage.on_host("ip", "-batch", str(batch))
+        await _has(stage, routes[5], there=False)
+        await _has(stage, routes[4], there=True)
+        assert (await _audit(stage, exits=0))["last_audit"]["change_count"] == 0
 
 
 async def test_what_is_only_to_be_told_is_left_and_the_hosts_changes_go_on(dataplane: Dataplane) -> None:
