@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -24,6 +25,12 @@ from tests.system.rounds import POLL_S, eventually
 _REPLY_S = 0.5
 _EVERY_S = 0.01
 _LOOKS = 4
+
+
+def renames_while_up() -> bool:
+    """Linux before 6.2 renames no link that is up (EBUSY)."""
+    release = tuple(int(number) for number in os.uname().release.split("-")[0].split(".")[:2])
+    return release >= (6, 2)
 
 
 async def link_of(stage: Stage, name: str = NIC, namespace: str | None = None) -> dict[str, Any] | None:

@@ -13,7 +13,7 @@ import signal
 from hostlink.lab.flows import ping
 from hostlink.lab.layout import HOST4, NIC
 from hostlink.lab.stage import Dataplane, Stage, open_stage
-from tests.system.links import index_of, settled
+from tests.system.links import index_of, renames_while_up, settled
 from tests.system.test_bad_input import codes, until
 
 DRESSED = f"""
@@ -161,7 +161,8 @@ async def test_a_nic_whose_name_is_another_links_by_now_comes_home_under_another
     async with open_stage(dataplane) as stage:
         stage.start_daemon()
         await settled_steady(stage)
-        await run_all(stage, f"ip link set {NIC} name other; ip link add {NIC} type bridge")
+        down, up = ("", "") if renames_while_up() else (f"ip link set {NIC} down;", "ip link set other up;")
+        await run_all(stage, f"{down} ip link set {NIC} name other; {up} ip link add {NIC} type bridge")
         await until(stage, lambda uplink: "HL-322" in codes(uplink))
         await stage.stop_daemon(signal.SIGKILL)
         released = await stage.hostlink("release", "--config", str(stage.config))

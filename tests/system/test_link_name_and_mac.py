@@ -10,7 +10,7 @@ from hostlink.lab.flows import ping, tcp_roundtrip
 from hostlink.lab.layout import HOST4, HOST6, NIC, NIC_MAC, ROUTER4, ROUTER6
 from hostlink.lab.proofs import servers
 from hostlink.lab.stage import Dataplane, Stage, open_stage
-from tests.system.links import in_vpp, index_of, link_of, settled
+from tests.system.links import in_vpp, index_of, link_of, renames_while_up, settled
 from tests.system.picture import picture
 from tests.system.rounds import eventually
 from tests.system.test_bad_input import codes, detail, until
@@ -47,11 +47,9 @@ async def test_name_and_mac_are_put_right(dataplane: Dataplane) -> None:
 
 
 def _renamed_while_up() -> list[str]:
-    """Nothing before Linux 6.2, which refuses it (EBUSY)."""
-    release = tuple(int(number) for number in os.uname().release.split("-")[0].split(".")[:2])
-    if release >= (6, 2):
+    if renames_while_up():
         return [f"link set {NIC} name other"]
-    print(f"Linux {release} renames no link that is up: only down, renamed and up is tried")
+    print(f"Linux {os.uname().release} renames no link that is up: only down, renamed and up is tried")
     return []
 
 
