@@ -52,8 +52,8 @@ class Alikes:
         self._layouts: dict[tuple[int, int], _Layout] = {}
         self._runs: dict[tuple[int, int], Layout] = {}
         """By address family and length of the message."""
-        self._said: dict[bytes, AlikeChange] = {}
-        """By the message without its destination, and without whose request it was."""
+        self._said: dict[tuple[int, int], dict[bytes, AlikeChange]] = {}
+        """By the same, and by the message without its destination, and without whose request it was."""
 
     def of(self, route: Route) -> Alike | None:
         """What a route that was read has in common with others, by its body; None where that is not so simple."""
@@ -74,12 +74,14 @@ class Alikes:
     def _read_run(self, messages: Sequence[bytes]) -> list[Change]:
         """None, where not all of them are known and as long as the first."""
         size = len(messages[0])
-        layout = self._runs.get((messages[0][HEADER.size], size))
+        kind = messages[0][HEADER.size], size
+        layout = self._runs.get(kind)
         if layout is None or {*map(len, messages)} != {size}:
             return []
         run = b"".join(messages)
         places = cut(layout.version, layout.places(run))
-        changes = list(map(self._said.get, pieces(layout.blank(run), size)))
+        # The family is in what is left of each: one of the other family is not among those that were said of this one.
+        changes = list(map(self._said[kind].get, pieces(layout.blank(run), size)))
         if None in changes or not are_places(places, len(places[0])):
             return []
         return list(zip(changes, places, strict=True))  # type: ignore[arg-type]  # none of them is None
@@ -120,7 +122,7 @@ class Alikes:
         change = self._known[said, family, middle, tail] = AlikeChange(alike, gone, replaces)
         run = Layout(len(message), 4 if size == 4 else 6, HEADER.size + 1, HEADER.size + ADDRESS_AT, _BY_THE_SENDER)
         self._runs[body[0], len(message)] = run
-        self._said[bytes(run.blank(message))] = change
+        self._said.setdefault((body[0], len(message)), {})[bytes(run.blank(message))] = change
         found.append((change, length + address))
 
     def _alike(self, body: bytes, route: Route) -> Alike | None:
@@ -138,6 +140,9 @@ class Alikes:
         return alike
 
     def _forget_many(self) -> None:
-        for cache in (self._hops, self._by_cut, self._known, self._layouts, self._runs, self._said):
+        for cache in (self._hops, self._by_cut, self._known, self._layouts):
             if len(cache) > _MOST:
                 cache.clear()
+        if len(self._runs) > _MOST or sum(map(len, self._said.values())) > _MOST:
+            self._runs.clear()
+            self._said.clear()

@@ -23,7 +23,7 @@ from hostlink.kernel.errors import Unreadable, reading
 from hostlink.kernel.routes import AlikeCache, HopCache, read_body
 from hostlink.kernel.sockets import HEADER
 
-_LEAST, MOST = 16, 512
+LEAST, MOST = 16, 512
 """Messages that are cut in one go: so many at first, and ever more while all of them were known."""
 _MOST_KINDS = 10_000
 _MERGED = 2000
@@ -46,7 +46,7 @@ class BulkRoutes:
         self._layouts: dict[tuple[int, int], struct.Struct] = {}
         self._known: dict[tuple[int, bytes], _Tails] = {}
         """(family, what is said between prefix length and address) → what is said after it → kind."""
-        self._window = _LEAST
+        self._window = LEAST
         self._alike: dict[Place, Alike] = {}
         self._met: dict[Alike, None] = {}
         self._apart: list[Route] = []
@@ -84,9 +84,9 @@ class BulkRoutes:
         kinds = self._kinds(heads[0][-1], middles, tails, same)
         places = list(map(add, lengths, addresses))[: len(kinds)]
         if not kinds or not are_places(places, len(places[0])):
-            self._window = _LEAST
+            self._window = LEAST
             return at
-        self._window = min(self._window * 2, MOST) if len(kinds) == count else _LEAST
+        self._window = min(self._window * 2, MOST) if len(kinds) == count else LEAST
         self._keep(places, kinds)
         return at + len(kinds) * layout.size
 
@@ -127,13 +127,16 @@ class BulkRoutes:
         route = read_body(body, self._hops, self._bodies)
         one = self._alikes.of(route) if route.table == RT_TABLE_MAIN and route.prefix.prefixlen else None
         if one is None:
-            self._apart.append(route)
             if route.table == RT_TABLE_MAIN and self._is_first(place := place_of(route.prefix)):
                 self._firsts.add(place)
+            self._apart.append(route)
             return
         self._met[one] = None
         self._learn(body, one)
         self._keep([place_of(route.prefix)], [one])
+
+    def _is_empty(self) -> bool:
+        return not (self._alike or self._firsts)
 
     def _is_first(self, place: Place) -> bool:
         """Whether no packed route of that destination has come yet."""
@@ -154,7 +157,7 @@ class BulkRoutes:
 
     async def merge(self, other: BulkRoutes, *, again: bool = False) -> None:
         """What another one has read too. again: of the same routes, so that what both have is one route."""
-        if len(other._alike) > len(self._alike):  # the larger one stays as it is
+        if self._is_empty():  # else what came first would not be first any more
             self._alike, other._alike = other._alike, self._alike
         items = iter(other._alike.items())
         while some := list(islice(items, _MERGED)):

@@ -17,7 +17,7 @@ from hostlink.core.route import RT_TABLE_MAIN, Route
 from hostlink.core.route_set import SLICE, Alike, Place, RouteSet, cut, place_of
 from hostlink.core.runs import Layout
 from hostlink.kernel.alike import ADDRESS_AT, ADDRESS_BYTES, Alikes
-from hostlink.kernel.bulk_routes import MOST, BulkRoutes
+from hostlink.kernel.bulk_routes import LEAST, MOST, BulkRoutes
 from hostlink.kernel.sockets import HEADER
 
 VERSION_OF = {2: 4, 10: 6}
@@ -34,6 +34,8 @@ class KnownRoutes(BulkRoutes):
         self._before = before
         self._same: set[Place] = set()
         """Destinations of `before.alike` that are there as they were."""
+        self._reach = MOST
+        """Messages that are compared in one go: fewer where they were not all the same."""
         self._header = b""
         self._said: dict[Alike, bytes] = {}
         """A message of each kind without the destination, with that header."""
@@ -45,7 +47,7 @@ class KnownRoutes(BulkRoutes):
     def _take_same(self, data: bytes, at: int, size: int) -> int:
         """Messages that say what was known, to the byte. Returns where they end; 0: there are none."""
         layout = self._layout(data[at + HEADER.size], size)
-        count = min((len(data) - at) // size, MOST)
+        count = min((len(data) - at) // size, self._reach)
         places = cut(layout.version, layout.places(memoryview(data)[at : at + count * size]))
         header = data[at : at + HEADER.size]
         if header != self._header:
@@ -58,7 +60,9 @@ class KnownRoutes(BulkRoutes):
             said = b"".join(map(self._learnt, kinds))  # type: ignore[arg-type]  # cut before the first None
         end = at + len(kinds) * size
         if not kinds or layout.blank(memoryview(data)[at:end]) != said:
+            self._reach = LEAST
             return 0
+        self._reach = min(2 * self._reach, MOST)
         self._same.update(places[: len(kinds)])
         return end
 
@@ -89,6 +93,9 @@ class KnownRoutes(BulkRoutes):
                 continue
             self._is_first(place)
             self._keep_anew([place], [one])
+
+    def _is_empty(self) -> bool:
+        return not self._same and super()._is_empty()
 
     def _is_first(self, place: Place) -> bool:
         if place in self._same:  # kept before what comes now, as the kernel has them

@@ -57,26 +57,32 @@ async def follow(uplink: Uplink, step: int) -> Mirrored | None:
         await trio.sleep(GATHER_S)
         uplink.work.goes_on(_WORK, len(inbox))
     messages = inbox.take(AT_ONCE)
-    uplink.book = None  # until all that follows has ended well
-    done = None
+    uplink.book, done = None, None  # until all that follows has ended well
     try:
-        tables, keys, places = book.tables(), list[Key](), list[Place]()
-        if await _fold(book, messages) and not inbox.everything:
-            keys, places = book.touched(), book.touched_places()
-            done = await _carry_over(uplink, book, keys, places)
+        done = await _follow(uplink, book, messages)
     finally:
-        if done is None:
-            uplink.unsaved = True  # the journal may be told of it by what the book says, which then is on no disk
+        # The journal in memory may be told by what the book says, which then is on no disk.
+        uplink.unsaved |= done is None
     if done is None:
         inbox.look_at_everything()
+        return None
+    uplink.work.advance(len(messages))
+    return Mirrored(step, done)
+
+
+async def _follow(uplink: Uplink, book: RouteBook, messages: list[Change]) -> Some | None:
+    if not await _fold(book, messages) or uplink.inbox.everything:
+        return None
+    tables, keys, places = book.tables(), book.touched(), book.touched_places()
+    done = await _carry_over(uplink, book, keys, places)
+    if done is None:
         return None
     await end_followed(uplink, book, tables, keys)
     uplink.book = book
     uplink.told["routes"] = book.problems
     uplink.mirrored |= {"routes_ipv4": book.counts[4], "routes_ipv6": book.counts[6]}
     uplink.note_edits(book, (*keys, *places))
-    uplink.work.advance(len(messages))
-    return Mirrored(step, done)
+    return done
 
 
 async def _fold(book: RouteBook, messages: list[Change]) -> bool:

@@ -41,7 +41,7 @@ from hostlink.steps.changes import carry_out_in_vpp
 from hostlink.steps.context import CannotPutBack, StepError, Uplink, fail
 from hostlink.steps.drift import parted, told
 from hostlink.steps.elsewhere import tell_elsewhere
-from hostlink.steps.follow import follow
+from hostlink.steps.follow import BURST, follow
 from hostlink.steps.hidden import note_hidden, past_hidden
 from hostlink.steps.host_link import our_host_link
 from hostlink.steps.keep_link import (
@@ -64,6 +64,8 @@ from hostlink.steps.view import host_view, is_lost_source, look, without
 from hostlink.vpp.errors import VppRefused
 from hostlink.vpp.quirks import may_answer_in_tables
 
+STORM = 5
+"""Times `audit_s`: so long no look is made because of a storm."""
 ROUNDS = 6
 """The kernel finishes some things a moment later (an address made by an up); more rounds than these is a fight."""
 
@@ -85,8 +87,12 @@ async def mirror(uplink: Uplink, step: int) -> Mirrored:
 
 
 def _is_due(uplink: Uplink) -> bool:
-    """Steady looks at everything when nothing was said for `audit_s`; on a host that never rests somebody else must."""
-    return trio.current_time() - uplink.whole_look_at >= uplink.node.config.timing.audit_s
+    """Steady looks at everything when nothing was said for `audit_s`; on a host that never rests somebody else must.
+
+    A storm is waited out for a while: a look in the middle of it is made in vain.
+    """
+    storm = len(uplink.inbox) > BURST or uplink.unread_places
+    return trio.current_time() - uplink.whole_look_at >= uplink.node.config.timing.audit_s * (STORM if storm else 1)
 
 
 async def _was_deleted(uplink: Uplink) -> bool:

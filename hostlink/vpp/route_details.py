@@ -23,7 +23,7 @@ from hostlink.vpp.waiters import Waiter
 
 HEAD = ">6x"
 """How the head of details begins where message id and context come first, as they do in every release."""
-MOST = 1024
+LEAST, MOST = 16, 1024
 """Details cut in one go."""
 _ADDRESS_BYTES = 16
 """Of IPv4 the first 4 say it, and nobody says what the others are."""
@@ -50,6 +50,8 @@ class RouteDetails(Waiter):
         self._said: dict[int, tuple[bytes, VppPaths]] = {}
         """Id of wanted paths → framed details that say them, without the destination; and the paths, to keep the id."""
         self._runs: dict[int, Layout | None] = {}
+        self._reach = LEAST
+        """Details that are compared in one go: more, while all were as wanted."""
         self._details_id, self._ping_reply_id = session.id_of(DETAILS), session.id_of("control_ping_reply")
         self._begin = MESSAGE_ID.pack(self._details_id) + _CONTEXT.pack(self.contexts.start)
         """What each message of the dump begins with."""
@@ -78,7 +80,7 @@ class RouteDetails(Waiter):
         if len(data) - at < HEADER.size or not self._said:
             return 0, b""
         layout = self._run_of(HEADER.size + HEADER.unpack_from(data, at)[0])
-        count = 0 if layout is None else min((len(data) - at) // layout.size, MOST)
+        count = 0 if layout is None else min((len(data) - at) // layout.size, self._reach)
         if layout is None or not count:
             return 0, b""
         joined = layout.places(memoryview(data)[at : at + count * layout.size])
@@ -89,7 +91,9 @@ class RouteDetails(Waiter):
         size = len(known) * layout.size
         said = b"".join([one for one, _ in known])  # type: ignore[misc]  # none of them is None
         if not known or layout.blank(memoryview(data)[at : at + size]) != said:
+            self._reach = LEAST
             return 0, b""
+        self._reach = min(2 * self._reach, MOST)
         return size, joined[: len(known) * place_bytes(self._version)]
 
     def _learn(self, whole: bytes, paths: VppPaths) -> None:

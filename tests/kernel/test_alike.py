@@ -122,3 +122,19 @@ def test_one_among_them_that_is_otherwise_is_read_by_itself(what, at):
     expected = [by_pyroute2(one[HEADER.size :]) for one in some]
     expected = [one for one, said in zip(expected, some, strict=True) if what != "cache entry" or said != some[at]]
     assert [change.route for change in values(read.read(some))] == expected
+
+
+def test_one_of_the_other_family_that_is_as_long_is_none_of_them():
+    """An IPv6 prefix of 32 bits, in a message as long as those of IPv4 beside it."""
+    more = struct.pack("=HHIHHIHHI", 8, uapi.RTA_PREFSRC, 0x0901A8C0, 8, 11, 5, 8, 16, 7)  # and RTA_FLOW, RTA_MARK
+    four = table_of(1) + more
+    six = struct.pack("=8BI", 10, 32, *table_of(1)[2:8], 0) + table_of(1)[12:20]
+    six += struct.pack("=HH16s", 20, uapi.RTA_DST, bytes.fromhex("20010db8") + bytes(12))
+    six += struct.pack("=HHI", 8, uapi.RTA_PRIORITY, 20)
+    six += struct.pack("=HH16s", 20, uapi.RTA_GATEWAY, bytes.fromhex("fe80") + bytes(13) + b"\1")
+    six += struct.pack("=HHi", 8, uapi.RTA_OIF, 3)
+    assert len(four) == len(six)
+    read, expected = Alikes(), [by_pyroute2(four), by_pyroute2(six)]
+    for _ in range(3):
+        assert [change.route for change in values(read.read([message(four), message(six)]))] == expected
+        assert [change.route for change in values(read.read([message(six), message(four)]))] == expected[::-1]

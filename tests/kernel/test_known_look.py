@@ -30,6 +30,8 @@ CHANGES = {
     "a route is appended, which the kernel does not go by": "route append 20.0.9.0/24 via 192.0.2.99 dev eth1",
     "a route is put before": "route prepend 20.0.9.0/24 via 192.0.2.99 dev eth1",
     "one by several ways is appended": "route append 20.0.9.0/24 nexthop via 192.0.2.98 nexthop via 192.0.2.99",
+    "a blackhole is appended": "route append blackhole 20.0.9.0/24",
+    "a blackhole is put before": "route prepend blackhole 20.0.9.0/24",
     "another kind comes": "route add 22.0.0.0/24 via 192.0.2.2 dev eth1 mtu 1400",
 }
 SHARED = ("nothing", "another kind comes")

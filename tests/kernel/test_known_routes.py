@@ -99,3 +99,14 @@ def test_a_message_that_says_one_byte_more_is_not_the_same():
         assert_same(found, some)
     other = b"".join(message(body, flags=2 | (number & 1) << 5) for number, body in enumerate(bodies))
     assert beside(before, alikes, other).alike is before.alike
+
+
+@pytest.mark.parametrize("first", [[(1, True)], [(1, False)], [(1, True), (1, False)]], ids=str)
+def test_what_comes_between_two_others_stays_between_them(first):
+    """Of one destination: another one or a value, what was known, and a value."""
+    alikes = Alikes()
+    before = known(alikes, [via(number, 0) for number in range(40)])
+    bodies = [expiring(7, gateway) if ends else via(7, gateway) for gateway, ends in first]
+    bodies += [via(7, 0), expiring(7, 2)]
+    some = [*(via(number, 0) for number in range(7)), *bodies, *(via(number, 0) for number in range(8, 40))]
+    assert_in_order(beside(before, alikes, *in_parts(some, 1000)), some)
