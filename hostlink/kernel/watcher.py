@@ -136,6 +136,8 @@ class Watcher:
         self._pending: deque[Changed] = deque()
         self._refreshes = _Refreshes()
         self._buffer = memoryview(bytearray(RECEIVE_BYTES))
+        self._emptied = False
+        """Nothing was left when it was read last."""
 
     async def only_about(self, link_index: int, *, link_alone: bool = False) -> None:
         """From here on hear what concerns that link, or may (kernel/earshot.py); what was said before is forgotten.
@@ -158,10 +160,9 @@ class Watcher:
         found = list(self._pending)
         self._pending.clear()
         for _ in range(_MOST // _AT_ONCE):
-            more = self._queued()
-            if not more:
+            found = _distinct(found, self._queued())
+            if self._emptied:
                 return found
-            found = _distinct(found, more)
             await trio.lowlevel.checkpoint()  # 20,000 are a third of a second
         return _distinct(found, [Changed("overflow")])
 
@@ -176,10 +177,12 @@ class Watcher:
         found: list[Changed] = []
         routes: list[bytes] = []
         descriptor, buffer = self._sock.fileno(), (self._buffer,)
+        self._emptied = False
         for _ in range(_AT_ONCE):
             try:
                 size = os.readv(descriptor, buffer)
             except BlockingIOError:
+                self._emptied = True
                 break
             except OSError as error:
                 found += [*_said(routes), *_overflow(error)]

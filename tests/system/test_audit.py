@@ -177,9 +177,10 @@ async def _in_vpp(stage: Stage, text: str) -> bool:
 
 
 async def _has(stage: Stage, prefix: str, *, there: bool) -> None:
-    async def so() -> bool:
-        async with open_session(stage.api_socket) as session:
-            (reply,) = await session.batch([Request("ip_route_lookup_v2", {"exact": 1, "prefix": prefix})])
-        return (not isinstance(reply, VppRefused)) is there
+    async with open_session(stage.api_socket) as session:  # one for all: a VPP says its whole API to each
 
-    await eventually(f"{prefix} in VPP: {there}", so)
+        async def so() -> bool:
+            (reply,) = await session.batch([Request("ip_route_lookup_v2", {"exact": 1, "prefix": prefix})])
+            return (not isinstance(reply, VppRefused)) is there
+
+        await eventually(f"{prefix} in VPP: {there}", so)
