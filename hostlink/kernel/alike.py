@@ -34,7 +34,8 @@ ADDRESS_BYTES = {2: 4, 10: 16}
 _MOST = 10_000
 """Kinds that are remembered."""
 
-_AT_ONCE = 500
+_AT_ONCE, _FEWEST = 500, 16
+"""So many are read in one go. Fewer are sooner read each by itself: as many slices are made of them as of hundreds."""
 _BY_THE_SENDER = tuple(range(8, 16))
 """Sequence and port in the header (struct nlmsghdr): whose request it was."""
 _Layout = Callable[[bytes], tuple[bytes, ...]]
@@ -68,7 +69,7 @@ class Alikes:
         found: list[Change] = []
         for start in range(0, len(messages), _AT_ONCE):
             some = messages[start : start + _AT_ONCE]
-            found += self._read_run(some) or self._read_each(some)
+            found += (self._read_run(some) if len(some) >= _FEWEST else []) or self._read_each(some)
         return found
 
     def _read_run(self, messages: Sequence[bytes]) -> list[Change]:

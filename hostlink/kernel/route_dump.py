@@ -23,22 +23,22 @@ from hostlink.kernel.netlink import Netlink, Request
 from hostlink.kernel.watcher import open_watcher
 
 _AF_INET6 = 10
-_TYPE_AT = 7
-"""rtm_type, in struct rtmsg."""
 _FEWEST, _MOST, _PATIENCE_S = 3, 10, 1.0
 """Ten dumps, but of a full table, which takes a second or so each, no more than three."""
 _HEARING_BYTES = 1 << 16
 """That anything was said is enough, and an overflow says so too."""
 
 
-async def dump_routes(nl: Netlink, request: Request, begin: Callable[[], BulkRoutes]) -> BulkRoutes:
+async def dump_routes(
+    nl: Netlink, request: Request, begin: Callable[[], BulkRoutes], *, searches: bool = False
+) -> BulkRoutes:
     """What answers an RTM_GETROUTE; its body is a struct rtmsg. Raises KernelRefused, Unreadable.
 
-    begin: makes what each dump is read into. A dump of one type is one in which there is hardly any.
+    begin: makes what each dump is read into. searches: as `Netlink.dump_to` has it.
     """
 
     async def once() -> BulkRoutes:
-        return await nl.dump_to(request, begin, watched=True, searches=bool(request.body[_TYPE_AT]))
+        return await nl.dump_to(request, begin, watched=True, searches=searches)
 
     if request.body[0] != _AF_INET6:
         return await once()

@@ -159,7 +159,7 @@ async def read_view(
             if found is None:
                 return None
             await watcher.only_about(found.index, link_alone=attempt >= _WHOLE_ATTEMPTS)
-            view = await _read_once(nl, found, proc_root, partial(_sink, alikes, before), alikes)
+            view = await _read_once(nl, found, proc_root, alikes, before)
             if view is None:
                 return None
             if view.link == found and not await watcher.pending():
@@ -167,17 +167,22 @@ async def read_view(
     raise ReadUnsteady(f"interface {link} changed during each of {_ATTEMPTS} attempts to read it")
 
 
+LARGE = 20_000
+"""Routes: to find a few among so many takes the kernel some milliseconds, and what goes on beside it is worth it. Among
+fewer it is over before others' changes can spoil it (kernel/route_dump.py)."""
+
+
 def _sink(alikes: Alikes, before: RouteSet | None) -> BulkRoutes:
     return BulkRoutes(alikes) if before is None or not before.alike else KnownRoutes(alikes, before)
 
 
 async def _read_once(
-    nl: Netlink, link: Link, proc_root: Path, begin: Callable[[], BulkRoutes], alikes: Alikes
+    nl: Netlink, link: Link, proc_root: Path, alikes: Alikes, before: RouteSet | None
 ) -> HostView | None:
     driver = read_driver(nl.namespace_fd, link.name)
     try:
         addresses = await read_addresses(nl, link.index)
-        routes = await _routes(nl, link.index, begin, alikes)
+        routes = await _routes(nl, link.index, alikes, before)
         neighbours = await read_neighbours(nl, link.index)
         rules = await _rules(nl, link)
         qdisc, stuck = await read_queueing(nl, link.index)
@@ -235,25 +240,37 @@ async def read_global_addresses(nl: Netlink, link_index: int) -> list[IPAddress]
 
 
 @read_again
-async def _routes(nl: Netlink, link_index: int, begin: Callable[[], BulkRoutes], alikes: Alikes) -> RouteSet:
+async def _routes(nl: Netlink, link_index: int, alikes: Alikes, before: RouteSet | None) -> RouteSet:
     """Of every table and type. The kernel leaves out those that do not use the link (strict checking, Linux 5.0).
 
     So it does with those that lead nowhere, which are of no link: each type of them is a dump of its own.
     """
+    begin = partial(_sink, alikes, before)
     found, nowhere = begin(), begin()
     by_link = [_routes_request(family, u32(uapi.RTA_OIF, link_index)) for family in _FAMILIES]
     by_kind = [_routes_request(family, kind=kind) for family in _FAMILIES for kind in RTN_NOWHERE]
-    async with beside(nl) as other, both() as nursery:  # the kernel searches all tables for them meanwhile
-        nursery.start_soon(_dumped, other, by_kind, begin, nowhere)
+    if before is None or len(before.alike) < LARGE:
         await _dumped(nl, by_link, begin, found)
+        await _dumped(nl, by_kind, begin, nowhere)
+    else:
+        async with beside(nl) as other, both() as nursery:  # the kernel searches all tables for them meanwhile
+            nursery.start_soon(partial(_dumped, other, by_kind, begin, nowhere, searches=True))
+            await _dumped(nl, by_link, begin, found)
     await found.merge(nowhere)
     await found.settle()
     return await completed(nl, found.found(), alikes)
 
 
-async def _dumped(nl: Netlink, requests: Sequence[Request], begin: Callable[[], BulkRoutes], found: BulkRoutes) -> None:
+async def _dumped(
+    nl: Netlink,
+    requests: Sequence[Request],
+    begin: Callable[[], BulkRoutes],
+    found: BulkRoutes,
+    *,
+    searches: bool = False,
+) -> None:
     for request in requests:
-        await found.merge(await dump_routes(nl, request, begin))
+        await found.merge(await dump_routes(nl, request, begin, searches=searches))
 
 
 def _routes_request(family: int, filter_attribute: bytes = b"", kind: int = 0) -> Request:
