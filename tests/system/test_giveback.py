@@ -7,6 +7,7 @@ of `ip`, `tc`, `bridge`, `ethtool` and /proc are compared whole.
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 
@@ -162,7 +163,9 @@ async def test_a_nic_whose_name_is_another_links_by_now_comes_home_under_another
         stage.start_daemon()
         await settled_steady(stage)
         down, up = ("", "") if renames_while_up() else (f"ip link set {NIC} down;", "ip link set other up;")
+        os.kill(stage.daemon.pid, signal.SIGSTOP)  # else it has the name put right before another link can take it
         await run_all(stage, f"{down} ip link set {NIC} name other; {up} ip link add {NIC} type bridge")
+        os.kill(stage.daemon.pid, signal.SIGCONT)
         await until(stage, lambda uplink: "HL-322" in codes(uplink))
         await stage.stop_daemon(signal.SIGKILL)
         released = await stage.hostlink("release", "--config", str(stage.config))
