@@ -38,9 +38,16 @@ _AT_ONCE, _FEWEST = 500, 16
 """So many are read in one go. Fewer are sooner read each by itself: as many slices are made of them as of hundreds."""
 _BY_THE_SENDER = tuple(range(8, 16))
 """Sequence and port in the header (struct nlmsghdr): whose request it was."""
+_VERSIONS = {2: 4, 10: 6}
+"""IP version, by address family."""
 _Layout = Callable[[bytes], tuple[bytes, ...]]
 _HOST_BITS = {size: [(1 << 8 * size - length) - 1 for length in range(8 * size + 1)] for size in ADDRESS_BYTES.values()}
 """By bytes of the address and prefix length: what a prefix has not set."""
+
+
+def layout_of(family: int, size: int, ignored: tuple[int, ...] = ()) -> Layout:
+    """Where whole route messages of that address family and length, built as usual, have their destination."""
+    return Layout(size, _VERSIONS[family], HEADER.size + 1, HEADER.size + ADDRESS_AT, ignored)
 
 
 class Alikes:
@@ -73,7 +80,7 @@ class Alikes:
         return found
 
     def _read_run(self, messages: Sequence[bytes]) -> list[Change]:
-        """None, where not all of them are known and as long as the first."""
+        """All of them at once; none, where not all are known and as long as the first."""
         size = len(messages[0])
         kind = messages[0][HEADER.size], size
         layout = self._runs.get(kind)
@@ -121,8 +128,7 @@ class Alikes:
         self._layouts[body[0], len(message)] = layout
         said, family, length, middle, address, tail = layout(message)
         change = self._known[said, family, middle, tail] = AlikeChange(alike, gone, replaces)
-        run = Layout(len(message), 4 if size == 4 else 6, HEADER.size + 1, HEADER.size + ADDRESS_AT, _BY_THE_SENDER)
-        self._runs[body[0], len(message)] = run
+        run = self._runs[body[0], len(message)] = layout_of(body[0], len(message), _BY_THE_SENDER)
         self._said.setdefault((body[0], len(message)), {})[bytes(run.blank(message))] = change
         found.append((change, length + address))
 

@@ -15,13 +15,10 @@ import trio
 
 from hostlink.core.route import RT_TABLE_MAIN, Route
 from hostlink.core.route_set import SLICE, Alike, Place, RouteSet, cut, place_of
-from hostlink.core.runs import Layout
-from hostlink.kernel.alike import ADDRESS_AT, ADDRESS_BYTES, Alikes
+from hostlink.kernel.alike import ADDRESS_BYTES, Alikes, layout_of
 from hostlink.kernel.bulk_routes import LEAST, MOST, BulkRoutes
 from hostlink.kernel.sockets import HEADER
 
-VERSION_OF = {2: 4, 10: 6}
-"""IP version, by address family."""
 FEW = 1000
 """New ones beside a known table are values; of more, all is kept anew."""
 
@@ -39,14 +36,13 @@ class KnownRoutes(BulkRoutes):
         self._header = b""
         self._said: dict[Alike, bytes] = {}
         """A message of each kind without the destination, with that header."""
-        self._runs: dict[tuple[int, int], Layout] = {}
 
     def _take_run(self, data: bytes, at: int, layout: struct.Struct) -> int:
         return self._take_same(data, at, layout.size) or super()._take_run(data, at, layout)
 
     def _take_same(self, data: bytes, at: int, size: int) -> int:
         """Messages that say what was known, to the byte. Returns where they end; 0: there are none."""
-        layout = self._layout(data[at + HEADER.size], size)
+        layout = layout_of(data[at + HEADER.size], size)
         count = min((len(data) - at) // size, self._reach)
         places = cut(layout.version, layout.places(memoryview(data)[at : at + count * size]))
         header = data[at : at + HEADER.size]
@@ -66,14 +62,6 @@ class KnownRoutes(BulkRoutes):
         self._same.update(places[: len(kinds)])
         return end
 
-    def _layout(self, family: int, size: int) -> Layout:
-        found = self._runs.get((family, size))
-        if found is None:
-            version = VERSION_OF[family]
-            found = Layout(size, version, HEADER.size + 1, HEADER.size + ADDRESS_AT)
-            self._runs[family, size] = found
-        return found
-
     def _learnt(self, one: Alike) -> bytes:
         """How a message of that kind reads in this dump, without the destination."""
         if one not in self._said:
@@ -91,7 +79,7 @@ class KnownRoutes(BulkRoutes):
             if one is was and place not in self._alike:
                 self._same.add(place)
                 continue
-            self._is_first(place)
+            self._is_first(place)  # else what is the same is kept before it
             self._keep_anew([place], [one])
 
     def _is_empty(self) -> bool:

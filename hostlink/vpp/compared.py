@@ -8,7 +8,7 @@ what differs is looked at by itself.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from operator import add
 
@@ -24,7 +24,6 @@ from hostlink.vpp.on_link import is_on_link
 from hostlink.vpp.packed_routes import without_host_bits
 from hostlink.vpp.route_details import HEAD, MOST, RouteDetails, dump_request
 from hostlink.vpp.session import Session
-from hostlink.vpp.waiters import Run
 
 _BREATH = 5000
 _LEAST = 16
@@ -124,24 +123,13 @@ class _Looked(RouteDetails):
         self._paths: dict[bytes, VppPaths] = {}
         self._window = _LEAST
 
-    def take_run(self, data: bytes) -> Run:
-        """Details one after another that are as long as the first: nearly all have as many paths."""
-        at = 0
-        while size := self._take_as_wanted(data, at) or self._take_alike(data, at):
-            at += size
-        self.hold(at)
-        self.progress_at = trio.current_time()
-        return Run(at)
+    def _wanted(self, places: Sequence[Place]) -> list[VppPaths | None]:
+        return list(map(self._found.wanted.get, places))
 
-    def _take_as_wanted(self, data: bytes, at: int) -> int:
-        """Those from `at` on that are simply as wanted. Returns their size."""
-        size, places = self._as_wanted(data, at, lambda places: list(map(self._found.wanted.get, places)))
-        if size:
-            self._found.see(self._version, places)
-        return size
+    def _see(self, places: bytes) -> None:
+        self._found.see(self._version, places)
 
     def _take_alike(self, data: bytes, at: int) -> int:
-        """Those from `at` on. Returns their size."""
         if len(data) - at < HEADER.size:
             return 0
         (length,) = HEADER.unpack_from(data, at)
@@ -166,7 +154,7 @@ class _Looked(RouteDetails):
 
     def _take_columns(self, places: list[Place], packed: tuple[bytes, ...], data: memoryview, size: int) -> None:
         found = self._found
-        wanted = list(map(found.wanted.get, places))
+        wanted = self._wanted(places)
         there = list(map(self._paths.get, packed))
         if None in there:
             for at, one in enumerate(there):

@@ -37,8 +37,7 @@ from hostlink.vpp import read
 from hostlink.vpp.errors import VppRefused
 from hostlink.vpp.messages import NEIGHBOUR_LEARNT, messages_for
 from hostlink.vpp.on_link import as_said, is_on_link, on_link_source, read_on_link
-from hostlink.vpp.packed_routes import apply_packed, has_paths
-from hostlink.vpp.route_details import Wanted
+from hostlink.vpp.packed_routes import Wanted, apply_packed, has_paths
 from hostlink.vpp.routes import RouteFailure, apply_routes, own_source, paths_by_dump, read_routes, routes_at
 from hostlink.vpp.session import Session, raise_first
 from hostlink.vpp.tables import TableUse, drop_tables, read_tables, tables_in_use

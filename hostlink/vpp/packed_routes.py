@@ -8,7 +8,7 @@ shows is compared as it comes and never kept, so that the read-back of a full ta
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import trio
 
@@ -18,11 +18,10 @@ from hostlink.core.route_set import cut
 from hostlink.vpp.connection import CHUNK, Chunk
 from hostlink.vpp.errors import VppRefused, understood
 from hostlink.vpp.frames import HEADER
-from hostlink.vpp.route_details import HEAD, LENGTHS, RouteDetails, Wanted, dump_request
+from hostlink.vpp.route_details import HEAD, LENGTHS, RouteDetails, dump_request
 from hostlink.vpp.route_packer import RoutePacker, Template
 from hostlink.vpp.routes import Counted, packer_of, refusal
 from hostlink.vpp.session import Session
-from hostlink.vpp.waiters import Run
 
 _BREATH = 5000
 _LEAST = 64
@@ -74,6 +73,9 @@ def _refused(packed: PackedRoutes, at: int, source_id: int, retval: int) -> VppR
 
 # ------------------------------------------------------------------------------------------------------------ read back
 
+Wanted = Callable[[Sequence[Place]], list[VppPaths | None]]
+"""As `RouteDetails._wanted` has it."""
+
 
 @understood
 async def has_paths(session: Session, source_id: int, places: set[Place], wanted: Wanted) -> bool:
@@ -102,27 +104,17 @@ class _Compared(RouteDetails):
     def __init__(self, session: Session, family: Family, left: set[Place], wanted: Wanted) -> None:
         super().__init__(session, family)
         self.differs = False
-        self._left, self._wanted = left, wanted
+        self._left, self._wanted_at = left, wanted
         self._layouts: dict[int, struct.Struct] = {}
         self._verdicts: dict[tuple[bytes, int], bool] = {}
 
-    def take_run(self, data: bytes) -> Run:
-        """Details one after another that are as long as each other."""
-        at = 0
-        while size := self._take_as_wanted(data, at) or self._take_alike(data, at):
-            at += size
-        self.hold(at)
-        self.progress_at = trio.current_time()
-        return Run(at)
+    def _wanted(self, places: Sequence[Place]) -> list[VppPaths | None]:
+        return self._wanted_at(places)
 
-    def _take_as_wanted(self, data: bytes, at: int) -> int:
-        size, places = self._as_wanted(data, at, self._wanted)
-        if size:
-            self._left.difference_update(cut(self._version, places))
-        return size
+    def _see(self, places: bytes) -> None:
+        self._left.difference_update(cut(self._version, places))
 
     def _take_alike(self, data: bytes, at: int) -> int:
-        """Some of those from `at` on that are as long as the first; of each asked by itself. Returns their size."""
         if len(data) - at < HEADER.size:
             return 0
         length = HEADER.unpack_from(data, at)[0]
@@ -135,11 +127,9 @@ class _Compared(RouteDetails):
         ):
             if said != length or first != begin:
                 break
-            place, whole = (
-                LENGTHS[bits] + (address if is_ip6 else address[: PLACE4_BYTES - 1]),
-                data[at : at + frames.size],
-            )
-            (wanted,) = (None,) if table_id else self._wanted((place,))
+            place = LENGTHS[bits] + (address if is_ip6 else address[: PLACE4_BYTES - 1])
+            whole = data[at : at + frames.size]
+            wanted = None if table_id else self._wanted((place,))[0]
             fits = self._fits(whole[HEADER.size :], wanted)
             if fits and wanted is not None and id(wanted) not in self._said:
                 self._learn(whole, wanted)

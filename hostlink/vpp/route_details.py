@@ -1,14 +1,15 @@
 """Details of a dump of one source's routes in table 0, taken as they come and never kept.
 
 What is common to those who look at a full table: packed_routes.py (is it as it was sent?) and compared.py (how does it
-differ from what is wanted?). Each looks at one of them by itself in `_take_one`, and cuts many at once in `take_run`.
+differ from what is wanted?). Details that say what is wanted are taken here, hundreds at a time and to the byte. Of the
+others each looks at some in `_take_alike`, or at one by itself in `_take_one`.
 (Definition: ip_route_v2_details in vnet/ip/ip.api.)
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import trio
 
@@ -19,7 +20,7 @@ from hostlink.vpp.frames import HEADER, LENGTH_AT, LENGTH_BYTES, MESSAGE_ID
 from hostlink.vpp.route_layout import route_layout
 from hostlink.vpp.route_packer import DETAILS, RouteReader
 from hostlink.vpp.session import Request, Session
-from hostlink.vpp.waiters import Waiter
+from hostlink.vpp.waiters import Run, Waiter
 
 HEAD = ">6x"
 """How the head of details begins where message id and context come first, as they do in every release."""
@@ -35,10 +36,6 @@ _DUMP = "ip_route_v2_dump"
 def dump_request(source_id: int, family: Family) -> Request:
     """For the routes of table 0 of which that source is the best one."""
     return Request(_DUMP, {"src": source_id, "table": {"table_id": 0, "is_ip6": family is Family.IPV6}})
-
-
-Wanted = Callable[[Sequence[Place]], list[VppPaths | None]]
-"""The paths that should be at these places; None: none should. Equal ones are one object, nearly always."""
 
 
 class RouteDetails(Waiter):
@@ -69,32 +66,50 @@ class RouteDetails(Waiter):
         self._take_one(data)
         return False
 
+    def take_run(self, data: bytes) -> Run:
+        """Details one after another: nearly all are as long as each other, and as wanted."""
+        at = 0
+        while size := self._take_as_wanted(data, at) or self._take_alike(data, at):
+            at += size
+        self.hold(at)
+        self.progress_at = trio.current_time()
+        return Run(at)
+
+    def _wanted(self, places: Sequence[Place]) -> list[VppPaths | None]:
+        """The paths that should be at each; None: none should. Equal ones are one object, nearly always."""
+        raise NotImplementedError
+
+    def _see(self, places: bytes) -> None:
+        """What is wanted was found at these places, joined."""
+        raise NotImplementedError
+
+    def _take_alike(self, data: bytes, at: int) -> int:
+        """Some of those from `at` on that are as long as the first, whatever they say. Returns their size."""
+        raise NotImplementedError
+
     def _take_one(self, details: bytes) -> None:
         raise NotImplementedError
 
-    def _as_wanted(self, data: bytes, at: int, wanted: Wanted) -> tuple[int, bytes]:
-        """Of the details from `at` on those that say, to the byte, what VPP said of such paths before.
-
-        Returns their size and their places, joined.
-        """
+    def _take_as_wanted(self, data: bytes, at: int) -> int:
+        """Those from `at` on that say, to the byte, what VPP said of such paths before. Returns their size."""
         if len(data) - at < HEADER.size or not self._said:
-            return 0, b""
+            return 0
         layout = self._run_of(HEADER.size + HEADER.unpack_from(data, at)[0])
         count = 0 if layout is None else min((len(data) - at) // layout.size, self._reach)
         if layout is None or not count:
-            return 0, b""
+            return 0
         joined = layout.places(memoryview(data)[at : at + count * layout.size])
-        right = wanted(cut(self._version, joined))
-        known = list(map(self._said.get, map(id, right)))
+        known = list(map(self._said.get, map(id, self._wanted(cut(self._version, joined)))))
         if None in known:
             del known[known.index(None) :]
         size = len(known) * layout.size
         said = b"".join([one for one, _ in known])  # type: ignore[misc]  # none of them is None
         if not known or layout.blank(memoryview(data)[at : at + size]) != said:
             self._reach = LEAST
-            return 0, b""
+            return 0
         self._reach = min(2 * self._reach, MOST)
-        return size, joined[: len(known) * place_bytes(self._version)]
+        self._see(joined[: len(known) * place_bytes(self._version)])
+        return size
 
     def _learn(self, whole: bytes, paths: VppPaths) -> None:
         """That framed details say these paths."""
