@@ -31,7 +31,7 @@ from typing import Any, TypeVar
 
 from hostlink.core.alike import AlikeEdit
 from hostlink.core.model import Capture, HostView, Problem, Route
-from hostlink.core.route_book import RouteEdit, edited_set
+from hostlink.core.route_edits import RouteEdit, edited_set
 from hostlink.core.route_set import KeptRoutes, RouteSet, check_places, kept
 from hostlink.durable import prepare_folder, replace_durably, sync_folder, temporary
 from hostlink.encode import DecodeError, decode, encode

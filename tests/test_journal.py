@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from hostlink.core.alike import NO_CUT, Alike, AlikeEdit, place_of
 from hostlink.core.model import Address, Capture, HostView, Link, NextHop, Prefix, Probe, Route
-from hostlink.core.route_book import RouteEdit
+from hostlink.core.route_edits import RouteEdit
 from hostlink.core.route_set import RouteSet
 from hostlink.encode import encode
 from hostlink.journal import (

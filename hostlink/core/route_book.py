@@ -19,7 +19,6 @@ from typing import Literal
 from hostlink.core.alike import (
     NO_CUT,
     PLACE4_BYTES,
-    PLACE6_BYTES,
     Alike,
     AlikeChange,
     AlikeEdit,
@@ -33,7 +32,8 @@ from hostlink.core.desired_packed import Known
 from hostlink.core.desired_packed import is_special as _is_special
 from hostlink.core.desired_routes import Translator, route_key
 from hostlink.core.model import Family, Prefix, Problem, Route, VppPaths, VppRoute, VppTable
-from hostlink.core.route_set import AlikeRoutes, KeptRoutes, RouteSet, kept, split, versions
+from hostlink.core.route_edits import RouteEdit
+from hostlink.core.route_set import AlikeRoutes, KeptRoutes, RouteSet, kept, versions
 from hostlink.core.route_set import by_key as by_key
 from hostlink.core.vpp_tables import RT_TABLE_MAIN, vpp_table_id
 
@@ -63,58 +63,6 @@ def change_at(change: Change) -> RouteChange:
         return said
     assert place is not None
     return RouteChange(said.alike.at(place), said.gone, said.replaces)
-
-
-@dataclass(frozen=True, slots=True)
-class RouteEdit:
-    """All routes that one prefix of one of the host's tables has now: none, when they are gone."""
-
-    table: int
-    prefix: Prefix
-    routes: tuple[Route, ...] = ()
-
-
-def each_edit(edits: Iterable[AlikeEdit]) -> Iterator[RouteEdit]:
-    """One edit for each place. Raises ValueError for one that is no place."""
-    for edit in edits:
-        one = None if edit.route is None else Alike.of(edit.route, edit.cut)
-        size = PLACE4_BYTES if edit.version == 4 else PLACE6_BYTES
-        for start in range(0, len(edit.places), size):
-            place = edit.places[start : start + size]
-            yield RouteEdit(edit.table, prefix_at(place), () if one is None else (one.at(place),))
-
-
-def edited_set(routes: KeptRoutes, edits: Iterable[RouteEdit | AlikeEdit]) -> KeptRoutes:
-    """The routes with the edits, the later ones last: no value is made of what is alike."""
-    values, alike = by_key(routes.apart), dict(routes.items())
-    for edit in edits:
-        if isinstance(edit, RouteEdit):
-            if edit.table == RT_TABLE_MAIN:
-                alike.pop(place_of(edit.prefix), None)
-            values.pop((edit.table, edit.prefix), None)
-            if edit.routes:
-                values[edit.table, edit.prefix] = list(edit.routes)
-            continue
-        one = None if edit.route is None else Alike.of(edit.route, edit.cut)
-        beside = {place_of(prefix): prefix for table, prefix in values if table == RT_TABLE_MAIN}
-        for place in split(edit.version, edit.places):
-            if place in beside:
-                values.pop((RT_TABLE_MAIN, beside[place]), None)
-            if one is None:
-                alike.pop(place, None)
-            else:
-                alike[place] = one
-    return kept(RouteSet((route for there in values.values() for route in there), alike))
-
-
-def edited(routes: Iterable[Route], edits: Iterable[RouteEdit]) -> tuple[Route, ...]:
-    """The routes with the edits, the later ones last."""
-    found = by_key(routes)
-    for edit in edits:
-        found.pop((edit.table, edit.prefix), None)
-        if edit.routes:
-            found[edit.table, edit.prefix] = list(edit.routes)
-    return tuple(route for there in found.values() for route in there)
 
 
 @dataclass(frozen=True, slots=True)

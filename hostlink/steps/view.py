@@ -18,7 +18,7 @@ from hostlink.core.alike import AlikeEdit
 from hostlink.core.desired_routes import route_key
 from hostlink.core.lifetimes import aged, lengthened, lifetimes, refreshed
 from hostlink.core.model import HostView, Route
-from hostlink.core.route_book import RouteEdit
+from hostlink.core.route_edits import RouteEdit
 from hostlink.core.route_set import KeptRoutes, Routes, RouteSet, in_order_of, kept, same_routes
 from hostlink.journal import JournalError, Takeover
 from hostlink.kernel.errors import ReadUnsteady

@@ -11,8 +11,10 @@ from hostlink.core.alike import PackedRoutes
 from hostlink.core.attached import Leaning
 from hostlink.core.desired_routes import translator_for, vpp_routes
 from hostlink.core.model import Address, Family, HostView, Link, NextHop, PathType, Route, VppTable
-from hostlink.core.route_book import RouteBook, RouteChange, RouteEdit, by_key, edited
+from hostlink.core.route_book import RouteBook, RouteChange, by_key
+from hostlink.core.route_edits import RouteEdit
 from hostlink.core.vpp_tables import tables_of
+from tests.core.plain_edits import edited
 
 T100 = 0x686C0000 ^ 100
 OURS, OTHER, SW = 7, 8, 1

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from hostlink.core.alike import Alike, AlikeEdit, place_of
 from hostlink.core.model import NextHop, Route
-from hostlink.core.route_book import RouteEdit, each_edit, edited, edited_set
+from hostlink.core.route_edits import RouteEdit, edited_set
 from hostlink.core.route_set import (
     KeptRoutes,
     RouteSet,
@@ -24,6 +24,7 @@ from hostlink.core.route_set import (
     same_routes,
     with_apart,
 )
+from tests.core.plain_edits import each_edit, edited
 
 VIA4, OTHER4, VIA6 = ip_address("192.0.2.254"), ip_address("192.0.2.253"), ip_address("fe80::1")
 PREFIXES = [ip_network(text) for text in ("198.51.100.0/24", "203.0.113.0/24", "203.0.113.7/32", "2001:db8:1::/48")]

@@ -24,7 +24,7 @@ from hostlink.core.lifetimes import aged
 from hostlink.core.model import Address, Capture, HostView, Link, Probe, Problem
 from hostlink.core.operations import SetSysctl
 from hostlink.core.plan_host import plan_host
-from hostlink.core.route_book import RouteEdit
+from hostlink.core.route_edits import RouteEdit
 from hostlink.journal import Awaits, Confirm, Journal, JournalError, Parking, Takeover
 from hostlink.judging import Patience, Seen, judge
 from hostlink.kernel.errors import Unreadable, reading
