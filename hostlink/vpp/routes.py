@@ -214,9 +214,9 @@ class Counted(Waiter):
         frames = self._frames
         if frames is None or not self._in_order:
             return Run(0)
-        count = min(len(data) // frames.size, self.in_flight)
         wanted = (frames.size - HEADER.size, self._reply_id)
         first = context = self.contexts.start + self.answered
+        count = self._in_a_row(data, first, min(len(data) // frames.size, self.in_flight))
         limit = self.contexts.start + self.sent
         if self._all_well(data[: count * frames.size], range(first, first + count)):
             return Run(count * frames.size, range(first, first + count))
@@ -227,6 +227,22 @@ class Counted(Waiter):
                 self.refused.append((context - self.contexts.start, retval))
             context += 1
         return Run((context - first) * frames.size, range(first, context))
+
+    def _in_a_row(self, data: bytes, first: int, most: int) -> int:
+        """How many replies begin it whose contexts are counted on from the first: behind them may be another's.
+
+        By the last one, where all are; else by halves, and so perhaps too many or too few: that is looked at next.
+        """
+        assert self._frames is not None
+        size, at = self._frames.size, HEADER.size + self._context_at
+        low, high = 0, most
+        while low < high:
+            middle = high - 1 if high == most and not low else (low + high) // 2
+            if _U32.unpack_from(data, middle * size + at)[0] == first + middle:
+                low = middle + 1
+            else:
+                high = middle
+        return low
 
     def _all_well(self, data: bytes, contexts: range) -> bool:
         """Whether these are replies to just these requests, and nothing was refused: all at once, byte by byte."""
