@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from itertools import islice
 
 from hostlink.core.alike import PackedRoutes
@@ -16,7 +17,9 @@ class AsWanted(Mapping[Place, VppPaths]):
     missing: wanted, and not there. others: there with other paths, or not wanted at all.
     """
 
-    def __init__(self, wanted: Mapping[Place, VppPaths], missing: set[Place], others: dict[Place, VppPaths]) -> None:
+    def __init__(
+        self, wanted: Mapping[Place, VppPaths], missing: AbstractSet[Place], others: dict[Place, VppPaths]
+    ) -> None:
         self.wanted, self.missing, self.others = wanted, missing, others
 
     def __getitem__(self, place: Place) -> VppPaths:
@@ -38,20 +41,26 @@ class AsWanted(Mapping[Place, VppPaths]):
 
 def packed_changes(desired: VppUplink, actual: VppUplink) -> PackedRoutes:
     """What is to be added or replaced, and deleted, of what both have packed; or the other has as a value."""
-    changes = PackedRoutes()
     wanted, there = desired.packed, actual.packed
+    changes = added(_differing(wanted, there), wanted)
+    values = {place_of(route.prefix) for route in desired.routes if route.table_id == 0}
+    changes.extend((), [place for place in _besides(wanted, there) if place not in values])
+    return changes
+
+
+def added(places: Iterable[Place], wanted: Mapping[Place, VppPaths]) -> PackedRoutes:
+    """What is wanted at these places, to be added or replaced."""
     groups: dict[tuple[int, int], list[Place]] = {}
     ways: dict[int, VppPaths] = {}
-    for place in _differing(wanted, there):
+    for place in places:
         paths = wanted[place]
         group = groups.get((id(paths), len(place)))
         if group is None:
             group = groups[id(paths), len(place)] = []
             ways[id(paths)] = paths
         group.append(place)
-    changes.extend([(ways[number], places) for (number, _), places in groups.items()], ())
-    values = {place_of(route.prefix) for route in desired.routes if route.table_id == 0}
-    changes.extend((), [place for place in _besides(wanted, there) if place not in values])
+    changes = PackedRoutes()
+    changes.extend([(ways[number], group) for (number, _), group in groups.items()], ())
     return changes
 
 

@@ -55,11 +55,7 @@ from hostlink.core.packed_plan import packed_changes
 def plan_uplink(desired: VppUplink, actual: VppUplink) -> tuple[VppOperation, ...]:
     """The operations, in order. Addresses for a port that should be down wait until it should be up."""
     ports = ((desired.uplink, actual.uplink), (desired.host, actual.host))
-    plan: list[VppOperation] = []
-    for step in (_mtu, _ip6, _no_advertisements, _up, _link_local, _addresses, _host_side):
-        for wanted, there in ports:
-            plan += step(wanted, there)
-    plan += _neighbours(desired.neighbours, actual.neighbours)
+    plan = plan_before_routes(desired, actual)
     plan += [AddVppTable(table) for table in sorted(desired.tables - actual.tables)]
     plan += _routes(desired, actual)
     packed = packed_changes(desired, actual)
@@ -71,6 +67,15 @@ def plan_uplink(desired: VppUplink, actual: VppUplink) -> tuple[VppOperation, ..
         for wanted, there in ports:
             plan += step(wanted, there)
     return tuple(plan)
+
+
+def plan_before_routes(desired: VppUplink, actual: VppUplink) -> list[VppOperation]:
+    """What of the plan comes first: ports and neighbours, so that routes find a way out."""
+    plan: list[VppOperation] = []
+    for step in (_mtu, _ip6, _no_advertisements, _up, _link_local, _addresses, _host_side):
+        for wanted, there in ((desired.uplink, actual.uplink), (desired.host, actual.host)):
+            plan += step(wanted, there)
+    return plan + list(_neighbours(desired.neighbours, actual.neighbours))
 
 
 # --------------------------------------------------------------------------------------------------------------- ports

@@ -8,7 +8,8 @@ answer.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 
 import trio
@@ -23,12 +24,43 @@ FEW = 1000
 """New ones beside a known table are values; of more, all is kept anew."""
 
 
-class KnownRoutes(BulkRoutes):
-    """before: what was there, of which nothing is changed."""
+Confirm = Callable[[Sequence[Place]], None]
 
-    def __init__(self, alikes: Alikes, before: RouteSet) -> None:
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """Routes that were there, and may still be."""
+
+    routes: RouteSet
+    confirm: Confirm | None = None
+    """Told those of `routes.alike` that a dump says as they were, while it is read: each once, and perhaps not all."""
+    _begun: set[int] = field(default_factory=set)
+    """Address families of which a dump was begun: of what is dumped again nothing is told."""
+
+    def sink(self, alikes: Alikes, family: int) -> BulkRoutes:
+        """To read a dump of that address family into, beside them."""
+        if not self.routes.alike:
+            return BulkRoutes(alikes)
+        first = family not in self._begun
+        self._begun.add(family)
+        return KnownRoutes(alikes, self.routes, self.confirm if first else None)
+
+    def silent(self) -> Before:
+        """The same, and nothing is told."""
+        return Before(self.routes)
+
+
+def _tell_nobody(places: Sequence[Place]) -> None:
+    """Where nobody waits for what is confirmed."""
+
+
+class KnownRoutes(BulkRoutes):
+    """before: what was there, of which nothing is changed. confirm: as `Before` has it."""
+
+    def __init__(self, alikes: Alikes, before: RouteSet, confirm: Confirm | None = None) -> None:
         super().__init__(alikes)
         self._before = before
+        self._confirm = confirm or _tell_nobody
         self._same: set[Place] = set()
         """Destinations of `before.alike` that are there as they were."""
         self._reach = MOST
@@ -59,7 +91,9 @@ class KnownRoutes(BulkRoutes):
             self._reach = LEAST
             return 0
         self._reach = min(2 * self._reach, MOST)
-        self._same.update(places[: len(kinds)])
+        same = places[: len(kinds)]
+        self._same.update(same)
+        self._confirm(same)
         return end
 
     def _learnt(self, one: Alike) -> bytes:
@@ -74,6 +108,7 @@ class KnownRoutes(BulkRoutes):
         were = list(map(self._before.alike.get, places))
         if were == kinds:
             self._same.update(places)
+            self._confirm(places)
             return
         for place, one, was in zip(places, kinds, were, strict=True):
             if one is was and place not in self._alike:

@@ -21,7 +21,7 @@ from __future__ import annotations
 import errno
 import socket
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -34,7 +34,7 @@ from hostlink.kernel.alike import Alikes
 from hostlink.kernel.attributes import text, u32
 from hostlink.kernel.bulk_routes import BulkRoutes
 from hostlink.kernel.errors import KernelRefused, ReadUnsteady, reading
-from hostlink.kernel.known_routes import KnownRoutes
+from hostlink.kernel.known_routes import Before
 from hostlink.kernel.link import link_body
 from hostlink.kernel.multicast import read_multicast
 from hostlink.kernel.netlink import Message, Netlink, Request, beside, both, read_again
@@ -139,14 +139,15 @@ async def read_view(
     proc_root: Path = Path("/proc"),
     heard_bytes: int = 4 << 20,
     alikes: Alikes | None = None,
-    before: RouteSet | None = None,
+    before: Before | None = None,
+    but_for: RouteSet | None = None,
 ) -> HostView | None:
     """Everything that the host says about a link (name, altname or ifindex); None if it is not there.
 
     heard_bytes: what is said of the link meanwhile may fill so much of a socket's buffer. alikes: what is known of
     routes; whoever compares views, or follows routes from one on, gives the same one each time. before: routes that
     were there, read with the same `alikes`: where none of its `alike` has changed, the view's routes have that very
-    dictionary (kernel/known_routes.py).
+    dictionary (kernel/known_routes.py). but_for: routes that are taken as they are, instead of being read.
 
     Raises ReadUnsteady if the link or its addresses changed during each attempt, Unreadable if nothing can be made of
     what the kernel says of them.
@@ -159,7 +160,8 @@ async def read_view(
             if found is None:
                 return None
             await watcher.only_about(found.index, link_alone=attempt >= _WHOLE_ATTEMPTS)
-            view = await _read_once(nl, found, proc_root, alikes, before)
+            routes = partial(_routes, nl, found.index, alikes, before) if but_for is None else partial(_given, but_for)
+            view = await _read_once(nl, found, proc_root, routes)
             if view is None:
                 return None
             if view.link == found and not await watcher.pending():
@@ -172,17 +174,17 @@ LARGE = 20_000
 fewer it is over before others' changes can spoil it (kernel/route_dump.py)."""
 
 
-def _sink(alikes: Alikes, before: RouteSet | None) -> BulkRoutes:
-    return BulkRoutes(alikes) if before is None or not before.alike else KnownRoutes(alikes, before)
+async def _given(routes: RouteSet) -> RouteSet:
+    return routes
 
 
 async def _read_once(
-    nl: Netlink, link: Link, proc_root: Path, alikes: Alikes, before: RouteSet | None
+    nl: Netlink, link: Link, proc_root: Path, take_routes: Callable[[], Awaitable[RouteSet]]
 ) -> HostView | None:
     driver = read_driver(nl.namespace_fd, link.name)
     try:
         addresses = await read_addresses(nl, link.index)
-        routes = await _routes(nl, link.index, alikes, before)
+        routes = await take_routes()
         neighbours = await read_neighbours(nl, link.index)
         rules = await _rules(nl, link)
         qdisc, stuck = await read_queueing(nl, link.index)
@@ -240,37 +242,45 @@ async def read_global_addresses(nl: Netlink, link_index: int) -> list[IPAddress]
 
 
 @read_again
-async def _routes(nl: Netlink, link_index: int, alikes: Alikes, before: RouteSet | None) -> RouteSet:
+async def _routes(nl: Netlink, link_index: int, alikes: Alikes, before: Before | None) -> RouteSet:
     """Of every table and type. The kernel leaves out those that do not use the link (strict checking, Linux 5.0).
 
     So it does with those that lead nowhere, which are of no link: each type of them is a dump of its own.
     """
-    begin = partial(_sink, alikes, before)
-    found, nowhere = begin(), begin()
+    begin, begin_nowhere = _sinks(alikes, before), _sinks(alikes, None if before is None else before.silent())
+    found, nowhere = begin_nowhere(0), begin_nowhere(0)
     by_link = [_routes_request(family, u32(uapi.RTA_OIF, link_index)) for family in _FAMILIES]
     by_kind = [_routes_request(family, kind=kind) for family in _FAMILIES for kind in RTN_NOWHERE]
-    if before is None or len(before.alike) < LARGE:
+    if before is None or len(before.routes.alike) < LARGE:
         await _dumped(nl, by_link, begin, found)
-        await _dumped(nl, by_kind, begin, nowhere)
+        await _dumped(nl, by_kind, begin_nowhere, nowhere)
     else:
         async with beside(nl) as other, both() as nursery:  # the kernel searches all tables for them meanwhile
-            nursery.start_soon(partial(_dumped, other, by_kind, begin, nowhere, searches=True))
+            nursery.start_soon(partial(_dumped, other, by_kind, begin_nowhere, nowhere, searches=True))
             await _dumped(nl, by_link, begin, found)
     await found.merge(nowhere)
     await found.settle()
     return await completed(nl, found.found(), alikes)
 
 
+_Sinks = Callable[[int], BulkRoutes]
+"""What a dump of an address family is read into, a new one for each."""
+
+
+def _sinks(alikes: Alikes, before: Before | None) -> _Sinks:
+    return (lambda _: BulkRoutes(alikes)) if before is None else partial(before.sink, alikes)
+
+
 async def _dumped(
     nl: Netlink,
     requests: Sequence[Request],
-    begin: Callable[[], BulkRoutes],
+    begin: _Sinks,
     found: BulkRoutes,
     *,
     searches: bool = False,
 ) -> None:
     for request in requests:
-        await found.merge(await dump_routes(nl, request, begin, searches=searches))
+        await found.merge(await dump_routes(nl, request, partial(begin, request.body[0]), searches=searches))
 
 
 def _routes_request(family: int, filter_attribute: bytes = b"", kind: int = 0) -> Request:

@@ -13,6 +13,7 @@ import trio
 from hostlink.clock import boottime_s
 from hostlink.config import Config, UplinkConfig
 from hostlink.core.alike import PackedRoutes, Place
+from hostlink.core.desired_packed import Known
 from hostlink.core.lifetimes import aged, lengthened
 from hostlink.core.model import (
     HostView,
@@ -197,7 +198,7 @@ class Uplink:
     book: RouteBook | None = None
     """The routes of both sides, by which single changes are followed. None: everything must be looked at."""
     truth: RouteBook | None = None
-    """The last book that was true, kept while everything is looked at."""
+    """The last book that was true, kept while everything is looked at, and until another life of VPP has its own."""
     wished: VppUplink | None = None
     """What VPP should have had by the last whole look: what differs from it is drift, and no change of the host's."""
     tables: frozenset[VppTable] = frozenset()
@@ -311,7 +312,17 @@ class Uplink:
             self.told.pop(subject, None)
         self.hidden.clear()
         self.unread.clear()
-        self.book, self.truth, self.wished, self.unproved = None, None, None, True
+        if self.book is not None or self.wished is not None:  # else it is of an earlier life already
+            self.truth = self.book
+        self.book, self.wished, self.unproved = None, None, True
+
+    def as_known(self) -> Known | None:
+        """The host's routes as they were last, and what they are in VPP. None: that is not known of all.
+
+        Between two lives of VPP it is the last one's: what the host has been told since is not in it.
+        """
+        book = self.truth if self.book is None and self.wished is None else self.book
+        return None if book is None else book.known()
 
     def held(self) -> Takeover:
         """The takeover, but for routes that were followed since it was written: for all that asks for no routes."""

@@ -16,10 +16,11 @@ from hostlink.core.model import HostView, Prefix, VppRoute, VppUplink
 from hostlink.core.operations import AddVppRoute, EachOperation, HostOperation, SetHostLink, VppOperation
 from hostlink.journal import Phase, Takeover
 from hostlink.steps.context import Uplink
+from hostlink.steps.difference import Difference, difference
 from hostlink.steps.drift import drifted, is_only_told
 from hostlink.steps.keep_link import MAC
 from hostlink.steps.made import filling
-from hostlink.steps.mirror import Difference, cluster_wish, difference, superseded_plan
+from hostlink.steps.mirror import cluster_wish, superseded_plan
 from hostlink.steps.offload import in_thread
 from hostlink.steps.punt import contribution
 from hostlink.steps.shared import shared_plan, union

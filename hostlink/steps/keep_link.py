@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Sequence
+from dataclasses import replace
 
 import trio
 
@@ -151,9 +152,11 @@ async def _rename(uplink: Uplink, link: Link) -> None:
 # ------------------------------------------------------------------------------------------------------------- the MAC
 
 
-def mac_is_kept(uplink: Uplink) -> bool:
-    """Whether a wrong MAC is put right in this round. Else VPP goes by the one that is there."""
-    return not uplink.fights.paused(MAC, trio.current_time())
+def as_kept(uplink: Uplink, view: HostView) -> HostView:
+    """With the MAC that the host link has after a round: a wrong one is put right, and sometimes left as it is."""
+    if uplink.fights.paused(MAC, trio.current_time()):
+        return view
+    return replace(view, link=replace(view.link, mac=uplink.held().capture.view.link.mac))
 
 
 async def keep_mac(uplink: Uplink, view: HostView) -> list[str]:

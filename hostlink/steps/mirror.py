@@ -7,9 +7,8 @@ and not an empty wish (architecture.md). From then on the host's own view is wha
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import replace
 from ipaddress import ip_network
 
 import trio
@@ -19,14 +18,13 @@ from hostlink.core.advertised import superseded
 from hostlink.core.attached import Leaning, leaning_on
 from hostlink.core.cluster import cluster_gaps, desired_cluster, plan_cluster
 from hostlink.core.describe import describe, describe_all
-from hostlink.core.desired import networks_by_route, vpp_desired
+from hostlink.core.desired import networks_by_route
 from hostlink.core.desired_packed import Known
 from hostlink.core.desired_routes import translator_for
 from hostlink.core.events import Mirrored
 from hostlink.core.leased import put_back, still_there, superseded_copies
-from hostlink.core.model import HostView, Problem, Route, VppTable, VppUplink
-from hostlink.core.operations import ChangeVppRoutes, DeleteHostRoute, EachOperation, VppOperation
-from hostlink.core.plan import plan_uplink
+from hostlink.core.model import HostView, Problem, Route, VppUplink
+from hostlink.core.operations import ChangeVppRoutes, DeleteHostRoute, EachOperation
 from hostlink.core.route_book import Packed, RouteBook
 from hostlink.core.route_set import KeptRoutes, RouteSet
 from hostlink.fights import WITHIN_S
@@ -36,20 +34,22 @@ from hostlink.kernel.apply import HostFailure, apply_host
 from hostlink.kernel.errors import KernelError
 from hostlink.kernel.tap import adopt_tap
 from hostlink.problems import problem
+from hostlink.steps.ahead import Ahead, ahead_of_look
 from hostlink.steps.bypass import close_bypass, ensure_bypass
 from hostlink.steps.changes import carry_out_in_vpp
 from hostlink.steps.context import CannotPutBack, StepError, Uplink, fail
+from hostlink.steps.difference import Difference, difference
 from hostlink.steps.drift import parted, told
 from hostlink.steps.elsewhere import tell_elsewhere
 from hostlink.steps.follow import BURST, follow
-from hostlink.steps.hidden import note_hidden, past_hidden
+from hostlink.steps.hidden import note_hidden
 from hostlink.steps.host_link import our_host_link
 from hostlink.steps.keep_link import (
     DELETED,
     DOWN,
+    as_kept,
     keep_host_link,
     keep_mac,
-    mac_is_kept,
     renew_host_port,
 )
 from hostlink.steps.keep_ports import keep_nic_port, port_is_gone
@@ -57,9 +57,9 @@ from hostlink.steps.keep_tags import keep_tags
 from hostlink.steps.made import filling
 from hostlink.steps.mtu import grow, shrink
 from hostlink.steps.offload import in_thread
-from hostlink.steps.parked_nic import drop_carrier, look_at_nic, nic_is_parked, vpp_may_send
+from hostlink.steps.parked_nic import drop_carrier, look_at_nic, nic_is_parked
 from hostlink.steps.punt import lead_to_host, leads_to_host
-from hostlink.steps.tables import Uses, look_at_rules, look_at_tables, without_kept
+from hostlink.steps.tables import look_at_rules, look_at_tables
 from hostlink.steps.view import host_view, is_lost_source, look, without
 from hostlink.vpp.errors import VppRefused
 from hostlink.vpp.quirks import may_answer_in_tables
@@ -103,8 +103,7 @@ async def _was_deleted(uplink: Uplink) -> bool:
 
 
 async def _round(uplink: Uplink) -> list[str]:
-    known = None if uplink.book is None else uplink.book.known()
-    before = None if known is None else known.routes
+    known = uplink.as_known()
     uplink.book, uplink.unproved = None, True
     uplink.work.begin("reading what the host has")
     uplink.inbox.begin_look()
@@ -120,28 +119,28 @@ async def _round(uplink: Uplink) -> list[str]:
     if uplink.taken().host_link == "tap" and uplink.keeper is None:
         # Adopted from an earlier life: without a queue of ours the tap would lose its carrier with VPP.
         uplink.hold_on(adopt_tap((await host_view(uplink)).link.name, faults=uplink.node.faults))
-    view = await look(uplink, before)
-    for settle in (fill_host, _drop_superseded, _cluster_routes):
-        settled = await settle(uplink, view)
-        if settled:  # else the view is as good as new, and with 100,000 routes another one takes a second
-            changes += settled
-            view = await look(uplink, before)
+    async with ahead_of_look(uplink, known) as (ahead, before):
+        view = await look(uplink, before)
+        for settle in (fill_host, _drop_superseded, _cluster_routes):
+            settled = await settle(uplink, view)
+            if settled:  # else the view is as good as new, and with 100,000 routes another one takes a second
+                changes += settled
+                view = await look(uplink, before)
+        uplink.advanced()
+        uplink.link_index = uplink.host_link_index = view.link.index
+        uplink.told["link"] = (*remarks(view), *_disturbed(uplink))
+        await tell_elsewhere(uplink)
+        if is_lost_source(uplink, view):
+            # Set down again since it was filled: VPP keeps what it has, and the notification of it brings us back here.
+            return changes
+        changes += await ensure_bypass(uplink, view.addresses)
+        view = as_kept(uplink, view)
+        renewed = await renew_host_port(uplink, view)
+        await look_at_rules(uplink, view)
     if known is not None and not known.is_of(view.routes):
-        known = before = None
+        known = None
         await uplink.forget_books()
-    uplink.advanced()
-    uplink.link_index = uplink.host_link_index = view.link.index
-    uplink.told["link"] = (*remarks(view), *_disturbed(uplink))
-    await tell_elsewhere(uplink)
-    if is_lost_source(uplink, view):
-        # Set down again since it was filled: VPP keeps what it has, and the notification of it brings us back here.
-        return changes
-    changes += await ensure_bypass(uplink, view.addresses)
-    if mac_is_kept(uplink):
-        view = replace(view, link=replace(view.link, mac=uplink.taken().capture.view.link.mac))
-    changes += await renew_host_port(uplink, view)
-    await look_at_rules(uplink, view)
-    changes += await _vpp(uplink, view, known)
+    changes += renewed + await _vpp(uplink, view, known, None if renewed else ahead)
     return changes + await drop_carrier(uplink) + await keep_mac(uplink, view)
 
 
@@ -246,23 +245,27 @@ async def _cluster_routes(uplink: Uplink, view: HostView) -> list[str]:
     return [describe(operation) for operation in plan]
 
 
-async def _vpp(uplink: Uplink, view: HostView, known: Known | None) -> list[str]:
+async def _vpp(uplink: Uplink, view: HostView, known: Known | None, ahead: Ahead | None) -> list[str]:
     """One view is brought over and read back. What the host does meanwhile is the machine's next round, no failure.
 
-    known: the last look's translation, of routes that are still the same.
+    known: the last look's translation, of routes that are still the same. ahead: what was done while that was found.
     """
     seen = view
     view, uplink.told["mtu"] = await grow(uplink, view)
-    done: list[str] = []
+    done = [] if ahead is None else ahead.changes
+    compared = None if ahead is None else ahead.compared
+    is_read_back = ahead is None or not ahead.count
     for number in range(ROUNDS):
         uplink.work.begin("comparing VPP with the host")
-        found = await difference(uplink, view, known)
+        found = await difference(uplink, view, known, compared)
+        is_read_back |= compared is None
+        compared = None
         uplink.advanced()
         desired, uplink.told["routes"] = found.desired, found.problems
         look_at_tables(uplink, view, desired.tables, found.taken, found.kept)
         left, plan = await in_thread(len(found.plan), parted, uplink, found.steps, found.actual)
         uplink.told["drift"] = told(uplink.name, left)
-        if not plan:
+        if not plan and is_read_back:
             if uplink.around and not leads_to_host(uplink):
                 done += [describe(operation) for operation in (await lead_to_host(uplink, view)).done]
             await close_bypass(uplink, view.addresses)
@@ -278,6 +281,7 @@ async def _vpp(uplink: Uplink, view: HostView, known: Known | None) -> list[str]
             counts = {f"routes_ipv{version}": book.counts[version] for version in (4, 6)}
             uplink.mirrored = {"addresses": len(desired.uplink.addresses), **counts}
             return done
+        is_read_back = True
         uplink.work.begin("changing VPP", len(EachOperation(plan)))
         carried_out = await carry_out_in_vpp(uplink, view, plan, desired.uplink.addresses)
         if not leads_to_host(uplink):
@@ -289,55 +293,6 @@ async def _vpp(uplink: Uplink, view: HostView, known: Known | None) -> list[str]
         done += describe_all(carried_out)
     words = "; ".join(describe_all(plan))
     raise fail("HL-410", f"{uplink.name}: VPP still differs after {ROUNDS} rounds: {words}")
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """Between a view of the host and VPP: what would be done, what VPP should have and has, and what it cannot have."""
-
-    steps: tuple[VppOperation, ...]
-    """What would be done; many routes at once are one step."""
-    desired: VppUplink
-    actual: VppUplink
-    problems: tuple[Problem, ...]
-    taken: Mapping[VppTable, str]
-    """The tables of other clients, by name."""
-    kept: Uses
-    """Tables of hostlink's that nobody wants here, and others use."""
-
-    @property
-    def plan(self) -> EachOperation:
-        """The steps, each route by itself."""
-        return EachOperation(self.steps)
-
-
-async def difference(uplink: Uplink, view: HostView, known: Known | None = None) -> Difference:
-    """Looks, and changes nothing. Raises StepError, VppError."""
-    ports = await uplink.node.dataplane().find(uplink.name)
-    if ports.uplink is None or ports.host is None:
-        lost = "the NIC" if ports.uplink is None else "the interface towards the host"
-        raise fail("HL-411", f"{uplink.name}: VPP has no interface with hostlink's tag any more for {lost}")
-    taken = await uplink.node.dataplane().taken_tables()
-    uplink.advanced()
-    wish = partial(
-        vpp_desired,
-        view,
-        uplink_sw=ports.uplink.sw_if_index,
-        host_sw=ports.host.sw_if_index,
-        cluster=frozenset(uplink.held().owned),
-        host_up=vpp_may_send(uplink),
-        taken=taken.keys(),
-        answers=may_answer_in_tables(uplink.node.vpp.version),
-        known=known,
-    )
-    desired, problems = await in_thread(len(view.routes), wish)
-    uplink.advanced()
-    found = await uplink.node.dataplane().read_uplink(ports.uplink, ports.host, desired, uplink.advanced)
-    uplink.advanced()
-    actual, uses = await without_kept(uplink, desired, found)
-    plan = await in_thread(len(view.routes) + len(actual.routes) + len(actual.packed), plan_uplink, desired, actual)
-    plan = await past_hidden(uplink, desired, plan)
-    return Difference(plan, desired, actual, problems, taken, uses)
 
 
 def _book(

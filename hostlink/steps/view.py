@@ -22,6 +22,8 @@ from hostlink.core.route_edits import RouteEdit
 from hostlink.core.route_set import KeptRoutes, Routes, RouteSet, in_order_of, kept, same_routes
 from hostlink.journal import JournalError, Takeover
 from hostlink.kernel.errors import ReadUnsteady
+from hostlink.kernel.known_routes import Before
+from hostlink.kernel.netlink import Netlink, beside
 from hostlink.kernel.snapshot import read_view
 from hostlink.problems import problem
 from hostlink.steps.context import Uplink, fail
@@ -38,19 +40,28 @@ MANY_EDITS_BYTES = 4 << 20
 """More than these are read in a second or so, when give-back waits for it: the next audit writes the whole anew."""
 
 
-async def host_view(uplink: Uplink, before: RouteSet | None = None) -> HostView:
+async def host_view(uplink: Uplink, before: Before | None = None) -> HostView:
     """The host link as it is, without hostlink's own mark. Raises StepError when it is not there.
 
     before: routes that may still be the same.
     """
-    view = await _steady_view(uplink, before)
+    return _ours(uplink, await _steady_view(uplink, uplink.node.host, before=before))
+
+
+async def view_but_for(uplink: Uplink, routes: RouteSet) -> HostView:
+    """The same with these routes, which are not read: soon there, also while a full table is being dumped."""
+    async with beside(uplink.node.host) as other:
+        return _ours(uplink, await _steady_view(uplink, other, but_for=routes))
+
+
+def _ours(uplink: Uplink, view: HostView | None) -> HostView:
     if view is None:
         raise fail("HL-405", f"{uplink.name} is gone from the host: its host link was deleted")
     altnames = tuple(name for name in view.link.altnames if not is_mark(name))
     return replace(view, link=replace(view.link, altnames=altnames))
 
 
-async def look(uplink: Uplink, before: RouteSet | None = None) -> HostView:
+async def look(uplink: Uplink, before: Before | None = None) -> HostView:
     """`host_view` of a step: what is journalled of it was so at `looked_at_s`."""
     at_s = boottime_s()
     view = await host_view(uplink, before)
@@ -58,7 +69,9 @@ async def look(uplink: Uplink, before: RouteSet | None = None) -> HostView:
     return view
 
 
-async def _steady_view(uplink: Uplink, before: RouteSet | None) -> HostView | None:
+async def _steady_view(
+    uplink: Uplink, nl: Netlink, before: Before | None = None, but_for: RouteSet | None = None
+) -> HostView | None:
     """A whole view, however long the host link or its addresses change too fast for one.
 
     No deadline ends the waiting (the running step is said to get on): VPP keeps what it has meanwhile, which is better
@@ -66,7 +79,7 @@ async def _steady_view(uplink: Uplink, before: RouteSet | None) -> HostView | No
     """
     while True:
         try:
-            view = await read_view(uplink.node.host, mark(uplink.name), alikes=uplink.node.alikes, before=before)
+            view = await read_view(nl, mark(uplink.name), alikes=uplink.node.alikes, before=before, but_for=but_for)
         except ReadUnsteady as error:
             uplink.advanced()
             uplink.tell("restless", (problem("HL-323", f"{uplink.name}: {error}"),))

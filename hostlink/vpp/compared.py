@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from itertools import islice
 from operator import add
 
@@ -17,7 +19,7 @@ import trio
 from hostlink.core.alike import PLACE4_BYTES, Place, place_of, prefix_at
 from hostlink.core.model import Family, PathType, VppPaths, VppRoute, VppUplink
 from hostlink.core.packed_plan import AsWanted
-from hostlink.core.route_set import place_bytes, split
+from hostlink.core.route_set import SLICE, place_bytes, split
 from hostlink.vpp.errors import understood
 from hostlink.vpp.frames import HEADER
 from hostlink.vpp.on_link import is_on_link
@@ -30,43 +32,63 @@ _LEAST = 16
 """Details cut in one go at first, and more while all were as long."""
 
 
-def concerns(paths: VppPaths, ports: set[int]) -> bool:
+def concerns(paths: VppPaths, ports: frozenset[int]) -> bool:
     """Of an uplink with these ports: they leave by one of them, or by none at all (blackhole and its like)."""
     return all(path.sw_if_index in ports or path.type is not PathType.NORMAL for path in paths)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Compared:
+    """The routes of one source in table 0, said by how they differ from packed ones that are wanted."""
+
+    wanted: Mapping[Place, VppPaths]
+    ports: frozenset[int]
+    missing: AbstractSet[Place]
+    """Wanted, and nothing of ours is there."""
+    others: dict[Place, VppPaths]
+    """There with other paths, or not among the wanted."""
+
+    async def parted(self, wanted: VppUplink | None) -> tuple[list[VppRoute], AsWanted]:
+        """What is wanted as a value or is on-link, and all others packed. None: all as values."""
+        values = set() if wanted is None else {place_of(one.prefix) for one in wanted.routes if not one.table_id}
+        others, routes = dict[Place, VppPaths](), list[VppRoute]()
+        items = iter(self.others.items())
+        while some := list(islice(items, SLICE)):
+            for place, paths in some:
+                route = VppRoute(0, prefix_at(place), paths)
+                if place not in self.wanted and (wanted is None or place in values or is_on_link(route)):
+                    routes.append(route)
+                else:
+                    others[place] = paths
+            await trio.lowlevel.checkpoint()
+        return routes, AsWanted(self.wanted, self.missing, others)
 
 
 @understood
 async def read_compared(
     session: Session,
     source_id: int,
-    ports: set[int],
-    wanted: VppUplink | None,
+    ports: frozenset[int],
+    wanted: Mapping[Place, VppPaths],
     advanced: Callable[[], None] = lambda: None,
-) -> tuple[list[VppRoute], AsWanted]:
-    """The routes of that source in table 0: what is wanted as a value or is on-link, and all others packed.
+) -> Compared:
+    """The routes of that source in table 0 beside those that are wanted.
 
-    ports: sw_if_index of the uplink's interfaces; what leaves by others is not looked at. wanted: None for all as
-    values. Raises VppError.
+    ports: sw_if_index of the uplink's interfaces; what leaves by others is not looked at. Raises VppError.
     """
-    packed: Mapping[Place, VppPaths] = {} if wanted is None else wanted.packed
-    values = {place_of(route.prefix) for route in wanted.routes if not route.table_id} if wanted is not None else set()
-    found = _Found(packed, values, ports)
+    found = _Found(wanted, ports)
     for family in Family:
         looked = _Looked(session, family, found)
         await session.dump_to(looked, dump_request(source_id, family))
         advanced()
-    if wanted is None:
-        routes = [*found.routes, *(VppRoute(0, prefix_at(place), paths) for place, paths in found.others.items())]
-        return routes, AsWanted({}, set(), {})
-    return found.routes, AsWanted(packed, await found.missing(), found.others)
+    return Compared(wanted, ports, await found.missing(), found.others)
 
 
 class _Found:
     """What two dumps have shown so far."""
 
-    def __init__(self, wanted: Mapping[Place, VppPaths], values: set[Place], ports: set[int]) -> None:
-        self.wanted, self.values, self.ports = wanted, values, ports
-        self.routes: list[VppRoute] = []
+    def __init__(self, wanted: Mapping[Place, VppPaths], ports: frozenset[int]) -> None:
+        self.wanted, self.ports = wanted, ports
         self.others: dict[Place, VppPaths] = {}
         self.seen: list[tuple[int, bytes]] = []
         """(IP version, joined): wanted places that something of ours is at."""
@@ -92,16 +114,14 @@ class _Found:
         if clean != place:
             self.one(version, clean, paths)
             return
-        route = VppRoute(0, prefix_at(place), paths)
-        if place in self.values or is_on_link(route):
-            self.routes.append(route)
-        else:
-            self.others[place] = paths
+        self.others[place] = paths
 
-    async def missing(self) -> set[Place]:
+    async def missing(self) -> AbstractSet[Place]:
         """Wanted places that nothing of ours is at."""
+        if not self.count:
+            return self.wanted.keys()
         if self.count >= len(self.wanted):
-            return set()
+            return frozenset()
         left: set[Place] = set()
         places = iter(self.wanted)
         while some := list(islice(places, _BREATH)):

@@ -8,7 +8,7 @@ operation finds it done.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, groupby, islice
 from typing import Any
@@ -34,6 +34,7 @@ from hostlink.core.model import (
 )
 from hostlink.core.vpp_tables import name_of, ours
 from hostlink.vpp import read
+from hostlink.vpp.compared import Compared, read_compared
 from hostlink.vpp.errors import VppRefused
 from hostlink.vpp.messages import NEIGHBOUR_LEARNT, messages_for
 from hostlink.vpp.on_link import as_said, is_on_link, on_link_source, read_on_link
@@ -109,12 +110,26 @@ class Dataplane:
         host: VppInterface,
         wanted: VppUplink | None = None,
         advanced: Callable[[], None] = lambda: None,
+        compared: Compared | None = None,
     ) -> VppUplink:
-        """Everything set for one uplink. wanted: by how it differs from this packed routes are said."""
+        """Everything set for one uplink. wanted: by how it differs from this packed routes are said.
+
+        compared: what `compare` has found, of the packed routes of `wanted` and of these interfaces.
+        """
         sources = read.Sources(self.source_id, self.on_link_id)
-        there = await read.read_uplink(self.session, sources, uplink, host, wanted, advanced)
+        there = await read.read_uplink(self.session, sources, uplink, host, wanted, advanced, compared)
         self.on_link |= {(route.table_id, route.prefix) for route in there.routes if is_on_link(route)}
         return there
+
+    async def read_ports(self, uplink: VppInterface, host: VppInterface) -> VppUplink:
+        """The same without routes and tables."""
+        return await read.read_ports(self.session, uplink, host)
+
+    async def compare(
+        self, ports: frozenset[int], wanted: Mapping[Place, VppPaths], advanced: Callable[[], None]
+    ) -> Compared:
+        """What hostlink has in table 0 beside packed routes, of an uplink with these ports (sw_if_index)."""
+        return await read_compared(self.session, self.source_id, ports, wanted, advanced)
 
     async def routes_at(self, places: Sequence[tuple[int, Prefix]]) -> dict[tuple[int, Prefix], VppRoute]:
         """hostlink's routes at these (table, prefix), where it has one."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface
 from typing import Any, NamedTuple
 
@@ -34,8 +35,8 @@ from hostlink.core.model import (
     VppUplink,
 )
 from hostlink.core.vpp_tables import ours
+from hostlink.vpp.compared import Compared, read_compared
 from hostlink.vpp.compared import concerns as _concerns
-from hostlink.vpp.compared import read_compared
 from hostlink.vpp.errors import VppError, VppRefused, understood
 from hostlink.vpp.messages import FULL_REASSEMBLY, NEIGHBOUR_STATIC_NO_FIB_ENTRY
 from hostlink.vpp.on_link import read_on_link
@@ -87,31 +88,37 @@ async def read_uplink(
     host: VppInterface,
     wanted: VppUplink | None = None,
     advanced: Callable[[], None] = lambda: None,
+    compared: Compared | None = None,
 ) -> VppUplink:
     """Everything that hostlink sets for one uplink, as VPP has it now. Raises VppError.
 
-    wanted: what table 0 should have, with which it is compared as it comes (vpp/compared.py).
+    wanted: what table 0 should have, with which it is compared as it comes (vpp/compared.py). compared: it was already.
     """
     tables = ours(await read_tables(session))
-    mine = {uplink.sw_if_index, host.sw_if_index}
-    routes, packed = await read_compared(session, sources.own, mine, wanted, advanced)
+    mine = frozenset((uplink.sw_if_index, host.sw_if_index))
+    if compared is None:
+        compared = await read_compared(session, sources.own, mine, {} if wanted is None else wanted.packed, advanced)
+    routes, packed = await compared.parted(wanted)
     for family in FAMILIES:
         routes += await read_on_link(session, sources.on_link, 0, family)
     for table in sorted(tables):
         routes += await read_routes(session, sources.own, table.table_id, table.family)
         routes += await read_on_link(session, sources.on_link, table.table_id, table.family)
         advanced()
+    ports = await read_ports(session, uplink, host)
+    return replace(ports, routes=await _concerning(routes, mine), tables=tables, packed=packed)
+
+
+async def read_ports(session: Session, uplink: VppInterface, host: VppInterface) -> VppUplink:
+    """The same without routes and tables."""
     return VppUplink(
         uplink=await read_port(session, uplink),
         host=await read_port(session, host),
         neighbours=await _static_neighbours(session, host.sw_if_index),
-        routes=await _concerning(routes, mine),
-        tables=tables,
-        packed=packed,
     )
 
 
-async def _concerning(routes: list[VppRoute], ports: set[int]) -> frozenset[VppRoute]:
+async def _concerning(routes: list[VppRoute], ports: frozenset[int]) -> frozenset[VppRoute]:
     """Those of this uplink."""
     found: set[VppRoute] = set()
     for start in range(0, len(routes), _SLICE):

@@ -10,6 +10,7 @@ from hostlink.core.desired import vpp_desired
 from hostlink.core.model import HostView
 from hostlink.core.route_set import by_key, prefix_at
 from hostlink.kernel.alike import Alikes
+from hostlink.kernel.known_routes import Before
 from hostlink.kernel.netlink import open_netlink
 from hostlink.kernel.snapshot import read_view
 
@@ -56,7 +57,7 @@ async def test_it_is_as_a_look_alone(full, change, forgot):
 
 
 async def look(nl, alikes, before=None) -> HostView:
-    return await read_view(nl, "eth1", alikes=alikes, before=None if before is None else before.routes)
+    return await read_view(nl, "eth1", alikes=alikes, before=None if before is None else Before(before.routes))
 
 
 def wish(view):

@@ -13,7 +13,7 @@ from hostlink.core.route_set import RouteSet
 from hostlink.kernel import known_routes, uapi
 from hostlink.kernel.alike import Alikes
 from hostlink.kernel.bulk_routes import BulkRoutes
-from hostlink.kernel.known_routes import KnownRoutes
+from hostlink.kernel.known_routes import Before, KnownRoutes
 from tests.kernel.test_bulk_routes import assert_in_order, assert_same, in_parts, message, read, table_of
 
 
@@ -110,3 +110,38 @@ def test_what_comes_between_two_others_stays_between_them(first):
     bodies += [via(7, 0), expiring(7, 2)]
     some = [*(via(number, 0) for number in range(7)), *bodies, *(via(number, 0) for number in range(8, 40))]
     assert_in_order(beside(before, alikes, *in_parts(some, 1000)), some)
+
+
+@given(
+    st.dictionaries(st.integers(0, 30), st.integers(0, 2), max_size=30),
+    st.lists(st.tuples(st.integers(0, 30), st.integers(0, 2), st.booleans()), max_size=40),
+    st.integers(1, 40),
+)
+def test_what_is_confirmed_is_there_as_it_was(table, there, size):
+    """Told while it is read, whatever comes after it; of a second dump nothing is told."""
+    alikes = Alikes()
+    before = known(alikes, [via(*one) for one in table.items()])
+    bodies = [expiring(one, gateway) if ends else via(one, gateway) for one, gateway, ends in there]
+    told: list[bytes] = []
+    beside = Before(before, told.extend)
+    read(*in_parts(bodies, size), into=beside.sink(alikes, 2))
+    said = {(number, gateway) for number, gateway, ends in there if not ends}
+    assert {*told} <= {place for place, one in before.alike.items() if said_of(place, one) in said}
+    count = len(told)
+    read(*in_parts(bodies, size), into=beside.sink(alikes, 2))
+    assert len(told) == count
+
+
+def test_all_of_a_table_as_it_was_is_confirmed_once():
+    alikes, bodies = Alikes(), [via(number, number % 50) for number in range(5000)]
+    before = known(alikes, bodies)
+    told: list[bytes] = []
+    read(*in_parts(bodies, 481), into=Before(before, told.extend).sink(alikes, 2))
+    assert len(told) == 5000
+    assert {*told} == {*before.alike}
+
+
+def said_of(place, one):
+    """(number, gateway) of `via`."""
+    (hop,) = one.route.next_hops
+    return int.from_bytes(place[2:4], "big"), hop.gateway.packed[3] - 1

@@ -47,7 +47,8 @@ async def read(peer, wanted, entries, at_once=1000):
 
     peer.on["ip_route_v2_dump"] = list_them
     async with open_session(peer.path) as session:
-        routes, packed = await read_compared(session, 23, {1, 2}, wanted)
+        compared = await read_compared(session, 23, frozenset({1, 2}), {} if wanted is None else wanted.packed)
+        routes, packed = await compared.parted(wanted)
     assert len(routes) == len(set(routes))
     return set(routes), packed
 

@@ -1,0 +1,108 @@
+"""How VPP differs from what the host's view asks for: looked at, and nothing changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
+from hostlink.core.desired import vpp_desired
+from hostlink.core.desired_packed import Known
+from hostlink.core.model import HostView, Problem, VppInterface, VppTable, VppUplink
+from hostlink.core.operations import EachOperation, VppOperation
+from hostlink.core.plan import plan_uplink
+from hostlink.steps.context import Uplink, fail
+from hostlink.steps.hidden import past_hidden
+from hostlink.steps.offload import in_thread
+from hostlink.steps.parked_nic import vpp_may_send
+from hostlink.steps.tables import Uses, without_kept
+from hostlink.vpp.compared import Compared
+from hostlink.vpp.quirks import may_answer_in_tables
+
+
+class BothPorts(NamedTuple):
+    """The two interfaces of a takeover in VPP, both there."""
+
+    uplink: VppInterface
+    host: VppInterface
+
+    @property
+    def numbers(self) -> frozenset[int]:
+        """Their sw_if_index."""
+        return frozenset(port.sw_if_index for port in self)
+
+
+async def find_ports(uplink: Uplink) -> BothPorts:
+    """Raises StepError where VPP lacks one. Raises VppError."""
+    ports = await uplink.node.dataplane().find(uplink.name)
+    if ports.uplink is None or ports.host is None:
+        lost = "the NIC" if ports.uplink is None else "the interface towards the host"
+        raise fail("HL-411", f"{uplink.name}: VPP has no interface with hostlink's tag any more for {lost}")
+    return BothPorts(ports.uplink, ports.host)
+
+
+Wish = Callable[[], tuple[VppUplink, tuple[Problem, ...]]]
+
+
+def wish(
+    uplink: Uplink, view: HostView, ports: BothPorts, taken: Collection[VppTable], known: Known | None = None
+) -> Wish:
+    """What says what VPP should have for that view, and what it cannot have.
+
+    taken: VPP's tables that are other clients'. known: as `difference` has it.
+    """
+    return partial(
+        vpp_desired,
+        view,
+        uplink_sw=ports.uplink.sw_if_index,
+        host_sw=ports.host.sw_if_index,
+        cluster=frozenset(uplink.held().owned),
+        host_up=vpp_may_send(uplink),
+        taken=taken,
+        answers=may_answer_in_tables(uplink.node.vpp.version),
+        known=known,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Between a view of the host and VPP: what would be done, what VPP should have and has, and what it cannot have."""
+
+    steps: tuple[VppOperation, ...]
+    """What would be done; many routes at once are one step."""
+    desired: VppUplink
+    actual: VppUplink
+    problems: tuple[Problem, ...]
+    taken: Mapping[VppTable, str]
+    """The tables of other clients, by name."""
+    kept: Uses
+    """Tables of hostlink's that nobody wants here, and others use."""
+
+    @property
+    def plan(self) -> EachOperation:
+        """The steps, each route by itself."""
+        return EachOperation(self.steps)
+
+
+async def difference(
+    uplink: Uplink, view: HostView, known: Known | None = None, compared: Compared | None = None
+) -> Difference:
+    """Looks, and changes nothing. Raises StepError, VppError.
+
+    known: the last look's translation, of routes that are still the same. compared: what VPP had for it a moment ago.
+    """
+    dataplane = uplink.node.dataplane()
+    ports = await find_ports(uplink)
+    taken = await dataplane.taken_tables()
+    uplink.advanced()
+    desired, problems = await in_thread(len(view.routes), wish(uplink, view, ports, taken.keys(), known))
+    uplink.advanced()
+    if compared is not None and not (compared.wanted is desired.packed and compared.ports == ports.numbers):
+        compared = None
+    found = await dataplane.read_uplink(ports.uplink, ports.host, desired, uplink.advanced, compared)
+    uplink.advanced()
+    actual, uses = await without_kept(uplink, desired, found)
+    plan = await in_thread(len(view.routes) + len(actual.routes) + len(actual.packed), plan_uplink, desired, actual)
+    plan = await past_hidden(uplink, desired, plan)
+    return Difference(plan, desired, actual, problems, taken, uses)

@@ -1,0 +1,219 @@
+"""What goes to VPP while the host is still being looked at: what it lacks by the thousand, and the host has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from ipaddress import ip_address, ip_interface
+from typing import Any, cast
+
+import pytest
+import trio
+
+from hostlink.config import VppConfig
+from hostlink.core.alike import PackedRoutes
+from hostlink.core.desired import vpp_desired
+from hostlink.core.desired_packed import Known
+from hostlink.core.desired_routes import translator_for
+from hostlink.core.model import Address, HostView, VppInterface, VppPath, VppPaths, VppUplink
+from hostlink.core.operations import AddVppAddress, SetUp
+from hostlink.core.route_set import Alike, Place, RouteSet
+from hostlink.steps import ahead as module
+from hostlink.steps.ahead import Ahead, ahead_of_look
+from hostlink.steps.context import Uplink
+from hostlink.vpp.compared import Compared
+from hostlink.vpp.errors import VppGone
+from hostlink.vpp.quirks import may_answer_in_tables
+from hostlink.vpp.tags import Ports
+from tests.test_differing import HERE, uplink
+
+__all__ = ["uplink"]
+
+NIC, HOST = VppInterface(1, "nic", "", "", True, True, 1500), VppInterface(2, "host", "", "", True, True, 1500)
+WAYS: list[VppPaths] = [(VppPath(1, ip_address(f"10.0.0.{number}")),) for number in (2, 3)]
+PLACES: list[Place] = [bytes((24, 20, 0, number, 0)) for number in range(200)]
+ELSEWHERE: Place = bytes((24, 30, 0, 0, 0))
+FEW = 50
+
+
+@dataclass
+class Vpp:
+    """A dataplane that has nothing but what it is told, or lacks `missing`."""
+
+    there: VppUplink
+    missing: Sequence[Place] = tuple(PLACES)
+    refuses: Sequence[Place] = ()
+    gone: bool = False
+    put: dict[Place, VppPaths] = field(default_factory=dict)
+    applied: list[Any] = field(default_factory=list)
+
+    async def find(self, _: str) -> Ports:
+        return Ports(NIC, HOST)
+
+    async def taken_tables(self) -> dict[Any, str]:
+        return {}
+
+    async def read_ports(self, *_: VppInterface) -> VppUplink:
+        return self.there
+
+    async def compare(self, ports: frozenset[int], wanted: dict[Place, VppPaths], _: Any) -> Compared:
+        await trio.lowlevel.checkpoint()
+        if self.gone:
+            raise VppGone("it is gone")
+        return Compared(wanted, ports, frozenset(self.missing), {})
+
+    async def apply(self, plan: Sequence[Any], _: Any) -> None:
+        assert not self.put, "ports come first"
+        self.applied += plan
+
+    async def change_routes(self, add: Sequence[Any], delete: Sequence[Any], packed: PackedRoutes) -> list[str]:
+        assert (add, delete, packed.delete) == ((), (), [])
+        await trio.lowlevel.checkpoint()
+        for paths, places in packed.add:
+            assert self.put.keys().isdisjoint(places), "each once"
+            self.put |= dict.fromkeys(places, paths)
+        return ["refused" for place in self.refuses if place in self.put]
+
+
+@pytest.fixture
+def known() -> Known:
+    one = Alike.of(HERE.routes[0], (b"", b"", b""))
+    sent = {place: WAYS[number % 2] for number, place in enumerate(PLACES)}
+    desired, _ = vpp_desired(HERE, uplink_sw=1, host_sw=2)
+    translator = translator_for(HERE, desired.uplink.addresses, 1, (), (), may_answer_in_tables(None))
+    return Known(translator, RouteSet(HERE.routes, dict.fromkeys(PLACES, one), [one]), sent, tuple(WAYS))
+
+
+@pytest.fixture
+def wished() -> VppUplink:
+    """Without a route."""
+    return replace(vpp_desired(HERE, uplink_sw=1, host_sw=2)[0], routes=frozenset())
+
+
+@pytest.fixture
+def vpp(uplink: Uplink, wished: VppUplink, monkeypatch: pytest.MonkeyPatch) -> Vpp:
+    """In a life of VPP that has had it all, as far as nothing else is said."""
+    made = Vpp(wished)
+    uplink.node.vpp.dataplane = cast(Any, made)
+    uplink.wished = wished
+    monkeypatch.setattr(module, "LEAST", FEW)
+    see(monkeypatch, HERE)
+    return made
+
+
+def see(monkeypatch: pytest.MonkeyPatch, host: HostView) -> None:
+    """The host is so, but for its routes."""
+
+    async def view(_: Uplink, routes: RouteSet) -> HostView:
+        return replace(host, routes=routes)
+
+    monkeypatch.setattr(module, "view_but_for", view)
+
+
+async def look(uplink: Uplink, known: Known, confirmed: Sequence[Place] = PLACES) -> Ahead:
+    """What was done while the host was looked at, which said that these are there as they were."""
+    async with ahead_of_look(uplink, known) as (ahead, before):
+        assert ahead is not None
+        assert before is not None
+        assert before.confirm is not None
+        assert before.routes is known.routes
+        for start in range(0, len(confirmed), 7):
+            before.confirm(confirmed[start : start + 7])
+            await trio.lowlevel.checkpoint()
+    return ahead
+
+
+@pytest.mark.parametrize("at_once", [1, 30, 1000])
+async def test_what_vpp_lacks_and_the_host_has_is_put_back(
+    uplink: Uplink, vpp: Vpp, known: Known, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    monkeypatch.setattr(module, "_FEWEST", at_once)
+    vpp.missing, confirmed = PLACES[20:180], PLACES[:100]
+    ahead = await look(uplink, known, confirmed)
+    assert vpp.put == {place: known.sent[place] for place in PLACES[20:100]}
+    assert (ahead.count, vpp.applied) == (80, [])
+    assert ahead.compared is None, "all of it is to be read back"
+    assert ahead.changes[0] == "VPP: add route 20.0.20.0/24 via 10.0.0.2 dev interface 1"
+    assert ahead.changes[20:] == ["VPP: 60 more routes"]
+
+
+async def test_a_vpp_that_lacks_little_is_only_compared(uplink: Uplink, vpp: Vpp, known: Known) -> None:
+    vpp.missing = PLACES[: FEW - 1]
+    ahead = await look(uplink, known)
+    assert (vpp.put, ahead.count, ahead.changes) == ({}, 0, [])
+    assert ahead.compared is not None
+    assert (ahead.compared.wanted, ahead.compared.missing) == (known.sent, set(vpp.missing))
+    assert ahead.compared.wanted is known.sent
+    assert ahead.compared.ports == {1, 2}
+
+
+async def test_what_is_only_told_is_left(uplink: Uplink, vpp: Vpp, known: Known) -> None:
+    uplink.node.config = replace(uplink.node.config, vpp=VppConfig(drift="report"))
+    ahead = await look(uplink, known)
+    assert (vpp.put, ahead.compared is not None) == ({}, True)
+
+
+async def test_nothing_goes_by_an_interface_of_another_number(uplink: Uplink, vpp: Vpp, known: Known) -> None:
+    moved = replace(known, translator=replace(known.translator, uplink_sw=3))
+    await look(uplink, moved)
+    uplink.wished = None
+    await look(uplink, moved)
+    assert vpp.put == {}
+
+
+async def test_a_new_vpp_gets_its_ports_first(uplink: Uplink, vpp: Vpp, known: Known) -> None:
+    uplink.wished = None
+    bare = replace(vpp.there.uplink, up=False, addresses=frozenset())
+    vpp.there = replace(vpp.there, uplink=bare)
+    ahead = await look(uplink, known)
+    assert vpp.applied == [SetUp(1, True), AddVppAddress(1, ip_interface("10.0.0.1/24"))]
+    assert (vpp.put, ahead.count) == (known.sent, 200)
+    assert ahead.compared is not None
+    assert (ahead.compared.missing, ahead.compared.wanted is known.sent) == (frozenset(), True)
+
+
+@pytest.mark.parametrize("why", ["not all is confirmed", "one is refused"])
+async def test_what_is_not_there_for_sure_is_not_taken_for_there(
+    uplink: Uplink, vpp: Vpp, known: Known, why: str
+) -> None:
+    uplink.wished = None
+    vpp.refuses = PLACES[7:8] if why == "one is refused" else ()
+    confirmed = PLACES if vpp.refuses else PLACES[:-1]
+    ahead = await look(uplink, known, confirmed)
+    assert (ahead.count, ahead.compared) == (len(confirmed), None)
+
+
+OTHERWISE = {
+    "another address": replace(HERE, addresses=(*HERE.addresses, Address(ip_interface("10.1.0.1/24")))),
+    "another MTU": replace(HERE, link=replace(HERE.link, mtu_bytes=1400)),
+    "set down": replace(HERE, link=replace(HERE.link, up=False)),
+}
+
+
+@pytest.mark.parametrize("what", OTHERWISE)
+async def test_a_host_that_is_otherwise_by_now_is_looked_at_first(
+    uplink: Uplink, vpp: Vpp, known: Known, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    uplink.wished = None
+    see(monkeypatch, OTHERWISE[what])
+    ahead = await look(uplink, known)
+    assert (vpp.put, vpp.applied, ahead.count) == ({}, [], 0)
+
+
+async def test_a_vpp_that_ends_meanwhile_ends_the_look(uplink: Uplink, vpp: Vpp, known: Known) -> None:
+    vpp.gone = True
+    with pytest.raises(VppGone):
+        async with ahead_of_look(uplink, known):
+            await trio.sleep_forever()
+
+
+async def test_a_look_that_fails_ends_what_was_begun(uplink: Uplink, vpp: Vpp, known: Known) -> None:
+    with pytest.raises(LookupError):
+        async with ahead_of_look(uplink, known):
+            raise LookupError
+    assert vpp.put == {}
+
+
+async def test_without_anything_known_nothing_is_begun(uplink: Uplink) -> None:
+    async with ahead_of_look(uplink, None) as (ahead, before):
+        assert (ahead, before) == (None, None)
