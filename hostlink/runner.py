@@ -141,7 +141,7 @@ class Runner:
             while not self.machine.finished:
                 event, ticket = await self._receive.receive()
                 self._waiting_kinds.discard(type(event))
-                if not isinstance(event, events.HostChanged | events.Result):
+                if not isinstance(event, events.HostChanged | events.VppChanged | events.Result):
                     self.uplink.inbox.look_at_everything()
                 if isinstance(event, events.Mirrored | events.PathProved):
                     self.rounds.changed(event.changes)
@@ -217,7 +217,7 @@ class Runner:
         ports = self.uplink.ports
         for port in (ports.uplink, ports.host):
             if port is not None and port.sw_if_index == sw_if_index:
-                self.uplink.inbox.look_at_everything()
+                self.uplink.inbox.look_at_vpp()
                 self.post(events.VppChanged(f"interface event for {port.name}"))
 
     async def request(self, event: OperatorEvent) -> str | None:

@@ -1,4 +1,4 @@
-"""What the kernel has said of one uplink since it was looked at last: route messages, or that all must be looked at.
+"""What was said of one uplink since it was looked at last: the kernel's route messages, or that all must be looked at.
 
 Route messages are few or many; more than the inbox holds are not worth keeping, because reading everything is cheaper
 by then. So a storm fills no memory.
@@ -19,14 +19,21 @@ MOST = 200_000
 
 @dataclass(slots=True)
 class Inbox:
-    everything: bool = True
-    """More was said than route messages tell, or nothing is known yet."""
+    _of_host: bool = True
+    """The kernel has said more than route messages tell, or nothing is known yet."""
+    _of_vpp: bool = False
+    """VPP has said that something changed there."""
     _messages: list[Change] = field(default_factory=list)
     _filled: trio.Event = field(default_factory=trio.Event)
 
+    @property
+    def everything(self) -> bool:
+        """Whether all must be looked at."""
+        return self._of_host or self._of_vpp
+
     def routes(self, messages: Sequence[Change]) -> None:
         """Route messages to be followed, unless everything is looked at anyway."""
-        if self.everything:
+        if self._of_host:
             return
         if len(self._messages) + len(messages) > MOST:
             self.look_at_everything()
@@ -42,14 +49,23 @@ class Inbox:
 
     def look_at_everything(self) -> None:
         """What is known is out of date in a way that no route message tells."""
-        self.everything = True
+        self._of_host = True
         self._messages.clear()
+        self._filled.set()
+
+    def look_at_vpp(self) -> None:
+        """The same of what was read of VPP. What the kernel says is kept: it may be no look that answers this."""
+        self._of_vpp = True
         self._filled.set()
 
     def begin_look(self) -> None:
         """Everything is being read now: what was said before is in it. What is said from here on is kept."""
-        self.everything = False
+        self._of_host = self._of_vpp = False
         self._messages.clear()
+
+    def begin_comparing(self) -> None:
+        """VPP is being read now: what it said before is in it, as what is said of hostlink's own work."""
+        self._of_vpp = False
 
     def take(self, most: int = MOST) -> list[Change]:
         """The first `most` messages, in their order; they are taken out."""

@@ -257,6 +257,8 @@ async def _vpp(uplink: Uplink, view: HostView, known: Known | None, ahead: Ahead
     is_read_back = ahead is None or not ahead.count
     for number in range(ROUNDS):
         uplink.work.begin("comparing VPP with the host")
+        if compared is None:
+            uplink.inbox.begin_comparing()
         found = await difference(uplink, view, known, compared)
         is_read_back |= compared is None
         compared = None
