@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Literal
 
 from hostlink.core.alike import (
@@ -40,6 +41,9 @@ from hostlink.core.vpp_tables import RT_TABLE_MAIN, vpp_table_id
 Key = tuple[int, Prefix]
 """(table of the host, prefix)."""
 _MOST_KINDS = 10_000
+_MANY = 16
+"""Messages: fewer are sooner taken in one by one than all at once."""
+_alike_of = attrgetter("alike")
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,13 +280,15 @@ class RouteBook:
             found.append(AlikeEdit(RT_TABLE_MAIN, route, cut, version, b"".join(places)))
         return found
 
-    def fold_all(self, changes: Iterable[Change]) -> bool:
+    def fold_all(self, changes: Sequence[Change]) -> bool:
         """Take messages in, in their order. False: one cannot be followed, everything must be looked at.
 
         One longer function on purpose: it runs for each of 100,000 messages.
         """
         alike, moved, apart, never = self._alike, self._moved, self._apart, self._never
         self._blocks = None
+        if self._fold_at_once(changes):
+            return True
         for change in changes:
             said, place = change
             if place is None or not isinstance(said, AlikeChange):
@@ -305,6 +311,21 @@ class RouteBook:
                 alike[place], moved[place] = said.alike, None
             elif not self.fold(change_at(change)):
                 return False
+        return True
+
+    def _fold_at_once(self, changes: Sequence[Change]) -> bool:
+        """Where all are new routes of simple kinds, as a storm's are. False: they are not, and nothing was taken in."""
+        saids, places = zip(*changes, strict=True) if len(changes) >= _MANY else ((), ())
+        if not saids or {*map(type, saids)} != {AlikeChange} or len({*places}) < len(places):
+            return False
+        kinds = dict(zip(saids, places, strict=True))
+        if any(said.gone or self._paths_of(said.alike, place) is None for said, place in kinds.items()):
+            return False
+        there = (self._alike.keys(), self._apart, self._never)
+        if not all(known.isdisjoint(places) for known in there) or any(map(_is_special, places)):
+            return False
+        self._alike.update(zip(places, map(_alike_of, saids), strict=True))
+        self._moved.update(dict.fromkeys(places))
         return True
 
     def _replaced(self, old: Alike, new: Alike, place: Place) -> bool:
@@ -472,11 +493,13 @@ class RouteBook:
         places, self._moved = list(self._moved), {}
         return places
 
-    def settle_places(self, places: Iterable[Place]) -> tuple[list[tuple[VppPaths, list[Place]]], list[Place]]:
+    def settle_places(self, places: Sequence[Place]) -> tuple[list[tuple[VppPaths, list[Place]]], list[Place]]:
         """As `settle`, for table 0: (to add or replace, by their paths, each of one IP version; to delete)."""
         add: dict[Alike, list[Place]] = {}
         delete: list[Place] = []
         alike, sent, counts = self._alike, self._sent, self.counts
+        if (new := self._settle_new(places)) is not None:
+            return new, []
         for place in places:
             one = alike.get(place)
             if one is None:
@@ -495,6 +518,24 @@ class RouteBook:
                 group = add[one] = []
             group.append(place)
         return [(self._sent[places[0]], places) for places in add.values()], delete
+
+    def _settle_new(self, places: Sequence[Place]) -> list[tuple[VppPaths, list[Place]]] | None:
+        """The same of places of which VPP has had none and can have all, as a storm's are. None: they are not such."""
+        ones = list(map(self._alike.get, places))
+        if None in ones or not self._sent.keys().isdisjoint(places):
+            return None
+        found = list(map(self._paths.get, ones))  # type: ignore[arg-type]  # none of them is None
+        if None in found:
+            return None
+        self._sent.update(zip(places, found, strict=True))  # type: ignore[arg-type]
+        self.counts.update(versions(places))
+        groups: dict[Alike | None, list[Place]] = {}
+        for place, one in zip(places, ones, strict=True):
+            if one in groups:
+                groups[one].append(place)
+            else:
+                groups[one] = [place]
+        return [(self._sent[some[0]], some) for some in groups.values()]
 
     def _translate(self, key: Key) -> VppRoute | None:
         if self._problems:

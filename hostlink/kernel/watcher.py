@@ -57,6 +57,8 @@ WITH_TC = (*ALL_BUT_NEIGHBOURS, uapi.RTNLGRP_TC)
 _IFADDRMSG_BYTES = 8
 _AT_ONCE = 500
 """Datagrams that are read before what they say is handed on: bounds the delay, and the time other tasks wait."""
+_MANY, _GATHER_S = 16, 0.005
+"""After more route messages than that more of them are waited for: in a storm each reading costs as much as fifty."""
 _MOST = 20_000
 """More than fit in the receive buffer: who finds that many waiting reads slower than they come."""
 
@@ -138,6 +140,8 @@ class Watcher:
         self._buffer = memoryview(bytearray(RECEIVE_BYTES))
         self._emptied = False
         """Nothing was left when it was read last."""
+        self._storm = False
+        """Then much of it was routes."""
 
     async def only_about(self, link_index: int, *, link_alone: bool = False) -> None:
         """From here on hear what concerns that link, or may (kernel/earshot.py); what was said before is forgotten.
@@ -152,7 +156,10 @@ class Watcher:
 
     async def __anext__(self) -> Changed:
         while not self._pending:
+            if self._storm and self._emptied:
+                await trio.sleep(_GATHER_S)
             self._pending.extend(_distinct(await self._receive(), self._queued()))
+            self._storm = sum(len(changed.routes) for changed in self._pending) > _MANY
         return self._pending.popleft()
 
     async def pending(self) -> list[Changed]:

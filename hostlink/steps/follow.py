@@ -35,7 +35,7 @@ SLICE = 500
 """Messages or prefixes handled in one go before other tasks get their turn: some 10 ms."""
 LOOKED_UP = 1000
 """Places read back one by one; of more the whole table is read."""
-PAUSE_S = 0.1
+PAUSE_S = 0.2
 """Nothing came for so long: the storm pauses. `ip -batch` on a busy machine stops for less."""
 LATEST_S = 10.0
 """What was changed is read back after so long at the latest, however the storm goes on."""

@@ -263,6 +263,41 @@ def test_it_ends_where_values_end(messages, before):
     assert all(edited((), [one]) == packed.edit((one.table, one.prefix)).routes for one in told)
 
 
+SPREAD = [ip_network((0x14000000 + (number << 8), 24)) for number in range(12)]
+spread = st.builds(
+    lambda prefix, via, metric, gone: RouteChange(with_body(route(str(prefix), via, metric=metric)), gone),
+    st.sampled_from([*SPREAD, *PREFIXES[:3]]),
+    st.sampled_from([VIA4, OTHER4]),
+    st.sampled_from([10, 10, 10, 20]),
+    st.sampled_from([False] * 9 + [True]),
+)
+
+
+@given(st.lists(st.lists(spread, max_size=12), max_size=4), st.lists(spread, max_size=4))
+def test_many_at_once_end_where_one_after_another_does(storms, before):
+    """Some of the storms have nothing but new routes, each of its own prefix."""
+    reader = Reader()
+    seen = list({one.prefix: one for one in (change.route for change in before)}.values())
+    together, single = book(seen, reader), book(seen, reader)
+    for storm in storms:
+        messages = [reader.change(change) for change in storm]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("hostlink.core.route_book._MANY", 1)
+            follows = together.fold_all(messages)
+        assert all(single.fold_all([message]) for message in messages) == follows
+        if not follows:
+            return
+        assert same_settled(together, single)
+        assert {*together.mirrored()} == {*single.mirrored()}
+        assert by_key(together.routes()) == by_key(single.routes())
+        assert (+together.counts, together.problems) == (+single.counts, single.problems)
+
+
+def same_settled(one, other):
+    (add, gone), (other_add, other_gone) = settled(one), settled(other)
+    return ({*add}, gone) == ({*other_add}, other_gone)
+
+
 def settle_vpp(followed, vpp):
     """VPP after it was told; no delete of what is not there."""
     add, delete = settled(followed)
