@@ -183,7 +183,8 @@ class Runner:
 
     def routes_changed(self, changes: Sequence[Change]) -> None:
         """Routes of the host have changed: those passed on that may concern this uplink."""
-        kinds = {id(said): said for said, _ in changes}  # a storm's are few
+        saids = [said for said, _ in changes]
+        kinds = dict(zip(map(id, saids), saids, strict=True))  # a storm's are few
         ours = {number for number, said in kinds.items() if self._may_be_ours(said.route)}
         taken = changes
         if len(ours) < len(kinds):

@@ -19,12 +19,17 @@ from hostlink.core.route_set import SLICE, Alike, KeptRoutes, Place, Routes, Rou
 SPECIAL = 0b1110_0000
 """First byte of the prefixes that VPP has entries of its own for, and of others (multicast, IPv4's reserved block, IPv6
 link-local; core/desired_routes.py): let values tell."""
-_first_byte = itemgetter(1)
+_length, _first_byte = itemgetter(0), itemgetter(1)
 
 
 def is_special(place: Place) -> bool:
     """A default route, or one that may be VPP's own."""
     return not place[0] or place[1] >= SPECIAL
+
+
+def is_any_special(places: Collection[Place]) -> bool:
+    """Of many at once, and not of none."""
+    return not min(map(_length, places)) or max(map(_first_byte, places)) >= SPECIAL
 
 
 @dataclass(frozen=True, slots=True)

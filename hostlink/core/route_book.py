@@ -29,7 +29,7 @@ from hostlink.core.alike import (
     prefix_at,
 )
 from hostlink.core.attached import Leaning
-from hostlink.core.desired_packed import Known
+from hostlink.core.desired_packed import Known, is_any_special
 from hostlink.core.desired_packed import is_special as _is_special
 from hostlink.core.desired_routes import Translator, route_key
 from hostlink.core.model import Family, Prefix, Problem, Route, VppPaths, VppRoute, VppTable
@@ -322,7 +322,7 @@ class RouteBook:
         if any(said.gone or self._paths_of(said.alike, place) is None for said, place in kinds.items()):
             return False
         there = (self._alike.keys(), self._apart, self._never)
-        if not all(known.isdisjoint(places) for known in there) or any(map(_is_special, places)):
+        if not all(known.isdisjoint(places) for known in there) or is_any_special(places):
             return False
         self._alike.update(zip(places, map(_alike_of, saids), strict=True))
         self._moved.update(dict.fromkeys(places))

@@ -194,11 +194,11 @@ class Watcher:
             except OSError as error:
                 found += [*_said(routes), *_overflow(error)]
                 continue
-            datagram = self._buffer[:size].tobytes()
-            if self._routes and _is_one_route(datagram):  # as nearly all are: alone
-                routes.append(datagram)
+            length, kind = _LENGTH_AND_TYPE(buffer[0])
+            if self._routes and length == size and kind in _ROUTES:  # as nearly all are: alone
+                routes.append(buffer[0][:size].tobytes())
             else:
-                found += [*_said(routes), *self._read(datagram)]
+                found += [*_said(routes), *self._read(buffer[0][:size].tobytes())]
         return _distinct([*found, *_said(routes)])
 
     def _read(self, datagram: bytes) -> list[Changed]:
@@ -221,14 +221,6 @@ class Watcher:
             whole = HEADER.pack(HEADER.size + len(message.body), kind, message.flags, message.sequence, 0)
             return Changed("route", None, (whole + message.body,))
         return Changed("down" if _is_down(message) else _KIND_OF[kind], _link_index(message))
-
-
-def _is_one_route(datagram: bytes) -> bool:
-    """Whether it is one route message and nothing else."""
-    if len(datagram) < HEADER.size:
-        return False
-    length, kind = _LENGTH_AND_TYPE(datagram)
-    return length == len(datagram) and kind in _ROUTES
 
 
 def _said(routes: list[bytes]) -> list[Changed]:
