@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address, ip_interface
 from typing import Any, cast
@@ -19,6 +20,7 @@ from hostlink.core.model import Address, HostView, VppInterface, VppPath, VppPat
 from hostlink.core.operations import AddVppAddress, SetUp
 from hostlink.core.route_set import Alike, Place, RouteSet
 from hostlink.steps import ahead as module
+from hostlink.steps import mirror
 from hostlink.steps.ahead import Ahead, ahead_of_look
 from hostlink.steps.context import Uplink
 from hostlink.vpp.compared import Compared
@@ -46,6 +48,7 @@ class Vpp:
     gone: bool = False
     put: dict[Place, VppPaths] = field(default_factory=dict)
     applied: list[Any] = field(default_factory=list)
+    order: list[str] = field(default_factory=list)
 
     async def find(self, _: str) -> Ports:
         return Ports(NIC, HOST)
@@ -65,6 +68,7 @@ class Vpp:
     async def apply(self, plan: Sequence[Any], _: Any) -> None:
         assert not self.put, "ports come first"
         self.applied += plan
+        self.order.append("ports")
 
     async def change_routes(self, add: Sequence[Any], delete: Sequence[Any], packed: PackedRoutes) -> list[str]:
         assert (add, delete, packed.delete) == ((), (), [])
@@ -98,6 +102,17 @@ def vpp(uplink: Uplink, wished: VppUplink, monkeypatch: pytest.MonkeyPatch) -> V
     uplink.wished = wished
     monkeypatch.setattr(module, "LEAST", FEW)
     see(monkeypatch, HERE)
+
+    async def grow(_: Uplink, view: HostView) -> tuple[HostView, tuple[()]]:
+        made.order.append("grow")
+        return view, ()
+
+    async def ensure_bypass(*_: object) -> list[str]:
+        made.order.append("bypass")
+        return []
+
+    monkeypatch.setattr(module, "grow", grow)
+    monkeypatch.setattr(module, "ensure_bypass", ensure_bypass)
     return made
 
 
@@ -167,6 +182,7 @@ async def test_a_new_vpp_gets_its_ports_first(uplink: Uplink, vpp: Vpp, known: K
     vpp.there = replace(vpp.there, uplink=bare)
     ahead = await look(uplink, known)
     assert vpp.applied == [SetUp(1, True), AddVppAddress(1, ip_interface("10.0.0.1/24"))]
+    assert vpp.order == ["grow", "bypass", "ports"], "a port that is up above its device's MTU stops for good"
     assert (vpp.put, ahead.count) == (known.sent, 200)
     assert ahead.compared is not None
     assert (ahead.compared.missing, ahead.compared.wanted is known.sent) == (frozenset(), True)
@@ -198,6 +214,77 @@ async def test_a_host_that_is_otherwise_by_now_is_looked_at_first(
     see(monkeypatch, OTHERWISE[what])
     ahead = await look(uplink, known)
     assert (vpp.put, vpp.applied, ahead.count) == ({}, [], 0)
+
+
+async def test_another_translation_waits_for_the_look(
+    uplink: Uplink, vpp: Vpp, known: Known, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also in a life of VPP that has had it all. It is not made to find that out: of a million it takes a second."""
+    see(monkeypatch, OTHERWISE["another address"])
+    monkeypatch.setattr(module, "wish", None)
+    await look(uplink, known)
+    assert vpp.put == {}
+
+
+@pytest.mark.usefixtures("vpp")
+async def test_others_get_their_turn_while_what_vpp_has_is_passed_over(
+    uplink: Uplink, known: Known, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_TOGETHER", 10)
+    turns = 0
+
+    async def watch() -> None:
+        nonlocal turns
+        while True:
+            await trio.lowlevel.checkpoint()
+            turns += 1
+
+    ahead = Ahead(uplink, known)
+    ahead.confirm(PLACES)
+    ahead.end()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(watch)
+        await ahead._put_back_some(Compared(known.sent, frozenset((1, 2)), frozenset([ELSEWHERE]), {}))
+        nursery.cancel_scope.cancel()
+    assert turns >= len(PLACES) // 10
+
+
+@pytest.mark.parametrize("why", ["nothing", "port made anew", "set down"])
+async def test_what_was_done_ahead_is_told(
+    uplink: Uplink, known: Known, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    async def nothing(*_: object) -> list[str]:
+        return []
+
+    async def view(*_: object) -> HostView:
+        return HERE
+
+    async def renew(*_: object) -> list[str]:
+        return ["VPP: attached"] if why == "port made anew" else []
+
+    @asynccontextmanager
+    async def ahead_of_look(*_: object) -> AsyncIterator[tuple[Ahead, None]]:
+        ahead = Ahead(uplink, known)
+        ahead.changes, ahead.count = ["VPP: add route"], 1
+        yield ahead, None
+
+    for name in (
+        "look_at_nic",
+        "keep_tags",
+        "keep_nic_port",
+        "keep_host_link",
+        "fill_host",
+        "_drop_superseded",
+        "_vpp",
+    ):
+        monkeypatch.setattr(mirror, name, nothing)
+    for name in ("_cluster_routes", "tell_elsewhere", "ensure_bypass", "look_at_rules", "drop_carrier", "keep_mac"):
+        monkeypatch.setattr(mirror, name, nothing)
+    monkeypatch.setattr(mirror, "look", view)
+    monkeypatch.setattr(mirror, "renew_host_port", renew)
+    monkeypatch.setattr(mirror, "ahead_of_look", ahead_of_look)
+    monkeypatch.setattr(mirror, "is_lost_source", lambda *_: why == "set down")
+    assert "VPP: add route" in await mirror._round(uplink)
 
 
 async def test_a_vpp_that_ends_meanwhile_ends_the_look(uplink: Uplink, vpp: Vpp, known: Known) -> None:

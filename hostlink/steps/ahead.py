@@ -8,7 +8,7 @@ host does not have, and the round that follows reads all of it back.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -16,27 +16,31 @@ from itertools import islice
 import trio
 
 from hostlink.core.describe import DESCRIBED, describe_all
+from hostlink.core.desired import vpp_interfaces
 from hostlink.core.desired_packed import Known
-from hostlink.core.model import HostView
+from hostlink.core.desired_routes import translator_for
+from hostlink.core.model import HostView, VppTable
 from hostlink.core.operations import (
     ChangeVppRoutes,
     DeleteVppAddress,
     DeleteVppNeighbour,
     EachOperation,
     SetMtu,
-    VppOperation,
 )
 from hostlink.core.packed_plan import added
 from hostlink.core.plan import plan_before_routes
 from hostlink.core.route_set import Place
 from hostlink.kernel.known_routes import Before
 from hostlink.kernel.snapshot import LARGE
+from hostlink.steps.bypass import ensure_bypass
 from hostlink.steps.context import Uplink, one_failure
 from hostlink.steps.difference import BothPorts, find_ports, wish
 from hostlink.steps.drift import is_only_told
 from hostlink.steps.keep_link import as_kept
+from hostlink.steps.mtu import grow
 from hostlink.steps.view import is_lost_source, view_but_for
 from hostlink.vpp.compared import Compared
+from hostlink.vpp.quirks import may_answer_in_tables
 
 LEAST = LARGE
 """Destinations: of fewer that VPP lacks the round itself thinks."""
@@ -92,25 +96,32 @@ class Ahead:
         self._ports = await find_ports(uplink)
         if len(self.known.sent) < LEAST or is_only_told(uplink.node):
             return
-        if uplink.wished is not None:
-            self._is_ready = self._ports.uplink.sw_if_index == self.known.translator.uplink_sw
-            return
-        self._is_new = True
         view = await view_but_for(uplink, self.known.routes)
-        plan = None if is_lost_source(uplink, view) else await self._plan(view)
-        if plan is None or any(isinstance(one, _LEFT_ALONE) for one in plan):
+        taken = await uplink.node.dataplane().taken_tables()
+        if is_lost_source(uplink, view) or not self._is_translated_so(view, taken):
             return
-        await uplink.node.dataplane().apply(plan, uplink.advanced)
-        self.changes += describe_all(plan)
-        self._is_ready = True
+        self._is_new = uplink.wished is None
+        self._is_ready = not self._is_new or await self._set_up(view, taken)
 
-    async def _plan(self, view: HostView) -> list[VppOperation] | None:
-        """For ports and neighbours. None: routes would be translated otherwise than they were."""
+    def _is_translated_so(self, view: HostView, taken: Collection[VppTable]) -> bool:
+        """Whether the routes would be in VPP what `known` says."""
+        cluster, answers = self.uplink.held().owned, may_answer_in_tables(self.uplink.node.vpp.version)
+        interfaces = vpp_interfaces(view.addresses, view.routes)
+        now = translator_for(view, interfaces, self._ports.uplink.sw_if_index, cluster, taken, answers)
+        return now == self.known.translator
+
+    async def _set_up(self, view: HostView, taken: Collection[VppTable]) -> bool:
+        """The ports and neighbours of a new VPP. False: that is more than to add something, and nothing was done."""
         uplink, dataplane = self.uplink, self.uplink.node.dataplane()
-        desired, _ = wish(uplink, as_kept(uplink, view), self._ports, await dataplane.taken_tables(), self.known)()
-        if desired.packed is not self.known.sent:
-            return None
-        return plan_before_routes(desired, await dataplane.read_ports(*self._ports))
+        view, _ = await grow(uplink, as_kept(uplink, view))
+        desired, _ = wish(uplink, view, self._ports, taken, self.known)()
+        plan = plan_before_routes(desired, await dataplane.read_ports(*self._ports))
+        if any(isinstance(one, _LEFT_ALONE) for one in plan):
+            return False
+        await ensure_bypass(uplink, view.addresses)  # before VPP answers for what the host has by now
+        await dataplane.apply(plan, uplink.advanced)
+        self.changes += describe_all(plan)
+        return True
 
     async def run(self) -> None:
         """While the host is looked at. Raises VppError."""
@@ -135,6 +146,7 @@ class Ahead:
         is_all = len(compared.missing) == len(self.known.sent)
         while places := await self._confirmed():
             missing = places if is_all else [place for place in places if place in compared.missing]
+            await trio.lowlevel.checkpoint()
             packed = added(missing, self.known.sent)
             if self.count < DESCRIBED:
                 few = islice(EachOperation([ChangeVppRoutes(packed)]), DESCRIBED - self.count)

@@ -130,13 +130,15 @@ async def _round(uplink: Uplink) -> list[str]:
         uplink.link_index = uplink.host_link_index = view.link.index
         uplink.told["link"] = (*remarks(view), *_disturbed(uplink))
         await tell_elsewhere(uplink)
-        if is_lost_source(uplink, view):
-            # Set down again since it was filled: VPP keeps what it has, and the notification of it brings us back here.
-            return changes
-        changes += await ensure_bypass(uplink, view.addresses)
-        view = as_kept(uplink, view)
-        renewed = await renew_host_port(uplink, view)
-        await look_at_rules(uplink, view)
+        lost = is_lost_source(uplink, view)
+        changes += [] if lost else await ensure_bypass(uplink, view.addresses)
+    changes += [] if ahead is None else ahead.changes
+    if lost:
+        # Set down again since it was filled: VPP keeps what it has, and the notification of it brings us back here.
+        return changes
+    view = as_kept(uplink, view)
+    renewed = await renew_host_port(uplink, view)
+    await look_at_rules(uplink, view)
     if known is not None and not known.is_of(view.routes):
         known = None
         await uplink.forget_books()
@@ -252,7 +254,7 @@ async def _vpp(uplink: Uplink, view: HostView, known: Known | None, ahead: Ahead
     """
     seen = view
     view, uplink.told["mtu"] = await grow(uplink, view)
-    done = [] if ahead is None else ahead.changes
+    done: list[str] = []
     compared = None if ahead is None else ahead.compared
     is_read_back = ahead is None or not ahead.count
     for number in range(ROUNDS):

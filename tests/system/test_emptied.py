@@ -16,7 +16,7 @@ from hostlink.lab.layout import NIC, NODE2_4, ROUTER4
 from hostlink.lab.stage import Dataplane, Stage, open_stage, running
 from hostlink.vpp.routes import apply_routes, own_source, read_routes
 from hostlink.vpp.session import open_session
-from tests.system import small_tables
+from tests.system import noting_mtu, small_tables
 from tests.system.rounds import eventually
 from tests.system.routing import batch
 from tests.system.test_bad_input import until
@@ -32,9 +32,9 @@ def route(number: int) -> IPv4Network:
     return IPv4Network((0x14000000 + (number << 8), 24))
 
 
-async def with_table(stage: Stage) -> Table:
+async def with_table(stage: Stage, daemon_module: str = small_tables.__name__) -> Table:
     """The daemon is Steady with this, and maybe more."""
-    stage.daemon_module = small_tables.__name__
+    stage.daemon_module = daemon_module
     stage.start_daemon()
     await stage.wait_state("Steady")
     table: Table = {route(number): (ROUTER, OTHER)[number % 2] for number in range(COUNT)}
@@ -120,3 +120,24 @@ async def test_a_vpp_that_is_back_has_what_the_host_has_by_then(dataplane: Datap
             assert await there(stage) == table
             assert (await stage.hostlink("plan")).stdout.decode().strip() in ("", f"{NIC}: nothing to do")
             await stage.on_host("ping", "-c", "1", "-W", "5", ROUTER)
+
+
+async def test_a_port_is_not_up_above_its_devices_mtu(dataplane: Dataplane) -> None:
+    """The host's MTU was lower, and is as before when VPP comes back: a larger packet would stop its ring for good."""
+    async with open_stage(dataplane, vpp_settings="grace_s = 60") as stage:
+        noted = stage.directory / "noted"
+        stage.environment |= {noting_mtu.NOTED: str(noted), noting_mtu.NAMESPACE: stage.lab.vpp}
+        table = await with_table(stage, noting_mtu.__name__)
+        await batch(stage, [f"link set {NIC} mtu 1400"])
+        await until(stage, lambda uplink: "mtu" in str(uplink["last_reconvergence"]).lower())
+        await stage.wait_state("Steady")
+        stage.kill_vpp()
+        await until(stage, lambda uplink: uplink["state"] == "Recovering")
+        await batch(stage, [f"link set {NIC} mtu 1500"])
+        noted.unlink()
+        async with running(stage, {}):
+            await stage.wait_state("Steady")
+            assert await there(stage) == table
+        lines = [line.split() for line in noted.read_text().splitlines()]
+        assert lines
+        assert all(int(port) <= int(device) for _, port, device in lines), lines
