@@ -15,7 +15,7 @@ from itertools import islice
 import trio
 
 from hostlink.core.route import RT_TABLE_MAIN, Route
-from hostlink.core.route_set import SLICE, Alike, Place, RouteSet, cut, place_of
+from hostlink.core.route_set import SLICE, Alike, Place, PlaceSet, RouteSet, cut, place_of
 from hostlink.kernel.alike import ADDRESS_BYTES, Alikes, layout_of
 from hostlink.kernel.bulk_routes import LEAST, MOST, BulkRoutes
 from hostlink.kernel.sockets import HEADER
@@ -61,7 +61,7 @@ class KnownRoutes(BulkRoutes):
         super().__init__(alikes)
         self._before = before
         self._confirm = confirm or _tell_nobody
-        self._same: set[Place] = set()
+        self._same = PlaceSet()
         """Destinations of `before.alike` that are there as they were."""
         self._reach = MOST
         """Messages that are compared in one go: fewer where they were not all the same."""
@@ -112,7 +112,7 @@ class KnownRoutes(BulkRoutes):
             return
         for place, one, was in zip(places, kinds, were, strict=True):
             if one is was and place not in self._alike:
-                self._same.add(place)
+                self._same.update((place,))
                 continue
             self._is_first(place)  # else what is the same is kept before it
             self._keep_anew([place], [one])

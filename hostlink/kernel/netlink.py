@@ -20,11 +20,12 @@ from __future__ import annotations
 import errno
 import functools
 import os
+import socket
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
-from typing import ParamSpec, Protocol, TypeVar
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 import trio
 
@@ -47,6 +48,9 @@ _BATCH_BYTES = 1 << 16
 _DUMP_ATTEMPTS = 10
 _READ_ATTEMPTS, _READ_PAUSE_S = 4, 0.02
 _SEQUENCE_LIMIT = 0xFFFF0000
+_FEW_PARTS = 8
+"""Of some 500 routes each. Of more the rest is read in a thread, so many together and so many ahead."""
+_PARTS_TOGETHER, _PARTS_AHEAD = 8, 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,25 +213,32 @@ class Netlink:
             return interrupted
         first, data = self._pack([request], uapi.NLM_F_REQUEST | uapi.NLM_F_DUMP)
         await self._send(data, in_thread=searches)
-        interrupted = False
+        dump = _Dump(request, first, sink)
         try:
-            while True:
-                part = await self._receive_part()
-                at = 0
-                while at + HEADER.size <= len(part):
-                    length, kind, flags, sequence, _port = HEADER.unpack_from(part, at)
-                    interrupted |= sequence == first and bool(flags & uapi.NLM_F_DUMP_INTR)
-                    if sequence == first and kind not in (uapi.NLMSG_DONE, uapi.NLMSG_ERROR):
-                        at = sink.take(part, at)
-                        continue
-                    message = next(split(part[at:]))
-                    if sequence == first:
-                        _check_end(request, message)
-                        return interrupted
-                    at += (length + 3) & ~3
+            for _ in range(_FEW_PARTS):
+                if dump.take(await self._receive_part()):
+                    return dump.interrupted
+            async with both() as nursery:
+                ahead, parts = trio.open_memory_channel[bytes](_PARTS_AHEAD)
+                nursery.start_soon(self._read_ahead, ahead)
+                while not dump.take(await parts.receive()):
+                    pass
+                nursery.cancel_scope.cancel()
         except BaseException:
             self._drain()
             raise
+        return dump.interrupted
+
+    async def _read_ahead(self, parts: trio.MemorySendChannel[bytes]) -> None:
+        """Read beside the loop, until cancelled: the kernel makes a part of a dump while one is read, and between two
+        tables it searches for 40 ms where there are a million routes."""
+        with socket.fromfd(self._sock.fileno(), socket.AF_NETLINK, socket.SOCK_RAW) as sock:
+            while True:
+                some = await trio.to_thread.run_sync(_read_some, sock)
+                for part in some:
+                    await parts.send(part)
+                if not some:
+                    await trio.lowlevel.wait_readable(sock)
 
     def _pack(self, batch: Sequence[Request], flags: int) -> tuple[int, bytes]:
         """(sequence of the first, one datagram)."""
@@ -254,17 +265,9 @@ class Netlink:
         return list(split(await self._receive_part()))
 
     async def _receive_part(self) -> bytes:
-        """One datagram. Only the kernel (port 0) is believed: of others nothing is left."""
-        try:
-            data, _, flags, sender = await self._sock.recvmsg(RECEIVE_BYTES)
-        except OSError as error:
-            if error.errno == errno.ENOBUFS:
-                raise AnswersLost("the netlink socket overflowed: answers of the kernel were lost") from error
-            raise
-        if flags & trio.socket.MSG_TRUNC:
-            raise AnswersLost(f"an answer of the kernel is longer than {RECEIVE_BYTES} bytes")
-        port: int = sender[0]  # type: ignore[index]  # typeshed: object
-        return data if port == 0 else b""
+        """One datagram."""
+        with _lost():
+            return _from_kernel(*await self._sock.recvmsg(RECEIVE_BYTES))
 
     def _drain(self) -> None:
         """Reads and drops what is queued, so that the next one finds the socket empty and no dump under way.
@@ -279,6 +282,58 @@ class Netlink:
             except OSError as error:
                 if error.errno != errno.ENOBUFS:
                     raise
+
+
+class _Dump:
+    """What answers one request for a dump, handed to its sink."""
+
+    def __init__(self, request: Request, sequence: int, sink: Sink) -> None:
+        self._request, self._sequence, self._sink = request, sequence, sink
+        self.interrupted = False
+
+    def take(self, part: bytes) -> bool:
+        """Whether that was the last part. Raises KernelRefused, Unreadable."""
+        at = 0
+        while at + HEADER.size <= len(part):
+            length, kind, flags, sequence, _port = HEADER.unpack_from(part, at)
+            ours = sequence == self._sequence
+            self.interrupted |= ours and bool(flags & uapi.NLM_F_DUMP_INTR)
+            if ours and kind not in (uapi.NLMSG_DONE, uapi.NLMSG_ERROR):
+                at = self._sink.take(part, at)
+                continue
+            message = next(split(part[at:]))
+            if ours:
+                _check_end(self._request, message)
+                return True
+            at += (length + 3) & ~3
+        return False
+
+
+def _read_some(sock: socket.socket) -> list[bytes]:
+    """The next parts of a dump, none when none is there. Raises AnswersLost."""
+    found: list[bytes] = []
+    with _lost(), suppress(BlockingIOError):
+        while len(found) < _PARTS_TOGETHER:
+            found.append(_from_kernel(*sock.recvmsg(RECEIVE_BYTES)))
+    return found
+
+
+def _from_kernel(data: bytes, _: object, flags: int, sender: Any) -> bytes:
+    """Only the kernel (port 0) is believed: of others nothing is left."""
+    if flags & socket.MSG_TRUNC:
+        raise AnswersLost(f"an answer of the kernel is longer than {RECEIVE_BYTES} bytes")
+    return data if sender[0] == 0 else b""
+
+
+@contextmanager
+def _lost() -> Iterator[None]:
+    """An overflow said as what it means."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.ENOBUFS:
+            raise AnswersLost("the netlink socket overflowed: answers of the kernel were lost") from error
+        raise
 
 
 def read_again(read: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:

@@ -75,7 +75,7 @@ async def test_what_is_queued_is_said_once(wired):
 
 async def test_nothing_is_left_behind_others_noise(wired):
     """Thousands of routes of another link queue up before the one change that matters."""
-    wired.ip("link add br7 type bridge\n link set br7 up\n addr add 198.51.100.1/24 dev br7")
+    wired.ip("link add br7 type bridge\n link set br7 addrgenmode none up\n addr add 198.51.100.1/24 dev br7")
     async with open_netlink(wired) as nl, open_watcher(wired) as watcher:
         index = (await read_link(nl, "br7")).index
         hops = (NextHop(index, ip_address("198.51.100.2")),)
