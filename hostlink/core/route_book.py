@@ -138,6 +138,8 @@ class RouteBook:
         """Of `_alike`, and perhaps more."""
         self._forgot = False
         """There were more of both than are worth keeping, and some are forgotten."""
+        self.is_as_adopted = False
+        """What was given packed has not been changed for the book, beside what is followed."""
         self._blocks: tuple[AlikeRoutes, ...] | None = None
         """`_alike` as it is kept, where nothing was folded in since."""
         self._pack(alike)
@@ -145,6 +147,8 @@ class RouteBook:
             self._adopt(packed)
 
     def _adopt(self, packed: Packed) -> None:
+        apart = self._never & packed.alike.keys()  # the host route of a gateway, which other routes lean on
+        self.is_as_adopted = not (apart or self._sent)
         packed.alike.update(self._alike)
         self.counts.update(versions(packed.sent))
         packed.sent.update(self._sent)
@@ -152,7 +156,7 @@ class RouteBook:
         self._alike, self._sent = packed.alike, packed.sent
         self._kinds |= dict.fromkeys(packed.kinds)
         self._held = frozenset(one for one in packed.kinds if self._leans(one.route))
-        for place in self._never & self._alike.keys():  # the host route of a gateway, which other routes lean on
+        for place in apart:
             self._set_apart(prefix_at(place))
         self._touched.clear()
 

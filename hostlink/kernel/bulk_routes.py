@@ -9,13 +9,14 @@ Python for each route. A message that is not known, or not built so, goes to the
 from __future__ import annotations
 
 import struct
+from ipaddress import IPv4Network
 from itertools import islice
 from operator import add
 
 import trio
 
 from hostlink.core.route import RT_TABLE_MAIN, Route
-from hostlink.core.route_set import PLACE4_BYTES, PLACE6_BYTES, Alike, Place, RouteSet, are_places, place_of
+from hostlink.core.route_set import NO_CUT, PLACE4_BYTES, PLACE6_BYTES, Alike, Place, RouteSet, are_places, place_of
 from hostlink.kernel import uapi
 from hostlink.kernel.alike import ADDRESS_AT, ADDRESS_BYTES, Alikes
 from hostlink.kernel.attributes import pieces
@@ -31,6 +32,8 @@ _MERGED = 2000
 _RTMSG_BYTES = 12
 _FLAGS_AT = 8
 
+_OTHERS = Alike(Route(IPv4Network("0.0.0.0/32"), RT_TABLE_MAIN), NO_CUT, (0, 0, 0))
+"""In the place of the kinds of routes that are not kept."""
 _DEFAULTS = (bytes(PLACE4_BYTES), bytes(PLACE6_BYTES))
 _Tails = dict[bytes, Alike]
 _u32 = struct.Struct("=I").unpack_from
@@ -39,8 +42,9 @@ _u32 = struct.Struct("=I").unpack_from
 class BulkRoutes:
     """The routes of a dump, or of several: give each part to `take`, then ask for `found`."""
 
-    def __init__(self, alikes: Alikes) -> None:
-        self._alikes = alikes
+    def __init__(self, alikes: Alikes, link_index: int | None = None) -> None:
+        """link_index: of a dump of all links what uses that one is kept, and what leads nowhere."""
+        self._alikes, self._link_index = alikes, link_index
         self._hops: HopCache = {}
         self._bodies: AlikeCache = {}
         self._layouts: dict[tuple[int, int], struct.Struct] = {}
@@ -87,8 +91,13 @@ class BulkRoutes:
             self._window = LEAST
             return at
         self._window = min(self._window * 2, MOST) if len(kinds) == count else LEAST
-        self._keep(places, kinds)
-        return at + len(kinds) * layout.size
+        stop = at + len(kinds) * layout.size
+        if _OTHERS in kinds:
+            ours = [(place, one) for place, one in zip(places, kinds, strict=True) if one is not _OTHERS]
+            places, kinds = [place for place, _ in ours], [one for _, one in ours]
+        if kinds:
+            self._keep(places, kinds)
+        return stop
 
     def _kinds(self, family: int, middles: tuple[bytes, ...], tails: tuple[bytes, ...], count: int) -> list[Alike]:
         """Of the first ones, as far as they are known."""
@@ -125,6 +134,10 @@ class BulkRoutes:
         if _u32(body, _FLAGS_AT)[0] & uapi.RTM_F_CLONED:
             return
         route = read_body(body, self._hops, self._bodies)
+        if self._link_index is not None and not _may_use(route, self._link_index):
+            if self._alikes.of(route) is not None:
+                self._learn(body, _OTHERS)
+            return
         one = self._alikes.of(route) if route.table == RT_TABLE_MAIN and route.prefix.prefixlen else None
         if one is None:
             if route.table == RT_TABLE_MAIN and self._is_first(place := place_of(route.prefix)):
@@ -181,6 +194,12 @@ class BulkRoutes:
         firsts = [self._alike.pop(place).at(place) for place in odd if place in self._alike]
         values = {route.body: route for route in (*firsts, *self._apart)}  # the same again is one route
         return RouteSet(values.values(), self._alike, self._met)
+
+
+def _may_use(route: Route, link_index: int) -> bool:
+    """Or leads nowhere. Of one that only names a nexthop object (kernel/nexthops.py) that is not known yet."""
+    named = route.nexthop_id is not None and not route.next_hops
+    return route.uses(link_index) or route.leads_nowhere or named
 
 
 def _index_of_other(heads: tuple[bytes, ...]) -> int:

@@ -37,13 +37,13 @@ class Before:
     _begun: set[int] = field(default_factory=set)
     """Address families of which a dump was begun: of what is dumped again nothing is told."""
 
-    def sink(self, alikes: Alikes, family: int) -> BulkRoutes:
-        """To read a dump of that address family into, beside them."""
+    def sink(self, alikes: Alikes, link_index: int | None, family: int) -> BulkRoutes:
+        """To read a dump of that address family into, beside them. link_index: as BulkRoutes has it."""
         if not self.routes.alike:
-            return BulkRoutes(alikes)
+            return BulkRoutes(alikes, link_index)
         first = family not in self._begun
         self._begun.add(family)
-        return KnownRoutes(alikes, self.routes, self.confirm if first else None)
+        return KnownRoutes(alikes, self.routes, self.confirm if first else None, link_index)
 
     def silent(self) -> Before:
         """The same, and nothing is told."""
@@ -57,8 +57,10 @@ def _tell_nobody(places: Sequence[Place]) -> None:
 class KnownRoutes(BulkRoutes):
     """before: what was there, of which nothing is changed. confirm: as `Before` has it."""
 
-    def __init__(self, alikes: Alikes, before: RouteSet, confirm: Confirm | None = None) -> None:
-        super().__init__(alikes)
+    def __init__(
+        self, alikes: Alikes, before: RouteSet, confirm: Confirm | None = None, link_index: int | None = None
+    ) -> None:
+        super().__init__(alikes, link_index)
         self._before = before
         self._confirm = confirm or _tell_nobody
         self._same = PlaceSet()

@@ -12,7 +12,8 @@ watcher of what changes uses it.
 One lock serialises all this: one task's answers can never be taken for another's. Who is cancelled while waiting leaves
 nothing behind: what the kernel still had to say is read and dropped before the lock goes to the next.
 
-Sending may block the event loop as long as another process holds the kernel's RTNL lock; that is how netlink is made.
+Sending blocks as long as another process holds the kernel's RTNL lock; that is how netlink is made. While somebody does
+(a routing daemon that loads a full table: 350 ms were seen), it is a thread that sends.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import functools
 import os
 import socket
 import struct
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
@@ -51,6 +53,20 @@ _SEQUENCE_LIMIT = 0xFFFF0000
 _FEW_PARTS = 8
 """Of some 500 routes each. Of more the rest is read in a thread, so many together and so many ahead."""
 _PARTS_TOGETHER, _PARTS_AHEAD = 8, 16
+
+
+_LONG_S, _BUSY_S = 0.01, 10.0
+"""Sending took so long (or other tasks did, which had their turn), so for some time it is taken to do so again."""
+
+
+@dataclass(slots=True)
+class _Busy:
+    until: float = 0.0
+    """time.monotonic() until when the kernel's lock is taken to be held for long, now and then."""
+
+
+_busy = _Busy()
+"""One for all: there is one such lock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,18 +142,12 @@ class Netlink:
             return messages
         raise _unsteady(request)
 
-    async def dump_to(
-        self, request: Request, begin: Callable[[], S], *, watched: bool = False, searches: bool = False
-    ) -> S:
-        """As `dump`, for what is many: each part as it comes to a sink, which `begin` makes for each attempt anew.
-
-        searches: the kernel goes through much to find little. It does so while it takes the request, for a tenth of a
-        second where there are a million routes.
-        """
+    async def dump_to(self, request: Request, begin: Callable[[], S], *, watched: bool = False) -> S:
+        """As `dump`, for what is many: each part as it comes to a sink, which `begin` makes for each attempt anew."""
         for _ in range(_DUMP_ATTEMPTS):
             sink = begin()
             async with self._lock:
-                interrupted = await self._dump_to_once(request, sink, searches=searches)
+                interrupted = await self._dump_to_once(request, sink)
             if not interrupted:
                 return sink
         if watched:
@@ -204,7 +214,7 @@ class Netlink:
             self._drain()
             raise
 
-    async def _dump_to_once(self, request: Request, sink: Sink, *, searches: bool) -> bool:
+    async def _dump_to_once(self, request: Request, sink: Sink) -> bool:
         """Whether it was interrupted."""
         if self.faults.spoil_dumps:
             messages, interrupted = await self._dump_once(request)
@@ -212,7 +222,7 @@ class Netlink:
                 sink.take(HEADER.pack(HEADER.size + len(one.body), one.type, one.flags, one.sequence, 0) + one.body, 0)
             return interrupted
         first, data = self._pack([request], uapi.NLM_F_REQUEST | uapi.NLM_F_DUMP)
-        await self._send(data, in_thread=searches)
+        await self._send(data)
         dump = _Dump(request, first, sink)
         try:
             for _ in range(_FEW_PARTS):
@@ -253,11 +263,14 @@ class Netlink:
             parts.append(request.body + b"\0" * (-size % 4))
         return first, b"".join(parts)
 
-    async def _send(self, data: bytes, *, in_thread: bool = False) -> None:
-        if in_thread:
+    async def _send(self, data: bytes) -> None:
+        began = time.monotonic()
+        if began < _busy.until:
             sent = await trio.to_thread.run_sync(os.write, self._sock.fileno(), data)
         else:
             sent = await self._sock.send(data)
+        if time.monotonic() - began > _LONG_S:
+            _busy.until = time.monotonic() + _BUSY_S
         if sent != len(data):
             raise KernelError(f"netlink took {sent} of {len(data)} bytes")
 

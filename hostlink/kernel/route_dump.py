@@ -29,16 +29,14 @@ _HEARING_BYTES = 1 << 16
 """That anything was said is enough, and an overflow says so too."""
 
 
-async def dump_routes(
-    nl: Netlink, request: Request, begin: Callable[[], BulkRoutes], *, searches: bool = False
-) -> BulkRoutes:
+async def dump_routes(nl: Netlink, request: Request, begin: Callable[[], BulkRoutes]) -> BulkRoutes:
     """What answers an RTM_GETROUTE; its body is a struct rtmsg. Raises KernelRefused, Unreadable.
 
-    begin: makes what each dump is read into. searches: as `Netlink.dump_to` has it.
+    begin: makes what each dump is read into.
     """
 
     async def once() -> BulkRoutes:
-        return await nl.dump_to(request, begin, watched=True, searches=searches)
+        return await nl.dump_to(request, begin, watched=True)
 
     if request.body[0] != _AF_INET6:
         return await once()

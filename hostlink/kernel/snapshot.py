@@ -27,8 +27,9 @@ from pathlib import Path
 
 import trio
 
+from hostlink.core.desired_routes import route_key
 from hostlink.core.model import RTN_NOWHERE, Address, HostView, IPAddress, Link, Neighbour, PolicyRule, Rule
-from hostlink.core.route_set import RouteSet
+from hostlink.core.route_set import RouteSet, with_apart
 from hostlink.kernel import parse, uapi
 from hostlink.kernel.alike import Alikes
 from hostlink.kernel.attributes import text, u32
@@ -37,7 +38,7 @@ from hostlink.kernel.errors import KernelRefused, ReadUnsteady, reading
 from hostlink.kernel.known_routes import Before
 from hostlink.kernel.link import link_body
 from hostlink.kernel.multicast import read_multicast
-from hostlink.kernel.netlink import Message, Netlink, Request, beside, both, read_again
+from hostlink.kernel.netlink import Message, Netlink, Request, read_again
 from hostlink.kernel.nexthops import completed
 from hostlink.kernel.nic import read_driver
 from hostlink.kernel.queueing import read_queueing
@@ -241,34 +242,67 @@ async def read_global_addresses(nl: Netlink, link_index: int) -> list[IPAddress]
     return found
 
 
-@read_again
 async def _routes(nl: Netlink, link_index: int, alikes: Alikes, before: Before | None) -> RouteSet:
-    """Of every table and type. The kernel leaves out those that do not use the link (strict checking, Linux 5.0).
+    """Of every table and type, those that use the link or lead nowhere."""
+    if before is None or len(before.routes.alike) < LARGE:
+        found = await _routes_of_link(nl, link_index, alikes, before)
+        await found.settle()
+        routes = await completed(nl, found.found(), alikes)
+        if not _are_mixed(routes):
+            return routes
+    found = await _all_routes(nl, link_index, alikes, before)
+    await found.settle()
+    return _of_link(await completed(nl, found.found(), alikes), link_index)
+
+
+def _are_mixed(routes: RouteSet) -> bool:
+    """Whether one leads nowhere and one by the link of which only their order tells by which the kernel goes."""
+    nowhere = {route_key(one) for one in routes.apart if one.leads_nowhere}
+    return bool(nowhere) and any(route_key(one) in nowhere for one in routes.apart if not one.leads_nowhere)
+
+
+@read_again
+async def _routes_of_link(nl: Netlink, link_index: int, alikes: Alikes, before: Before | None) -> BulkRoutes:
+    """The kernel leaves out those that do not use the link (strict checking, Linux 5.0).
 
     So it does with those that lead nowhere, which are of no link: each type of them is a dump of its own.
     """
     begin, begin_nowhere = _sinks(alikes, before), _sinks(alikes, None if before is None else before.silent())
     found, nowhere = begin_nowhere(0), begin_nowhere(0)
-    by_link = [_routes_request(family, u32(uapi.RTA_OIF, link_index)) for family in _FAMILIES]
+    await _dumped(nl, [_routes_request(family, u32(uapi.RTA_OIF, link_index)) for family in _FAMILIES], begin, found)
     by_kind = [_routes_request(family, kind=kind) for family in _FAMILIES for kind in RTN_NOWHERE]
-    if before is None or len(before.routes.alike) < LARGE:
-        await _dumped(nl, by_link, begin, found)
-        await _dumped(nl, by_kind, begin_nowhere, nowhere)
-    else:
-        async with beside(nl) as other, both() as nursery:  # the kernel searches all tables for them meanwhile
-            nursery.start_soon(partial(_dumped, other, by_kind, begin_nowhere, nowhere, searches=True))
-            await _dumped(nl, by_link, begin, found)
+    await _dumped(nl, by_kind, begin_nowhere, nowhere)
     await found.merge(nowhere)
-    await found.settle()
-    return await completed(nl, found.found(), alikes)
+    return found
+
+
+@read_again
+async def _all_routes(nl: Netlink, link_index: int, alikes: Alikes, before: Before | None) -> BulkRoutes:
+    """Where nearly all are of the link: to leave out the others the kernel would go through all of them for each type,
+    90 ms of a million, in which nothing else gets that CPU."""
+    begin = _sinks(alikes, before, link_index)
+    found = _sinks(alikes, None if before is None else before.silent(), link_index)(0)
+    await _dumped(nl, [_routes_request(family) for family in _FAMILIES], begin, found)
+    return found
+
+
+def _of_link(routes: RouteSet, link_index: int) -> RouteSet:
+    """Without those of which it was not known before that they are others'."""
+    kept = [one for one in routes.apart if one.uses(link_index) or one.leads_nowhere]
+    others = {one for one in routes.kinds if not (one.route.uses(link_index) or one.route.leads_nowhere)}
+    if others:  # by a nexthop object that was only named
+        return RouteSet(kept, {place: one for place, one in routes.alike.items() if one not in others})
+    return routes if len(kept) == len(routes.apart) else with_apart(routes, kept)
 
 
 _Sinks = Callable[[int], BulkRoutes]
 """What a dump of an address family is read into, a new one for each."""
 
 
-def _sinks(alikes: Alikes, before: Before | None) -> _Sinks:
-    return (lambda _: BulkRoutes(alikes)) if before is None else partial(before.sink, alikes)
+def _sinks(alikes: Alikes, before: Before | None, link_index: int | None = None) -> _Sinks:
+    if before is None:
+        return lambda _: BulkRoutes(alikes, link_index)
+    return partial(before.sink, alikes, link_index)
 
 
 async def _dumped(
@@ -276,11 +310,9 @@ async def _dumped(
     requests: Sequence[Request],
     begin: _Sinks,
     found: BulkRoutes,
-    *,
-    searches: bool = False,
 ) -> None:
     for request in requests:
-        await found.merge(await dump_routes(nl, request, partial(begin, request.body[0]), searches=searches))
+        await found.merge(await dump_routes(nl, request, partial(begin, request.body[0])))
 
 
 def _routes_request(family: int, filter_attribute: bytes = b"", kind: int = 0) -> Request:

@@ -127,13 +127,16 @@ class Ahead:
         """While the host is looked at. Raises VppError."""
         try:
             dataplane = self.uplink.node.dataplane()
-            self.compared = await dataplane.compare(self._ports.numbers, self.known.sent, self.uplink.advanced)
+            self.compared = await dataplane.compare(
+                self._ports.numbers, self.known.sent, self.uplink.advanced, self.uplink.compared
+            )
             if self._is_ready and len(self.compared.missing) >= LEAST:
                 await self._put_back(self.compared)
         finally:
             self._waiting = None
 
     async def _put_back(self, compared: Compared) -> None:
+        self.uplink.compared = None  # VPP lists what it was given again in another order
         self.uplink.work.begin("giving back to VPP what it had", len(compared.missing))
         async with trio.open_nursery() as nursery:
             for _ in range(_AT_ONCE):

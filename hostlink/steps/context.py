@@ -40,6 +40,7 @@ from hostlink.progress import Work
 from hostlink.steps.inbox import Inbox
 from hostlink.steps.offload import in_thread
 from hostlink.store import Store
+from hostlink.vpp.compared import Compared
 from hostlink.vpp.dataplane import Dataplane
 from hostlink.vpp.errors import VppError, VppGone
 from hostlink.vpp.tags import Ports
@@ -201,6 +202,8 @@ class Uplink:
     """The last book that was true, kept while everything is looked at, and until another life of VPP has its own."""
     wished: VppUplink | None = None
     """What VPP should have had by the last whole look: what differs from it is drift, and no change of the host's."""
+    compared: Compared | None = None
+    """How VPP's table 0 was when it was right last, while nothing was changed since, there or of what is wanted."""
     tables: frozenset[VppTable] = frozenset()
     """hostlink's tables in VPP that this uplink's routes need, as they were made and seen last."""
     taken_tables: Mapping[VppTable, str] = field(default_factory=dict)
@@ -302,7 +305,7 @@ class Uplink:
         self.hidden.clear()
         self._forget_edits()
         self.book, self.inbox, self.unproved = None, Inbox(), True
-        self.truth, self.wished = None, None
+        self.truth, self.wished, self.compared = None, None, None
 
     def meet_vpp(self) -> None:
         """Another life of VPP, perhaps: numbers of interfaces and what was read there say nothing of it."""
@@ -314,7 +317,7 @@ class Uplink:
         self.unread.clear()
         if self.book is not None or self.wished is not None:  # else it is of an earlier life already
             self.truth = self.book
-        self.book, self.wished, self.unproved = None, None, True
+        self.book, self.wished, self.compared, self.unproved = None, None, None, True
 
     def as_known(self) -> Known | None:
         """The host's routes as they were last, and what they are in VPP. None: that is not known of all.
@@ -390,7 +393,7 @@ class Uplink:
         book = self.truth
         if book is None or self.node.config.vpp.drift == "report":
             return
-        self.truth, self.wished = None, None
+        self.truth, self.wished, self.compared = None, None, None
         if self.followed is not book and self.book is not book:
             await in_thread(len(book), book.crumble)
 

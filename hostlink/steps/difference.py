@@ -78,6 +78,8 @@ class Difference:
     """The tables of other clients, by name."""
     kept: Uses
     """Tables of hostlink's that nobody wants here, and others use."""
+    compared: Compared
+    """What `actual` was made of, in table 0."""
 
     @property
     def plan(self) -> EachOperation:
@@ -98,11 +100,11 @@ async def difference(
     uplink.advanced()
     desired, problems = await in_thread(len(view.routes), wish(uplink, view, ports, taken.keys(), known))
     uplink.advanced()
-    if compared is not None and not (compared.wanted is desired.packed and compared.ports == ports.numbers):
-        compared = None
+    if compared is None or not compared.is_of(desired.packed, ports.numbers):
+        compared = await dataplane.compare(ports.numbers, desired.packed, uplink.advanced, uplink.compared)
     found = await dataplane.read_uplink(ports.uplink, ports.host, desired, uplink.advanced, compared)
     uplink.advanced()
     actual, uses = await without_kept(uplink, desired, found)
     plan = await in_thread(len(view.routes) + len(actual.routes) + len(actual.packed), plan_uplink, desired, actual)
     plan = await past_hidden(uplink, desired, plan)
-    return Difference(plan, desired, actual, problems, taken, uses)
+    return Difference(plan, desired, actual, problems, taken, uses, compared)

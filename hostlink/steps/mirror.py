@@ -281,11 +281,12 @@ async def _vpp(uplink: Uplink, view: HostView, known: Known | None, ahead: Ahead
                 if known is not None and uplink.followed is not None and uplink.followed is uplink.truth:
                     uplink.followed = book
             uplink.book, uplink.truth, uplink.wished, uplink.tables = book, book, desired, desired.tables
+            uplink.compared = found.compared if book.is_as_adopted else None
             uplink.mirrored_view, uplink.whole_look_at = replace(seen, routes=routes), trio.current_time()
             counts = {f"routes_ipv{version}": book.counts[version] for version in (4, 6)}
             uplink.mirrored = {"addresses": len(desired.uplink.addresses), **counts}
             return done
-        is_read_back = True
+        is_read_back, uplink.compared = True, None
         uplink.work.begin("changing VPP", len(EachOperation(plan)))
         carried_out = await carry_out_in_vpp(uplink, view, plan, desired.uplink.addresses)
         if not leads_to_host(uplink):

@@ -21,13 +21,16 @@ from hostlink.core.model import Family, PathType, VppPaths, VppRoute, VppUplink
 from hostlink.core.packed_plan import AsWanted
 from hostlink.core.route_set import SLICE, place_bytes, split
 from hostlink.vpp.errors import understood
-from hostlink.vpp.frames import HEADER
+from hostlink.vpp.frames import HEADER, frame
 from hostlink.vpp.on_link import is_on_link
 from hostlink.vpp.packed_routes import without_host_bits
-from hostlink.vpp.route_details import HEAD, MOST, RouteDetails, dump_request
+from hostlink.vpp.route_details import HEAD, MOST, Details, RouteDetails, dump_request
 from hostlink.vpp.session import Session
+from hostlink.vpp.table_digest import TableDigest
 
 _BREATH = 5000
+_WORTH_DIGESTING = 20_000
+"""Wanted routes: of fewer each is compared sooner than a dump is read twice."""
 _LEAST = 16
 """Details cut in one go at first, and more while all were as long."""
 
@@ -47,6 +50,14 @@ class Compared:
     """Wanted, and nothing of ours is there."""
     others: dict[Place, VppPaths]
     """There with other paths, or not among the wanted."""
+    count: int
+    """How many were wanted then."""
+    digests: tuple[bytes, ...]
+    """Of the dump of each family (vpp/table_digest.py)."""
+
+    def is_of(self, wanted: Mapping[Place, VppPaths], ports: frozenset[int]) -> bool:
+        """Whether it says how these are. Who changes what is wanted has to forget it; more of it is noticed."""
+        return self.wanted is wanted and self.count == len(wanted) and self.ports == ports
 
     async def parted(self, wanted: VppUplink | None) -> tuple[list[VppRoute], AsWanted]:
         """What is wanted as a value or is on-link, and all others packed. None: all as values."""
@@ -71,17 +82,29 @@ async def read_compared(
     ports: frozenset[int],
     wanted: Mapping[Place, VppPaths],
     advanced: Callable[[], None] = lambda: None,
+    before: Compared | None = None,
 ) -> Compared:
     """The routes of that source in table 0 beside those that are wanted.
 
-    ports: sw_if_index of the uplink's interfaces; what leaves by others is not looked at. Raises VppError.
+    ports: sw_if_index of the uplink's interfaces; what leaves by others is not looked at. before: what was found
+    earlier, which is found again where VPP says the same. Raises VppError.
     """
-    found = _Found(wanted, ports)
+    if before is not None and len(wanted) >= _WORTH_DIGESTING and before.is_of(wanted, ports):
+        dumps = [_Digested(session, family) for family in Family]
+        for dump, family, said in zip(dumps, Family, before.digests, strict=True):
+            await session.dump_to(dump, dump_request(source_id, family))
+            advanced()
+            if dump.digest.value() != said:
+                break
+        else:
+            return before
+    found, digests = _Found(wanted, ports), list[bytes]()
     for family in Family:
         looked = _Looked(session, family, found)
         await session.dump_to(looked, dump_request(source_id, family))
+        digests.append(looked.digest.value())
         advanced()
-    return Compared(wanted, ports, await found.missing(), found.others)
+    return Compared(wanted, ports, await found.missing(), found.others, len(wanted), tuple(digests))
 
 
 class _Found:
@@ -133,15 +156,35 @@ class _Found:
         return left
 
 
+class _Digested(Details):
+    """Details of a dump of which only the whole counts."""
+
+    def __init__(self, session: Session, family: Family) -> None:
+        super().__init__(session)
+        self.digest = TableDigest(session.codec, family)
+
+    def _take_run(self, data: bytes) -> int:
+        return self.digest.take(data, self._begin)
+
+    def _take_one(self, details: bytes) -> None:
+        self.digest.take(frame(details), self._begin)
+
+
 class _Looked(RouteDetails):
     """Details of a dump, taken as they come."""
 
     def __init__(self, session: Session, family: Family, found: _Found) -> None:
         super().__init__(session, family)
+        self.digest = TableDigest(session.codec, family)
         self._found, self._six = found, family is Family.IPV6
         self._layouts: dict[int, struct.Struct | None] = {}
         self._paths: dict[bytes, VppPaths] = {}
         self._window = _LEAST
+
+    def _take_run(self, data: bytes) -> int:
+        size = super()._take_run(data)
+        self.digest.take(data[:size], self._begin)
+        return size
 
     def _wanted(self, places: Sequence[Place]) -> list[VppPaths | None]:
         return list(map(self._found.wanted.get, places))
@@ -202,6 +245,7 @@ class _Looked(RouteDetails):
         return paths
 
     def _take_one(self, details: bytes) -> None:
+        self.digest.take(frame(details), self._begin)
         table_id, place = self._place(details)
         if table_id == 0:
             self._found.one(self._version, place, self._known(details, self._found.wanted.get(place)))

@@ -126,10 +126,17 @@ class Dataplane:
         return await read.read_ports(self.session, uplink, host)
 
     async def compare(
-        self, ports: frozenset[int], wanted: Mapping[Place, VppPaths], advanced: Callable[[], None]
+        self,
+        ports: frozenset[int],
+        wanted: Mapping[Place, VppPaths],
+        advanced: Callable[[], None],
+        before: Compared | None = None,
     ) -> Compared:
-        """What hostlink has in table 0 beside packed routes, of an uplink with these ports (sw_if_index)."""
-        return await read_compared(self.session, self.source_id, ports, wanted, advanced)
+        """What hostlink has in table 0 beside packed routes, of an uplink with these ports (sw_if_index).
+
+        before: what was found earlier, if what is wanted has not changed since.
+        """
+        return await read_compared(self.session, self.source_id, ports, wanted, advanced, before)
 
     async def routes_at(self, places: Sequence[tuple[int, Prefix]]) -> dict[tuple[int, Prefix], VppRoute]:
         """hostlink's routes at these (table, prefix), where it has one."""

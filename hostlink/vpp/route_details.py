@@ -38,23 +38,14 @@ def dump_request(source_id: int, family: Family) -> Request:
     return Request(_DUMP, {"src": source_id, "table": {"table_id": 0, "is_ip6": family is Family.IPV6}})
 
 
-class RouteDetails(Waiter):
+class Details(Waiter):
     """What waits for such a dump to end."""
 
-    def __init__(self, session: Session, family: Family) -> None:
+    def __init__(self, session: Session) -> None:
         super().__init__(_DUMP, session.take_contexts(1))
-        self._version = int(family)
-        self._said: dict[int, tuple[bytes, VppPaths]] = {}
-        """Id of wanted paths → framed details that say them, without the destination; and the paths, to keep the id."""
-        self._runs: dict[int, Layout | None] = {}
-        self._reach = LEAST
-        """Details that are compared in one go: more, while all were as wanted."""
         self._details_id, self._ping_reply_id = session.id_of(DETAILS), session.id_of("control_ping_reply")
         self._begin = MESSAGE_ID.pack(self._details_id) + _CONTEXT.pack(self.contexts.start)
         """What each message of the dump begins with."""
-        self._layout_of = route_layout(session.codec, DETAILS)
-        self._head = self._layout_of.head
-        self._reader = RouteReader(session.codec)
 
     def take(self, context: int, message_id: int, data: bytes) -> bool:  # noqa: ARG002 — there is one
         if message_id == self._ping_reply_id:
@@ -67,13 +58,40 @@ class RouteDetails(Waiter):
         return False
 
     def take_run(self, data: bytes) -> Run:
-        """Details one after another: nearly all are as long as each other, and as wanted."""
+        size = self._take_run(data)
+        self.hold(size)
+        self.progress_at = trio.current_time()
+        return Run(size)
+
+    def _take_run(self, data: bytes) -> int:
+        """Details one after another. Returns the size of those that were taken."""
+        raise NotImplementedError
+
+    def _take_one(self, details: bytes) -> None:
+        raise NotImplementedError
+
+
+class RouteDetails(Details):
+    """What looks at each of them."""
+
+    def __init__(self, session: Session, family: Family) -> None:
+        super().__init__(session)
+        self._version = int(family)
+        self._said: dict[int, tuple[bytes, VppPaths]] = {}
+        """Id of wanted paths → framed details that say them, without the destination; and the paths, to keep the id."""
+        self._runs: dict[int, Layout | None] = {}
+        self._reach = LEAST
+        """Details that are compared in one go: more, while all were as wanted."""
+        self._layout_of = route_layout(session.codec, DETAILS)
+        self._head = self._layout_of.head
+        self._reader = RouteReader(session.codec)
+
+    def _take_run(self, data: bytes) -> int:
+        """Nearly all are as long as each other, and as wanted."""
         at = 0
         while size := self._take_as_wanted(data, at) or self._take_alike(data, at):
             at += size
-        self.hold(at)
-        self.progress_at = trio.current_time()
-        return Run(at)
+        return at
 
     def _wanted(self, places: Sequence[Place]) -> list[VppPaths | None]:
         """The paths that should be at each; None: none should. Equal ones are one object, nearly always."""
@@ -85,9 +103,6 @@ class RouteDetails(Waiter):
 
     def _take_alike(self, data: bytes, at: int) -> int:
         """Some of those from `at` on that are as long as the first, whatever they say. Returns their size."""
-        raise NotImplementedError
-
-    def _take_one(self, details: bytes) -> None:
         raise NotImplementedError
 
     def _take_as_wanted(self, data: bytes, at: int) -> int:

@@ -12,7 +12,15 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from hostlink.kernel import netlink
+
 _numbers = itertools.count()
+
+
+@pytest.fixture(autouse=True)
+def quiet_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody has been seen to hold the kernel's lock for long."""
+    monkeypatch.setattr(netlink, "_busy", netlink._Busy())
 
 
 class Namespace(str):

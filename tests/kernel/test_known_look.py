@@ -5,10 +5,12 @@ from __future__ import annotations
 import subprocess
 
 import pytest
+import trio
 
 from hostlink.core.desired import vpp_desired
 from hostlink.core.model import HostView
 from hostlink.core.route_set import by_key, prefix_at
+from hostlink.kernel import snapshot
 from hostlink.kernel.alike import Alikes
 from hostlink.kernel.known_routes import Before
 from hostlink.kernel.netlink import open_netlink
@@ -20,8 +22,12 @@ def full(wired):
     wired.ip("addr add 192.0.2.1/24 dev eth1\n addr add 198.51.100.1/24 dev eth1")
     lines = [f"route add 20.0.{number}.0/24 via 192.0.2.{2 + number % 3} dev eth1" for number in range(200)]
     lines += ["route add 21.0.0.0/24 via 198.51.100.2 dev eth1"]
-    subprocess.run(["ip", "-n", str(wired), "-batch", "-"], input="\n".join(lines).encode(), check=True)
+    batch(wired, "\n".join(lines))
     return wired
+
+
+def batch(namespace, lines):
+    subprocess.run(["ip", "-n", str(namespace), "-batch", "-"], input=lines.encode(), check=True)
 
 
 CHANGES = {
@@ -39,9 +45,12 @@ SHARED = ("nothing", "another kind comes")
 """After which all that was known is as it was."""
 
 
+@pytest.mark.parametrize("large", [False, True], ids=["", "large"])
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("forgot", [False, True], ids=["known", "kinds forgotten"])
-async def test_it_is_as_a_look_alone(full, change, forgot):
+async def test_it_is_as_a_look_alone(full, change, forgot, large, monkeypatch):
+    """large: what the link has is so much that all links' routes are dumped."""
+    monkeypatch.setattr(snapshot, "LARGE", 100 if large else 10_000)
     alikes = Alikes()
     async with open_netlink(full) as nl:
         before = await look(nl, alikes)
@@ -65,3 +74,53 @@ def wish(view):
     routes = {(route.table_id, route.prefix): route.paths for route in wanted.routes}
     routes |= {(0, prefix_at(place)): paths for place, paths in wanted.packed.items()}
     return routes, sorted(problem.detail for problem in problems)
+
+
+OTHERS = """link add br9 type bridge
+ link set br9 addrgenmode none up
+ addr add 203.0.113.1/24 dev br9
+ nexthop add id 7 via 203.0.113.7 dev br9
+ nexthop add id 8 via 192.0.2.8 dev eth1
+ route add 23.0.0.0/24 nhid 7
+ route add 23.0.1.0/24 nhid 8
+ route add 23.0.2.0/24 nexthop via 192.0.2.2 nexthop via 203.0.113.2
+ route add 23.0.3.0/24 via 203.0.113.2 table 100
+ route add 23.0.4.0/24 via 192.0.2.2 table 100
+ route add blackhole 23.0.5.0/24 table 100
+ route add 20.0.3.0/24 via 203.0.113.2 metric 5
+ -6 route add 2001:db8:7::/48 dev br9
+ -6 route add unreachable 2001:db8:8::/48"""
+
+
+@pytest.mark.parametrize("compatible", ["0", "1"])
+@pytest.mark.parametrize("many", [0, 3000])
+async def test_what_others_have_is_left_out_of_a_dump_of_all_links(full, compatible, many, monkeypatch):
+    """Bridges' full tables, nexthop objects that are only named, several ways of which one is ours, other tables."""
+    full.sysctl("ipv4/nexthop_compat_mode", compatible)
+    full.ip(OTHERS)
+    lines = "\n".join(f"route add 24.0.{n >> 8}.{n & 255}/32 via 203.0.113.{2 + n % 5} dev br9" for n in range(many))
+    batch(full, lines)
+    alikes = Alikes()
+    async with open_netlink(full) as nl:
+        before = await look(nl, alikes)
+        monkeypatch.setattr(snapshot, "LARGE", 100)
+        large = await look(nl, alikes, before)
+        alone = await look(nl, Alikes())
+    assert by_key(large.routes) == by_key(alone.routes)
+    assert wish(large) == wish(alone)
+    assert len(large.routes) < 300
+
+
+async def test_a_long_dump_is_read_ahead_and_may_be_left_in_the_middle(full):
+    """It is read in a thread: what was not read when somebody gives up is dropped, and the next one is whole."""
+    lines = "\n".join(f"route add 24.{n >> 8}.{n & 255}.0/24 via 192.0.2.{2 + n % 5} dev eth1" for n in range(20_000))
+    batch(full, lines)
+    alikes = Alikes()
+    async with open_netlink(full) as nl:
+        for most_s in (0.001, 0.003, 0.01, 0.02, 0.04, 0.06):
+            with trio.move_on_after(most_s):
+                await look(nl, alikes)
+        assert len((await look(nl, alikes)).routes) > 20_000
+        async with trio.open_nursery() as nursery:
+            for _ in range(3):
+                nursery.start_soon(look, nl, alikes)

@@ -124,11 +124,11 @@ def test_what_is_confirmed_is_there_as_it_was(table, there, size):
     bodies = [expiring(one, gateway) if ends else via(one, gateway) for one, gateway, ends in there]
     told: list[bytes] = []
     beside = Before(before, told.extend)
-    read(*in_parts(bodies, size), into=beside.sink(alikes, 2))
+    read(*in_parts(bodies, size), into=beside.sink(alikes, None, 2))
     said = {(number, gateway) for number, gateway, ends in there if not ends}
     assert {*told} <= {place for place, one in before.alike.items() if said_of(place, one) in said}
     count = len(told)
-    read(*in_parts(bodies, size), into=beside.sink(alikes, 2))
+    read(*in_parts(bodies, size), into=beside.sink(alikes, None, 2))
     assert len(told) == count
 
 
@@ -136,7 +136,7 @@ def test_all_of_a_table_as_it_was_is_confirmed_once():
     alikes, bodies = Alikes(), [via(number, number % 50) for number in range(5000)]
     before = known(alikes, bodies)
     told: list[bytes] = []
-    read(*in_parts(bodies, 481), into=Before(before, told.extend).sink(alikes, 2))
+    read(*in_parts(bodies, 481), into=Before(before, told.extend).sink(alikes, None, 2))
     assert len(told) == 5000
     assert {*told} == {*before.alike}
 

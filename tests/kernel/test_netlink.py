@@ -10,7 +10,7 @@ from functools import partial
 import pytest
 import trio
 
-from hostlink.kernel import uapi
+from hostlink.kernel import netlink, uapi
 from hostlink.kernel.errors import AnswersLost, KernelRefused, NoSuchNamespace, ReadUnsteady, Unreadable
 from hostlink.kernel.link import link_body, set_request
 from hostlink.kernel.netlink import Netlink, Request, _batches, both, open_netlink, read_again
@@ -257,3 +257,26 @@ async def test_two_are_cancelled_together():
             nursery.start_soon(trio.sleep_forever)
             await trio.sleep_forever()
     assert scope.cancelled_caught
+
+
+async def test_while_the_kernel_keeps_senders_waiting_a_thread_sends(wired, monkeypatch):
+    """Somebody holds its lock (a routing daemon that loads a full table): then the loop goes on."""
+    async with open_netlink(wired) as nl:
+        threads = []
+
+        async def noted(function, *args):
+            threads.append(function)
+            return function(*args)
+
+        monkeypatch.setattr(trio.to_thread, "run_sync", noted)
+        await nl.dump(LINKS)
+        assert threads == []
+        monkeypatch.setattr(netlink, "_LONG_S", -1.0)
+        await nl.dump(LINKS)
+        monkeypatch.setattr(netlink, "_LONG_S", 1.0)
+        for _ in range(2):
+            assert len(await nl.dump(LINKS)) == 2
+        assert threads == [os.write] * 2
+        monkeypatch.setattr(netlink, "_busy", netlink._Busy())
+        await nl.dump(LINKS)
+        assert threads == [os.write] * 2
