@@ -59,11 +59,11 @@ class Vpp:
     async def read_ports(self, *_: VppInterface) -> VppUplink:
         return self.there
 
-    async def compare(self, ports: frozenset[int], wanted: dict[Place, VppPaths], _: Any) -> Compared:
+    async def compare(self, ports: frozenset[int], wanted: dict[Place, VppPaths], *_: Any) -> Compared:
         await trio.lowlevel.checkpoint()
         if self.gone:
             raise VppGone("it is gone")
-        return Compared(wanted, ports, frozenset(self.missing), {})
+        return Compared(wanted, ports, frozenset(self.missing), {}, len(wanted), ())
 
     async def apply(self, plan: Sequence[Any], _: Any) -> None:
         assert not self.put, "ports come first"
@@ -244,7 +244,7 @@ async def test_others_get_their_turn_while_what_vpp_has_is_passed_over(
     ahead.end()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(watch)
-        await ahead._put_back_some(Compared(known.sent, frozenset((1, 2)), frozenset([ELSEWHERE]), {}))
+        await ahead._put_back_some(Compared(known.sent, frozenset((1, 2)), frozenset([ELSEWHERE]), {}, 200, ()))
         nursery.cancel_scope.cancel()
     assert turns >= len(PLACES) // 10
 

@@ -65,6 +65,8 @@ class KnownRoutes(BulkRoutes):
         self._confirm = confirm or _tell_nobody
         self._same = PlaceSet()
         """Destinations of `before.alike` that are there as they were."""
+        self._all_same = False
+        """Found by `settle`: all is as it was."""
         self._reach = MOST
         """Messages that are compared in one go: fewer where they were not all the same."""
         self._header = b""
@@ -145,12 +147,12 @@ class KnownRoutes(BulkRoutes):
 
     async def settle(self) -> None:
         """Where it is not all as it was, the same is kept as the rest."""
-        if self._is_as_before():
-            return
-        for some in _slices(self._same):
+        self._all_same = len(self._same) > 0 and self._is_as_before()
+        for some in _slices(() if self._all_same else self._same):
             self._keep_anew(some, list(map(self._before.alike.__getitem__, some)))
             await trio.lowlevel.checkpoint()
-        self._same.clear()
+        while self._same.let_some_go():
+            await trio.lowlevel.checkpoint()
 
     def _is_as_before(self) -> bool:
         before = self._before.alike
@@ -162,7 +164,7 @@ class KnownRoutes(BulkRoutes):
     def found(self) -> RouteSet:
         """All of it. Where all is as it was, and perhaps a few more are there, its `alike` is what was known."""
         rest = super().found()
-        if not self._same:
+        if not self._all_same:
             return rest
         return RouteSet(rest, self._before.alike, self._before.known_kinds, self._before.blocks)
 

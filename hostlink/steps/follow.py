@@ -28,7 +28,8 @@ from hostlink.steps.tables import end_followed, make_followed
 
 BURST = 16
 """Messages at once: more are somebody's table, and not somebody's change."""
-GATHER_S = 0.005
+GATHER_S, PLENTY = 0.005, 1000
+"""Of fewer, more are waited for."""
 AT_ONCE = 5000
 """Messages of one step: within any deadline, and what is done to all of them at once is short. The rest waits."""
 SLICE = 500
@@ -54,7 +55,8 @@ async def follow(uplink: Uplink, step: int) -> Mirrored | None:
     if book is None or inbox.everything:
         return None
     if len(inbox) > BURST:
-        await trio.sleep(GATHER_S)
+        if len(inbox) < PLENTY:
+            await trio.sleep(GATHER_S)
         uplink.work.goes_on(_WORK, len(inbox))
     messages = inbox.take(AT_ONCE)
     uplink.compared = None  # what is wanted changes, in place

@@ -13,8 +13,8 @@ import trio
 P = ParamSpec("P")
 T = TypeVar("T")
 
-LARGE = 2000
-"""Items: less is done in place, some 20 ms."""
+LARGE = 500
+"""Items: less is done in place, some 10 ms."""
 
 
 async def in_thread(items: int, compute: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

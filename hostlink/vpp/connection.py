@@ -33,6 +33,8 @@ _MANY = CHUNK
 _GATHER_S = 0.008
 """While more than so many answers are waited for, so long is waited for more of them between two reads: VPP sends some
 ten at a time, and each read costs as much as a hundred of them, here and in VPP. It does 1,300 requests meanwhile."""
+_ANSWERED_S = 5e-6
+"""No longer than all of them take: so long VPP works at one request."""
 _RECEIVE_BYTES = 256 << 10
 _SO_SNDBUFFORCE = 32
 """socket(7); Python has no name for it."""
@@ -202,7 +204,7 @@ class Connection:
                 with understanding("a message"):
                     self._deliver(data)
                 if len(self._pending) > _MANY:
-                    await trio.sleep(_GATHER_S)
+                    await trio.sleep(min(_GATHER_S, len(self._pending) * _ANSWERED_S))
             except (trio.BrokenResourceError, trio.ClosedResourceError) as fault:
                 self.close(VppGone(f"the API socket broke: {fault.__cause__ or fault}"))
             except VppProtocolError as fault:
