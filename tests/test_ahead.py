@@ -81,11 +81,13 @@ class Vpp:
 
 @pytest.fixture
 def known() -> Known:
-    one = Alike.of(HERE.routes[0], (b"", b"", b""))
+    kinds = [Alike.of(HERE.routes[0], (b"", b"", bytes([number]))) for number in range(2)]
     sent = {place: WAYS[number % 2] for number, place in enumerate(PLACES)}
     desired, _ = vpp_desired(HERE, uplink_sw=1, host_sw=2)
     translator = translator_for(HERE, desired.uplink.addresses, 1, (), (), may_answer_in_tables(None))
-    return Known(translator, RouteSet(HERE.routes, dict.fromkeys(PLACES, one), [one]), sent, tuple(WAYS))
+    return Known(
+        translator, RouteSet(HERE.routes, {place: kinds[place[3] % 2] for place in PLACES}, kinds), sent, tuple(WAYS)
+    )
 
 
 @pytest.fixture
@@ -132,13 +134,15 @@ async def look(uplink: Uplink, known: Known, confirmed: Sequence[Place] = PLACES
         assert before is not None
         assert before.confirm is not None
         assert before.routes is known.routes
+        kinds = known.routes.kinds
         for start in range(0, len(confirmed), 7):
-            before.confirm(confirmed[start : start + 7])
+            some = confirmed[start : start + 7]
+            before.confirm(some, [kinds[place[3] % 2] for place in some])
             await trio.lowlevel.checkpoint()
     return ahead
 
 
-@pytest.mark.parametrize("at_once", [1, 30, 1000])
+@pytest.mark.parametrize("at_once", [1, 5, 1000])
 async def test_what_vpp_lacks_and_the_host_has_is_put_back(
     uplink: Uplink, vpp: Vpp, known: Known, monkeypatch: pytest.MonkeyPatch, at_once: int
 ) -> None:
@@ -240,7 +244,8 @@ async def test_others_get_their_turn_while_what_vpp_has_is_passed_over(
             turns += 1
 
     ahead = Ahead(uplink, known)
-    ahead.confirm(PLACES)
+    for place in PLACES:
+        ahead.confirm([place], known.routes.kinds[:1])
     ahead.end()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(watch)

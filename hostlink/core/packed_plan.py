@@ -8,7 +8,7 @@ from itertools import islice
 
 from hostlink.core.alike import PackedRoutes
 from hostlink.core.model import VppPaths, VppUplink
-from hostlink.core.route_set import SLICE, Place, place_of
+from hostlink.core.route_set import SLICE, Alike, Place, place_of
 
 
 class AsWanted(Mapping[Place, VppPaths]):
@@ -45,6 +45,19 @@ def packed_changes(desired: VppUplink, actual: VppUplink) -> PackedRoutes:
     changes = added(_differing(wanted, there), wanted)
     values = {place_of(route.prefix) for route in desired.routes if route.table_id == 0}
     changes.extend((), [place for place in _besides(wanted, there) if place not in values])
+    return changes
+
+
+def added_alike(pairs: Iterable[tuple[Place, Alike]], wanted: Mapping[Place, VppPaths]) -> PackedRoutes:
+    """The same where the kind of each is known: what is wanted has the same paths for all of one kind."""
+    groups: dict[Alike, list[Place]] = {}
+    for place, one in pairs:
+        if one in groups:
+            groups[one].append(place)
+        else:
+            groups[one] = [place]
+    changes = PackedRoutes()
+    changes.extend([(wanted[group[0]], group) for group in groups.values()], ())
     return changes
 
 

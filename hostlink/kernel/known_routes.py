@@ -24,7 +24,8 @@ FEW = 1000
 """New ones beside a known table are values; of more, all is kept anew."""
 
 
-Confirm = Callable[[Sequence[Place]], None]
+Confirm = Callable[[Sequence[Place], Sequence[Alike]], None]
+"""Told destinations, and the kind of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class Before:
         return Before(self.routes)
 
 
-def _tell_nobody(places: Sequence[Place]) -> None:
+def _tell_nobody(places: Sequence[Place], kinds: Sequence[Alike]) -> None:
     """Where nobody waits for what is confirmed."""
 
 
@@ -97,7 +98,7 @@ class KnownRoutes(BulkRoutes):
         self._reach = min(2 * self._reach, MOST)
         same = places[: len(kinds)]
         self._same.update(same)
-        self._confirm(same)
+        self._confirm(same, kinds)  # type: ignore[arg-type]  # cut before the first None
         return end
 
     def _learnt(self, one: Alike) -> bytes:
@@ -112,7 +113,7 @@ class KnownRoutes(BulkRoutes):
         were = list(map(self._before.alike.get, places))
         if were == kinds:
             self._same.update(places)
-            self._confirm(places)
+            self._confirm(places, kinds)
             return
         for place, one, was in zip(places, kinds, were, strict=True):
             if one is was and place not in self._alike:

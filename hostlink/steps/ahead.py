@@ -8,10 +8,11 @@ host does not have, and the round that follows reads all of it back.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from itertools import chain, islice
 
 import trio
 
@@ -27,9 +28,9 @@ from hostlink.core.operations import (
     EachOperation,
     SetMtu,
 )
-from hostlink.core.packed_plan import added
+from hostlink.core.packed_plan import added_alike
 from hostlink.core.plan import plan_before_routes
-from hostlink.core.route_set import Place
+from hostlink.core.route_set import Alike, Place
 from hostlink.kernel.known_routes import Before
 from hostlink.kernel.snapshot import LARGE
 from hostlink.steps.bypass import ensure_bypass
@@ -44,12 +45,16 @@ from hostlink.vpp.quirks import may_answer_in_tables
 
 LEAST = LARGE
 """Destinations: of fewer that VPP lacks the round itself thinks."""
-_FEWEST, _TOGETHER = 4000, 20_000
-"""Destinations that go out together: at most a seventh of a second's work of VPP."""
+_FEWEST, _TOGETHER = 8, 40
+"""Parts of a dump, of some 500 routes each, that go out together: at most a seventh of a second's work of VPP."""
 _AT_ONCE = 2
 """So many of those are under way, so that VPP does not wait for the next ones while the last answers come."""
 _LEFT_ALONE = (SetMtu, DeleteVppAddress, DeleteVppNeighbour)
 """What takes more than one operation, or takes something away: the round does it, and then the routes too."""
+
+
+_Confirmed = tuple[Sequence[Place], Sequence[Alike]]
+"""Destinations, and the kind of each."""
 
 
 @dataclass(slots=True, eq=False)
@@ -73,16 +78,18 @@ class Ahead:
     _is_ready: bool = False
     """VPP's ports are such that `known.sent` goes by them."""
     _refused: bool = False
-    _waiting: list[Place] | None = field(default_factory=list)
-    """Confirmed, and not put back yet. None: nobody waits for them."""
+    _waiting: deque[_Confirmed] = field(default_factory=deque)
+    """Confirmed, and not put back yet."""
+    _needless: bool = False
+    """Nobody waits for them."""
     _news: trio.Event = field(default_factory=trio.Event)
     _over: bool = False
     """The host was looked at: nothing more will be confirmed."""
 
-    def confirm(self, places: Sequence[Place]) -> None:
+    def confirm(self, places: Sequence[Place], kinds: Sequence[Alike]) -> None:
         """The host has these as it had them."""
-        if self._waiting is not None:
-            self._waiting += places
+        if not self._needless:
+            self._waiting.append((places, kinds))
             self._news.set()
 
     def end(self) -> None:
@@ -133,7 +140,8 @@ class Ahead:
             if self._is_ready and len(self.compared.missing) >= LEAST:
                 await self._put_back(self.compared)
         finally:
-            self._waiting = None
+            self._needless = True
+            self._waiting.clear()
 
     async def _put_back(self, compared: Compared) -> None:
         self.uplink.compared = None  # VPP lists what it was given again in another order
@@ -147,10 +155,11 @@ class Ahead:
 
     async def _put_back_some(self, compared: Compared) -> None:
         is_all = len(compared.missing) == len(self.known.sent)
-        while places := await self._confirmed():
-            missing = places if is_all else [place for place in places if place in compared.missing]
+        while confirmed := await self._confirmed():
+            pairs = chain.from_iterable(zip(places, kinds, strict=True) for places, kinds in confirmed)
+            missing = pairs if is_all else (pair for pair in pairs if pair[0] in compared.missing)
             await trio.lowlevel.checkpoint()
-            packed = added(missing, self.known.sent)
+            packed = added_alike(missing, self.known.sent)
             if self.count < DESCRIBED:
                 few = islice(EachOperation([ChangeVppRoutes(packed)]), DESCRIBED - self.count)
                 self.changes += describe_all(few)
@@ -159,15 +168,13 @@ class Ahead:
             self._refused |= bool(refusals)
             self.uplink.advanced(len(packed))
 
-    async def _confirmed(self) -> list[Place]:
+    async def _confirmed(self) -> list[_Confirmed]:
         """Some that wait. None: no more will come."""
-        assert self._waiting is not None
         while not self._over and len(self._waiting) < _FEWEST:
             if self._news.is_set():
                 self._news = trio.Event()
             await self._news.wait()
-        waiting, self._waiting = self._waiting[:_TOGETHER], self._waiting[_TOGETHER:]
-        return waiting
+        return [self._waiting.popleft() for _ in range(min(len(self._waiting), _TOGETHER))]
 
 
 @asynccontextmanager

@@ -52,8 +52,8 @@ class Compared:
     """There with other paths, or not among the wanted."""
     count: int
     """How many were wanted then."""
-    digests: tuple[bytes, ...]
-    """Of the dump of each family (vpp/table_digest.py)."""
+    digests: tuple[bytes, ...] = ()
+    """Of the dump of each family (vpp/table_digest.py), where they were made."""
 
     def is_of(self, wanted: Mapping[Place, VppPaths], ports: frozenset[int]) -> bool:
         """Whether it says how these are. Who changes what is wanted has to forget it; more of it is noticed."""
@@ -83,28 +83,35 @@ async def read_compared(
     wanted: Mapping[Place, VppPaths],
     advanced: Callable[[], None] = lambda: None,
     before: Compared | None = None,
+    *,
+    lasting: bool = True,
 ) -> Compared:
     """The routes of that source in table 0 beside those that are wanted.
 
     ports: sw_if_index of the uplink's interfaces; what leaves by others is not looked at. before: what was found
-    earlier, which is found again where VPP says the same. Raises VppError.
+    earlier, which is found again where VPP says the same. lasting: this is to be such a `before`. Raises VppError.
     """
-    if before is not None and len(wanted) >= _WORTH_DIGESTING and before.is_of(wanted, ports):
-        dumps = [_Digested(session, family) for family in Family]
-        for dump, family, said in zip(dumps, Family, before.digests, strict=True):
-            await session.dump_to(dump, dump_request(source_id, family))
-            advanced()
-            if dump.digest.value() != said:
-                break
-        else:
-            return before
-    found, digests = _Found(wanted, ports), list[bytes]()
+    known = before is not None and bool(before.digests) and before.is_of(wanted, ports)
+    if known and before is not None and await _says_the_same(session, source_id, before, advanced):
+        return before
+    found, digests = _Found(wanted, ports), list[TableDigest]()
     for family in Family:
-        looked = _Looked(session, family, found)
-        await session.dump_to(looked, dump_request(source_id, family))
-        digests.append(looked.digest.value())
+        digest = TableDigest(session.codec, family) if lasting and len(wanted) >= _WORTH_DIGESTING else None
+        await session.dump_to(_Looked(session, family, found, digest), dump_request(source_id, family))
+        digests += [] if digest is None else [digest]
         advanced()
-    return Compared(wanted, ports, await found.missing(), found.others, len(wanted), tuple(digests))
+    values = tuple(digest.value() for digest in digests)
+    return Compared(wanted, ports, await found.missing(), found.others, len(wanted), values)
+
+
+async def _says_the_same(session: Session, source_id: int, before: Compared, advanced: Callable[[], None]) -> bool:
+    for family, said in zip(Family, before.digests, strict=True):
+        digest = TableDigest(session.codec, family)
+        await session.dump_to(_Digested(session, digest), dump_request(source_id, family))
+        advanced()
+        if digest.value() != said:
+            return False
+    return True
 
 
 class _Found:
@@ -159,23 +166,23 @@ class _Found:
 class _Digested(Details):
     """Details of a dump of which only the whole counts."""
 
-    def __init__(self, session: Session, family: Family) -> None:
+    def __init__(self, session: Session, digest: TableDigest) -> None:
         super().__init__(session)
-        self.digest = TableDigest(session.codec, family)
+        self._digest = digest
 
     def _take_run(self, data: bytes) -> int:
-        return self.digest.take(data, self._begin)
+        return self._digest.take(data, self._begin)
 
     def _take_one(self, details: bytes) -> None:
-        self.digest.take(frame(details), self._begin)
+        self._digest.take(frame(details), self._begin)
 
 
 class _Looked(RouteDetails):
     """Details of a dump, taken as they come."""
 
-    def __init__(self, session: Session, family: Family, found: _Found) -> None:
+    def __init__(self, session: Session, family: Family, found: _Found, digest: TableDigest | None) -> None:
         super().__init__(session, family)
-        self.digest = TableDigest(session.codec, family)
+        self._digest = digest
         self._found, self._six = found, family is Family.IPV6
         self._layouts: dict[int, struct.Struct | None] = {}
         self._paths: dict[bytes, VppPaths] = {}
@@ -183,7 +190,8 @@ class _Looked(RouteDetails):
 
     def _take_run(self, data: bytes) -> int:
         size = super()._take_run(data)
-        self.digest.take(data[:size], self._begin)
+        if self._digest is not None:
+            self._digest.take(data[:size], self._begin)
         return size
 
     def _wanted(self, places: Sequence[Place]) -> list[VppPaths | None]:
@@ -245,7 +253,8 @@ class _Looked(RouteDetails):
         return paths
 
     def _take_one(self, details: bytes) -> None:
-        self.digest.take(frame(details), self._begin)
+        if self._digest is not None:
+            self._digest.take(frame(details), self._begin)
         table_id, place = self._place(details)
         if table_id == 0:
             self._found.one(self._version, place, self._known(details, self._found.wanted.get(place)))

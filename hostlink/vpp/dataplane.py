@@ -131,12 +131,14 @@ class Dataplane:
         wanted: Mapping[Place, VppPaths],
         advanced: Callable[[], None],
         before: Compared | None = None,
+        *,
+        lasting: bool = True,
     ) -> Compared:
         """What hostlink has in table 0 beside packed routes, of an uplink with these ports (sw_if_index).
 
-        before: what was found earlier, if what is wanted has not changed since.
+        before: what was found earlier, if what is wanted has not changed since. lasting: this may be needed so.
         """
-        return await read_compared(self.session, self.source_id, ports, wanted, advanced, before)
+        return await read_compared(self.session, self.source_id, ports, wanted, advanced, before, lasting=lasting)
 
     async def routes_at(self, places: Sequence[tuple[int, Prefix]]) -> dict[tuple[int, Prefix], VppRoute]:
         """hostlink's routes at these (table, prefix), where it has one."""

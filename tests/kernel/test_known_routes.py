@@ -123,7 +123,7 @@ def test_what_is_confirmed_is_there_as_it_was(table, there, size):
     before = known(alikes, [via(*one) for one in table.items()])
     bodies = [expiring(one, gateway) if ends else via(one, gateway) for one, gateway, ends in there]
     told: list[bytes] = []
-    beside = Before(before, told.extend)
+    beside = Before(before, lambda places, kinds: told.extend(places_of_kinds(before, places, kinds)))
     read(*in_parts(bodies, size), into=beside.sink(alikes, None, 2))
     said = {(number, gateway) for number, gateway, ends in there if not ends}
     assert {*told} <= {place for place, one in before.alike.items() if said_of(place, one) in said}
@@ -136,9 +136,15 @@ def test_all_of_a_table_as_it_was_is_confirmed_once():
     alikes, bodies = Alikes(), [via(number, number % 50) for number in range(5000)]
     before = known(alikes, bodies)
     told: list[bytes] = []
-    read(*in_parts(bodies, 481), into=Before(before, told.extend).sink(alikes, None, 2))
+    told_to = Before(before, lambda places, kinds: told.extend(places_of_kinds(before, places, kinds)))
+    read(*in_parts(bodies, 481), into=told_to.sink(alikes, None, 2))
     assert len(told) == 5000
     assert {*told} == {*before.alike}
+
+
+def places_of_kinds(before, places, kinds):
+    assert [before.alike[place] for place in places] == list(kinds)
+    return places
 
 
 def said_of(place, one):
