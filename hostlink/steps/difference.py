@@ -88,17 +88,11 @@ class Difference:
 
 
 async def difference(
-    uplink: Uplink,
-    view: HostView,
-    known: Known | None = None,
-    compared: Compared | None = None,
-    *,
-    changed: bool = False,
+    uplink: Uplink, view: HostView, known: Known | None = None, compared: Compared | None = None
 ) -> Difference:
     """Looks, and changes nothing. Raises StepError, VppError.
 
     known: the last look's translation, of routes that are still the same. compared: what VPP had for it a moment ago.
-    changed: VPP was changed a moment ago, and this is waited for.
     """
     dataplane = uplink.node.dataplane()
     ports = await find_ports(uplink)
@@ -107,8 +101,7 @@ async def difference(
     desired, problems = await in_thread(len(view.routes), wish(uplink, view, ports, taken.keys(), known))
     uplink.advanced()
     if compared is None or not compared.is_of(desired.packed, ports.numbers):
-        before, wanted = uplink.compared, desired.packed
-        compared = await dataplane.compare(ports.numbers, wanted, uplink.advanced, before, lasting=not changed)
+        compared = await dataplane.compare(ports.numbers, desired.packed, uplink.advanced, uplink.compared)
     found = await dataplane.read_uplink(ports.uplink, ports.host, desired, uplink.advanced, compared)
     uplink.advanced()
     actual, uses = await without_kept(uplink, desired, found)

@@ -261,8 +261,7 @@ async def _vpp(uplink: Uplink, view: HostView, known: Known | None, ahead: Ahead
         uplink.work.begin("comparing VPP with the host")
         if compared is None:
             uplink.inbox.begin_comparing()
-        changed = number > 0 or (ahead is not None and ahead.count > 0)
-        found = await difference(uplink, view, known, compared, changed=changed)
+        found = await difference(uplink, view, known, compared)
         is_read_back |= compared is None
         compared = None
         uplink.advanced()

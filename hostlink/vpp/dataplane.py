@@ -131,14 +131,12 @@ class Dataplane:
         wanted: Mapping[Place, VppPaths],
         advanced: Callable[[], None],
         before: Compared | None = None,
-        *,
-        lasting: bool = True,
     ) -> Compared:
         """What hostlink has in table 0 beside packed routes, of an uplink with these ports (sw_if_index).
 
-        before: what was found earlier, if what is wanted has not changed since. lasting: this may be needed so.
+        before: what was found earlier, if what is wanted has not changed since.
         """
-        return await read_compared(self.session, self.source_id, ports, wanted, advanced, before, lasting=lasting)
+        return await read_compared(self.session, self.source_id, ports, wanted, advanced, before)
 
     async def routes_at(self, places: Sequence[tuple[int, Prefix]]) -> dict[tuple[int, Prefix], VppRoute]:
         """hostlink's routes at these (table, prefix), where it has one."""

@@ -61,16 +61,20 @@ def test_what_is_all_as_it_was_is_the_very_same():
     st.sets(st.integers(0, 30), max_size=3),
     st.integers(1, 40),
     st.booleans(),
+    st.booleans(),
     st.randoms(),
 )
-def test_whatever_has_changed_is_said(few, table, more, gone, size, dumps, chance):
-    """Others, several of a destination (some expire, and are values), the same twice, some that went, in any order, in
-    any parts, and in one dump or in several."""
+def test_whatever_has_changed_is_said(few, table, more, gone, size, dumps, shuffled, chance):
+    """Others, several of a destination (some expire, and are values), the same twice, some that went, in the order in
+    which they were known or in any other, in any parts, and in one dump or in several."""
     alikes = Alikes()
     before = known(alikes, [via(*one) for one in table.items()])
     were = dict(before.alike)
-    there = [(*one, False) for one in table.items() if one[0] not in gone] + more
-    chance.shuffle(there)
+    there = [(*one, False) for one in table.items() if one[0] not in gone]
+    for one in more:
+        there.insert(chance.randint(0, len(there)), one)
+    if shuffled:
+        chance.shuffle(there)
     bodies = [expiring(one, gateway) if ends else via(one, gateway) for one, gateway, ends in there]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(known_routes, "FEW", few)
