@@ -36,7 +36,7 @@ from hostlink.kernel.attributes import walk
 from hostlink.kernel.errors import AnswersLost, KernelError, KernelRefused, ReadUnsteady, Unreadable, reading
 from hostlink.kernel.namespace import open_file
 from hostlink.kernel.seam import NO_FAULTS, Faults
-from hostlink.kernel.sockets import HEADER, RECEIVE_BYTES, Message, open_socket, split
+from hostlink.kernel.sockets import HEADER, RECEIVE_BYTES, Message, opened, split
 from hostlink.kernel.watcher import Changed, Watcher, open_watcher
 
 __all__ = ["Changed", "Message", "Netlink", "Request", "Watcher", "open_netlink", "open_watcher", "read_again"]
@@ -430,7 +430,7 @@ async def open_netlink(
     """
     namespace_fd = open_file(namespace)
     try:
-        with open_socket(namespace_fd, groups) as sock:
+        async with opened(namespace_fd, groups) as sock:
             yield Netlink(sock, namespace, namespace_fd, faults)
     finally:
         os.close(namespace_fd)
@@ -439,7 +439,7 @@ async def open_netlink(
 @asynccontextmanager
 async def beside(nl: Netlink) -> AsyncIterator[Netlink]:
     """Another socket in the same namespace: what a socket is asked, it answers one after another."""
-    with open_socket(nl.namespace_fd) as sock:
+    async with opened(nl.namespace_fd) as sock:
         yield Netlink(sock, nl.namespace, nl.namespace_fd, nl.faults)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 import trio
@@ -28,27 +30,38 @@ class Message(NamedTuple):
     body: bytes
 
 
-def open_socket(
+@asynccontextmanager
+async def opened(
     namespace: str | int | None, groups: Iterable[int] = (), receive_buffer_bytes: int = 1 << 20
-) -> trio.socket.SocketType:
+) -> AsyncIterator[trio.socket.SocketType]:
     """A bound NETLINK_ROUTE socket of that namespace, subscribed to those RTNLGRP_* groups.
+
+    To subscribe and to close waits until the kernel is notifying nobody: 400 ms where routes pour in. A thread does it.
 
     SO_RCVBUFFORCE goes beyond net.core.rmem_max. Strict checking (Linux 4.20) makes the kernel honour the filters of a
     dump and refuse what it does not know, instead of ignoring it. NoSuchNamespace, OSError (no CAP_NET_ADMIN).
     """
     with inside(namespace):
         sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
+    last = os.dup(sock.fileno())
     try:
-        sock.setsockopt(socket.SOL_SOCKET, uapi.SO_RCVBUFFORCE, receive_buffer_bytes)
-        for option in (uapi.NETLINK_CAP_ACK, uapi.NETLINK_EXT_ACK, uapi.NETLINK_GET_STRICT_CHK):
-            sock.setsockopt(uapi.SOL_NETLINK, option, 1)
-        sock.bind((0, 0))
-        for group in groups:
-            sock.setsockopt(uapi.SOL_NETLINK, uapi.NETLINK_ADD_MEMBERSHIP, group)
-        return trio.socket.from_stdlib_socket(sock)
-    except BaseException:
-        sock.close()
-        raise
+        with sock:
+            sock.setsockopt(socket.SOL_SOCKET, uapi.SO_RCVBUFFORCE, receive_buffer_bytes)
+            for option in (uapi.NETLINK_CAP_ACK, uapi.NETLINK_EXT_ACK, uapi.NETLINK_GET_STRICT_CHK):
+                sock.setsockopt(uapi.SOL_NETLINK, option, 1)
+            sock.bind((0, 0))
+            if wanted := tuple(groups):
+                await trio.to_thread.run_sync(_subscribe, sock, wanted)
+            with trio.socket.from_stdlib_socket(sock) as wrapped:
+                yield wrapped
+    finally:
+        with trio.CancelScope(shield=True):
+            await trio.to_thread.run_sync(os.close, last)
+
+
+def _subscribe(sock: socket.socket, groups: Iterable[int]) -> None:
+    for group in groups:
+        sock.setsockopt(uapi.SOL_NETLINK, uapi.NETLINK_ADD_MEMBERSHIP, group)
 
 
 def split(datagram: bytes) -> Iterator[Message]:

@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import errno
 import os
-import socket
 import struct
 import sys
 from collections import deque
@@ -36,7 +35,7 @@ from hostlink.kernel import uapi
 from hostlink.kernel.attributes import walk
 from hostlink.kernel.earshot import hear_only
 from hostlink.kernel.errors import Unreadable, reading
-from hostlink.kernel.sockets import HEADER, RECEIVE_BYTES, Message, open_socket, split
+from hostlink.kernel.sockets import HEADER, RECEIVE_BYTES, Message, opened, split
 
 Kind = Literal["link", "down", "address", "route", "nexthop", "rule", "neighbour", "tc", "overflow", "unreadable"]
 
@@ -283,19 +282,5 @@ async def open_watcher(
 
     routes: hand on each route message too, which makes many of what would else be said once.
     """
-    sock = open_socket(namespace, (), receive_buffer_bytes)
-    kept = os.dup(sock.fileno())
-    try:
-        await trio.to_thread.run_sync(_subscribe, kept, tuple(groups))
+    async with opened(namespace, groups, receive_buffer_bytes) as sock:
         yield Watcher(sock, routes=routes)
-    finally:
-        sock.close()
-        with trio.CancelScope(shield=True):
-            await trio.to_thread.run_sync(os.close, kept)
-
-
-def _subscribe(descriptor: int, groups: Iterable[int]) -> None:
-    """To come and to go waits until the kernel is not notifying anybody, 350 ms where routes pour in: in a thread."""
-    with socket.socket(fileno=os.dup(descriptor)) as sock:
-        for group in groups:
-            sock.setsockopt(uapi.SOL_NETLINK, uapi.NETLINK_ADD_MEMBERSHIP, group)

@@ -54,6 +54,8 @@ class Compared:
     """How many were wanted then."""
     digests: tuple[bytes, ...] = ()
     """Of the dump of each family (vpp/table_digest.py), of a table that keeps still."""
+    still: int = 0
+    """So many looks have found it as it was."""
 
     def is_of(self, wanted: Mapping[Place, VppPaths], ports: frozenset[int]) -> bool:
         """Whether it says how these are. Who changes what is wanted has to forget it; more of it is noticed."""
@@ -90,17 +92,17 @@ async def read_compared(
     earlier, which is found again where VPP says the same. (Then digests are made, and not of a table that was changed a
     moment ago: they cost a quarter of such a look.) Raises VppError.
     """
-    keeps_still = before is not None and before.is_of(wanted, ports) and len(wanted) >= _WORTH_DIGESTING
-    if keeps_still and before is not None and await _says_the_same(session, source_id, before, advanced):
+    still = before.still + 1 if before is not None and before.is_of(wanted, ports) else 0
+    if still and before is not None and await _says_the_same(session, source_id, before, advanced):
         return before
     found, digests = _Found(wanted, ports), list[TableDigest]()
     for family in Family:
-        digest = TableDigest(session.codec, family) if keeps_still else None
+        digest = TableDigest(session.codec, family) if still > 1 and len(wanted) >= _WORTH_DIGESTING else None
         await session.dump_to(_Looked(session, family, found, digest), dump_request(source_id, family))
         digests += [] if digest is None else [digest]
         advanced()
     values = tuple(digest.value() for digest in digests)
-    return Compared(wanted, ports, await found.missing(), found.others, len(wanted), values)
+    return Compared(wanted, ports, await found.missing(), found.others, len(wanted), values, still)
 
 
 async def _says_the_same(session: Session, source_id: int, before: Compared, advanced: Callable[[], None]) -> bool:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import asynccontextmanager
 
 from hostlink.kernel.namespace import open_file
 from hostlink.kernel.netlink import Netlink
-from hostlink.kernel.sockets import open_socket
+from hostlink.kernel.sockets import opened
 
 
 class MeddledSocket:
@@ -34,10 +34,10 @@ class MeddledSocket:
         return await self.sock.recvmsg(size)
 
 
-@contextmanager
-def meddled(namespace, meddle, **when):
+@asynccontextmanager
+async def meddled(namespace, meddle, **when):
     """A Netlink by such a socket, and the socket."""
-    with open_socket(namespace) as sock:
+    async with opened(namespace) as sock:
         namespace_fd = open_file(namespace)
         try:
             meddled = MeddledSocket(sock, meddle, **when)

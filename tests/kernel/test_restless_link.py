@@ -29,7 +29,7 @@ async def test_a_look_at_a_restless_link_waits_and_says_so(wired):
             if restless:
                 await apply_host(other, [op.SetHostLink(index, mtu_bytes=next(mtus))])
 
-        with meddled(wired, flip) as (nl, _):
+        async with meddled(wired, flip) as (nl, _):
             config = UplinkConfig(Match(name="eth1"))
             uplink = Uplink(Node(Config((config,)), nl), config, 0, "eth1")
             views = []

@@ -23,7 +23,7 @@ from hostlink.kernel.errors import ReadUnsteady
 from hostlink.kernel.namespace import open_file
 from hostlink.kernel.netlink import Netlink, open_netlink
 from hostlink.kernel.snapshot import find_link, read_link, read_policy, read_view
-from hostlink.kernel.sockets import open_socket
+from hostlink.kernel.sockets import opened
 from hostlink.kernel.watcher import Changed, open_watcher
 from hostlink.lab.factor import deadline_factor
 from tests.kernel.meddling import meddled
@@ -139,7 +139,7 @@ async def test_view_is_never_half_of_a_change(wired):
     async with open_netlink(wired) as other:
         index = (await read_link(other, "eth1")).index
         operations = (op.AddHostAddress(index, address), op.DeleteHostAddress(index, address))
-        with meddled(wired, _unmeddled, before_request=0) as (nl, counted):
+        async with meddled(wired, _unmeddled, before_request=0) as (nl, counted):
             await read_view(nl, "eth1")
         assert counted.requests > 10
         for number in range(1, counted.requests + 1):
@@ -148,7 +148,7 @@ async def test_view_is_never_half_of_a_change(wired):
                 async def change(operation=operation) -> None:
                     assert await apply_host(other, [operation]) == []
 
-                with meddled(wired, change, before_request=number) as (nl, _):
+                async with meddled(wired, change, before_request=number) as (nl, _):
                     view = await read_view(nl, "eth1")
                 has_address = any(each.interface == address.interface for each in view.addresses)
                 has_route = any(str(route.prefix) == "192.0.2.1/32" for route in view.routes)
@@ -191,7 +191,7 @@ class TearingSocket:
 
 async def test_a_look_with_interrupted_dumps_is_the_look_without(busy_host):
     """NLM_F_DUMP_INTR on each dump of it: all are read again, and nothing of what was torn is in the view."""
-    with open_socket(busy_host) as sock:
+    async with opened(busy_host) as sock:
         namespace_fd = open_file(busy_host)
         try:
             torn = TearingSocket(sock)
@@ -214,8 +214,9 @@ async def test_what_never_holds_still_is_a_typed_error(wired):
             await apply_host(other, [op.SetHostLink(index, mtu_bytes=next(mtus))])
 
         unsteady = pytest.raises(ReadUnsteady, match="interface eth1 changed during each of 10 attempts")
-        with meddled(wired, flip) as (nl, _), unsteady:
-            await read_view(nl, "eth1")
+        async with meddled(wired, flip) as (nl, _):
+            with unsteady:
+                await read_view(nl, "eth1")
 
 
 async def test_pouring_in_routes_does_not_stop_a_view(wired):
@@ -351,7 +352,7 @@ async def test_more_routes_of_ipv6_than_a_part_holds_beside_others_that_come_and
             plan = [op.DeleteHostRoute(br7, route) for route in gone]
             assert await apply_host(other, [*plan, *(op.AddHostRoute(br7, br7, route) for route in come)]) == []
 
-        with meddled(wired, meddle) as (torn, _):
+        async with meddled(wired, meddle) as (torn, _):
             view = await read_view(torn, "eth1")
     found = Counter(str(route.prefix) for route in view.routes)
     assert [found["fd02:2::/64"], *(found[str(route.prefix)] for route in wanted)] == [1] * 1001

@@ -114,10 +114,20 @@ async def test_what_reads_as_before_is_what_it_was(session, dumped):
     there |= {**wanted, place_of(prefix_at(places(1, 0x1E000000)[0])): (OTHER,)}
     first = await looked(session, wanted)
     assert (first.missing, list(first.others.values()), first.digests) == (frozenset(), [(OTHER,)], ())
-    before = await looked(session, wanted, first)
-    assert (before.missing, before.others, len(before.digests)) == (first.missing, first.others, 2)
+    second = await looked(session, wanted, first)
+    before = await looked(session, wanted, second)
+    assert [len(one.digests) for one in (first, second, before)] == [0, 0, 2], "of one that keeps still"
+    assert (before.missing, before.others) == (first.missing, first.others)
     assert await looked(session, wanted, before) is before
-    assert len(counted) == 3, "by one dump each time"
+    assert len(counted) == 4, "by one dump each time"
+
+
+async def digested(session, wanted) -> Compared:
+    found = None
+    for _ in range(3):
+        found = await looked(session, wanted, found)
+    assert found.digests
+    return found
 
 
 @pytest.mark.parametrize("drift", ["gone", "another gateway", "one more"])
@@ -125,7 +135,7 @@ async def test_what_has_drifted_is_found(session, dumped, drift):
     there, _ = dumped
     wanted = dict.fromkeys(places(300), PATHS)
     there |= wanted
-    before = await looked(session, wanted, await looked(session, wanted))
+    before = await digested(session, wanted)
     place = places(300)[7]
     match drift:
         case "gone":
@@ -145,7 +155,7 @@ async def test_another_wish_is_compared_with(session, dumped):
     there, _ = dumped
     wanted = dict.fromkeys(places(300), PATHS)
     there |= wanted
-    before = await looked(session, wanted, await looked(session, wanted))
+    before = await digested(session, wanted)
     for other, ports in ((dict(wanted), PORTS), (wanted, frozenset({1, 3}))):
         assert await read_compared(session, 23, ports, other, before=before) is not before
     wanted[places(301)[300]] = (VppPath(1, VIA.next_hop),)

@@ -18,7 +18,7 @@ import trio
 from hostlink.kernel import parse, uapi
 from hostlink.kernel.link import link_body
 from hostlink.kernel.netlink import Netlink, Request, open_netlink
-from hostlink.kernel.sockets import HEADER, RECEIVE_BYTES, Message, open_socket, split
+from hostlink.kernel.sockets import HEADER, RECEIVE_BYTES, Message, opened, split
 from hostlink.kernel.tc import Placed, Program, Side, ensure_program
 from hostlink.kernel.watcher import WITH_NEIGHBOURS
 
@@ -78,7 +78,7 @@ def record(namespace: str) -> Recording:
 
 
 async def _record(namespace: str) -> Recording:
-    with open_socket(namespace, (*WITH_NEIGHBOURS, uapi.RTNLGRP_TC), 4 << 20) as heard:
+    async with opened(namespace, (*WITH_NEIGHBOURS, uapi.RTNLGRP_TC), 4 << 20) as heard:
         _make(namespace)
         _ip("-n", namespace, "route", "delete", "10.0.0.0/8")
         _ip("-n", namespace, "address", "delete", "fd00::1/64", "dev", "eth1")
