@@ -55,8 +55,8 @@ _FEW_PARTS = 8
 _PARTS_TOGETHER, _PARTS_AHEAD = 8, 16
 
 
-_LONG_S, _BUSY_S = 0.01, 10.0
-"""Sending took so long (or other tasks did, which had their turn), so for some time it is taken to do so again."""
+_LONG_S, _BUSY_S = 0.002, 10.0
+"""Sending waited for so long, so for some time it is taken to do so again."""
 
 
 @dataclass(slots=True)
@@ -264,12 +264,14 @@ class Netlink:
         return first, b"".join(parts)
 
     async def _send(self, data: bytes) -> None:
-        began = time.monotonic()
+        began, used = time.monotonic(), time.thread_time()
         if began < _busy.until:
             sent = await trio.to_thread.run_sync(os.write, self._sock.fileno(), data)
+            waited_s = time.monotonic() - began
         else:
-            sent = await self._sock.send(data)
-        if time.monotonic() - began > _LONG_S:
+            sent = await self._sock.send(data)  # in which other tasks have their turn
+            waited_s = time.monotonic() - began - (time.thread_time() - used)
+        if waited_s > _LONG_S:
             _busy.until = time.monotonic() + _BUSY_S
         if sent != len(data):
             raise KernelError(f"netlink took {sent} of {len(data)} bytes")
