@@ -124,3 +124,15 @@ async def test_a_long_dump_is_read_ahead_and_may_be_left_in_the_middle(full):
         async with trio.open_nursery() as nursery:
             for _ in range(3):
                 nursery.start_soon(look, nl, alikes)
+
+
+@pytest.mark.parametrize(("verb", "first"), [("prepend", True), ("append", False)])
+async def test_a_blackhole_beside_another_route_is_where_the_kernel_has_it(full, verb, first):
+    """Of one destination, metric and TOS the kernel goes by the first: `ip route get` says by which."""
+    full.ip(f"route {verb} blackhole 20.0.9.0/24")
+    async with open_netlink(full) as nl:
+        view = await look(nl, Alikes())
+    there = [route for route in view.routes if str(route.prefix) == "20.0.9.0/24"]
+    assert [route.leads_nowhere for route in there] == [first, not first]
+    paths = wish(view)[0][0, there[0].prefix]
+    assert (paths[0].next_hop is None) is first
