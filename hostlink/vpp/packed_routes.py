@@ -31,7 +31,10 @@ _LEAST = 64
 async def apply_packed(session: Session, source_id: int, packed: PackedRoutes) -> list[VppRefused]:
     """Add (or replace) and then delete, all in flight. Returns what VPP refused. Raises any other VppError."""
     packer = packer_of(session, source_id)
-    work = [(_template(packer, places[0], paths), places) for paths, places in packed.add]
+    work = []
+    for paths, places in packed.add:
+        work.append((_template(packer, places[0], paths), places))
+        await trio.lowlevel.checkpoint()  # the first of its kind takes half a millisecond, and there may be many kinds
     for size in sorted({len(place) for place in packed.delete}):
         gone = [place for place in packed.delete if len(place) == size]
         work.append((_template(packer, gone[0], None), gone))

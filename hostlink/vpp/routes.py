@@ -56,6 +56,8 @@ _LOOKUPS = 100
 """Looked up in one go: some 10 ms of packing and unpacking."""
 _SLICE = 1000
 """Routes decoded in one go before other tasks get their turn: some 5 ms."""
+_TEMPLATES = 20
+"""Routes of which each may need a message packed by the codec, half a millisecond."""
 _BREATH = 5000
 """Routes handled in one go before other tasks get their turn: some 20 ms."""
 
@@ -259,8 +261,8 @@ class Counted(Waiter):
 
 async def _templates(packer: RoutePacker, routes: Sequence[VppRoute], *, is_add: bool) -> list[Template]:
     found: list[Template] = []
-    for start in range(0, len(routes), _BREATH):
-        found += packer.templates(routes[start : start + _BREATH], is_add=is_add)
+    for start in range(0, len(routes), _TEMPLATES):
+        found += packer.templates(routes[start : start + _TEMPLATES], is_add=is_add)
         await trio.lowlevel.checkpoint()
     return found
 
