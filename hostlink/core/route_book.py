@@ -346,10 +346,11 @@ class RouteBook:
                 self._kinds.clear()
                 self._ways.clear()
                 self._forgot = True
-            self._kinds[alike] = None
             one = alike.at(place)
             paths = None if self._leans(one) else self._translator.paths_anywhere(one)
             paths = self._paths[alike] = None if paths is None else self._ways.setdefault(paths, paths)
+            if paths is not None:  # else it is no kind of `_alike`
+                self._kinds[alike] = None
             return paths
 
     def _leans(self, route: Route) -> bool:

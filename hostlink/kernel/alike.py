@@ -54,6 +54,8 @@ class Alikes:
     """What was read so far; one for all that read routes, because an `Alike` is compared by identity."""
 
     def __init__(self) -> None:
+        self.left_out: dict[int, int] = {}
+        """Ifindex → about how many routes of other links there are, where that was seen."""
         self._hops: HopCache = {}
         self._by_cut: dict[Cut, Alike] = {}
         self._known: dict[tuple[bytes, ...], AlikeChange] = {}

@@ -45,6 +45,8 @@ class BulkRoutes:
     def __init__(self, alikes: Alikes, link_index: int | None = None) -> None:
         """link_index: of a dump of all links what uses that one is kept, and what leads nowhere."""
         self._alikes, self._link_index = alikes, link_index
+        self.left_out = 0
+        """Routes that are other links'."""
         self._hops: HopCache = {}
         self._bodies: AlikeCache = {}
         self._layouts: dict[tuple[int, int], struct.Struct] = {}
@@ -94,6 +96,7 @@ class BulkRoutes:
         stop = at + len(kinds) * layout.size
         if _OTHERS in kinds:
             ours = [(place, one) for place, one in zip(places, kinds, strict=True) if one is not _OTHERS]
+            self.left_out += len(kinds) - len(ours)
             places, kinds = [place for place, _ in ours], [one for _, one in ours]
         if kinds:
             self._keep(places, kinds)
@@ -134,7 +137,8 @@ class BulkRoutes:
         if _u32(body, _FLAGS_AT)[0] & uapi.RTM_F_CLONED:
             return
         route = read_body(body, self._hops, self._bodies)
-        if self._link_index is not None and not _may_use(route, self._link_index):
+        if self._link_index is not None and not _may_be_of(route, self._link_index):
+            self.left_out += 1
             if self._alikes.of(route) is not None:
                 self._learn(body, _OTHERS)
             return
@@ -176,6 +180,7 @@ class BulkRoutes:
         while some := list(islice(items, _MERGED)):
             self._keep([place for place, _ in some], [one for _, one in some])
             await trio.lowlevel.checkpoint()
+        self.left_out += other.left_out
         self._second |= other._second
         self._met |= other._met
         self._apart += other._apart
@@ -196,10 +201,17 @@ class BulkRoutes:
         return RouteSet(values.values(), self._alike, self._met)
 
 
-def _may_use(route: Route, link_index: int) -> bool:
-    """Or leads nowhere. Of one that only names a nexthop object (kernel/nexthops.py) that is not known yet."""
-    named = route.nexthop_id is not None and not route.next_hops
-    return route.uses(link_index) or route.leads_nowhere or named
+def is_of(route: Route, link_index: int) -> bool:
+    """Whether it uses that link, or leads nowhere.
+
+    Not so by a nexthop object that leads nowhere: neither the kernel's filter by link nor that by type gives those.
+    """
+    return route.uses(link_index) or (route.leads_nowhere and route.nexthop_id is None)
+
+
+def _may_be_of(route: Route, link_index: int) -> bool:
+    """Of one that only names a nexthop object (kernel/nexthops.py) that is not known yet."""
+    return is_of(route, link_index) or (route.nexthop_id is not None and not route.next_hops)
 
 
 def _index_of_other(heads: tuple[bytes, ...]) -> int:

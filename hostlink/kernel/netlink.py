@@ -248,7 +248,10 @@ class Netlink:
                 for part in some:
                     await parts.send(part)
                 if not some:
-                    await trio.lowlevel.wait_readable(sock)
+                    try:
+                        await trio.lowlevel.wait_readable(sock)
+                    finally:
+                        trio.lowlevel.notify_closing(sock)  # else its number is watched on for who gets it next
 
     def _pack(self, batch: Sequence[Request], flags: int) -> tuple[int, bytes]:
         """(sequence of the first, one datagram)."""

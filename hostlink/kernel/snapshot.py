@@ -33,7 +33,7 @@ from hostlink.core.route_set import RouteSet, with_apart
 from hostlink.kernel import parse, uapi
 from hostlink.kernel.alike import Alikes
 from hostlink.kernel.attributes import text, u32
-from hostlink.kernel.bulk_routes import BulkRoutes
+from hostlink.kernel.bulk_routes import BulkRoutes, is_of
 from hostlink.kernel.errors import KernelRefused, ReadUnsteady, reading
 from hostlink.kernel.known_routes import Before
 from hostlink.kernel.link import link_body
@@ -244,13 +244,16 @@ async def read_global_addresses(nl: Netlink, link_index: int) -> list[IPAddress]
 
 async def _routes(nl: Netlink, link_index: int, alikes: Alikes, before: Before | None) -> RouteSet:
     """Of every table and type, those that use the link or lead nowhere."""
-    if before is None or len(before.routes.alike) < LARGE:
+    others = alikes.left_out.get(link_index, 0)
+    if before is None or len(before.routes.alike) < max(LARGE, 2 * others):
+        alikes.left_out[link_index] = others // 2  # some day it is tried again
         found = await _routes_of_link(nl, link_index, alikes, before)
         await found.settle()
-        routes = await completed(nl, found.found(), alikes)
+        routes = _of_link(await completed(nl, found.found(), alikes), link_index)
         if not _are_mixed(routes):
             return routes
     found = await _all_routes(nl, link_index, alikes, before)
+    alikes.left_out[link_index] = found.left_out
     await found.settle()
     return _of_link(await completed(nl, found.found(), alikes), link_index)
 
@@ -288,10 +291,10 @@ async def _all_routes(nl: Netlink, link_index: int, alikes: Alikes, before: Befo
 
 def _of_link(routes: RouteSet, link_index: int) -> RouteSet:
     """Without those of which it was not known before that they are others'."""
-    kept = [one for one in routes.apart if one.uses(link_index) or one.leads_nowhere]
-    others = {one for one in routes.kinds if not (one.route.uses(link_index) or one.route.leads_nowhere)}
-    if others:  # by a nexthop object that was only named
-        return RouteSet(kept, {place: one for place, one in routes.alike.items() if one not in others})
+    kept = [one for one in routes.apart if is_of(one, link_index)]
+    foreign = {one for one in routes.kinds if not is_of(one.route, link_index)}
+    if foreign:  # by a nexthop object that was only named
+        return RouteSet(kept, {place: one for place, one in routes.alike.items() if one not in foreign})
     return routes if len(kept) == len(routes.apart) else with_apart(routes, kept)
 
 

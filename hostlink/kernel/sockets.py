@@ -43,7 +43,11 @@ async def opened(
     """
     with inside(namespace):
         sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
-    last = os.dup(sock.fileno())
+    try:
+        last = os.dup(sock.fileno())
+    except OSError:
+        sock.close()
+        raise
     try:
         with sock:
             sock.setsockopt(socket.SOL_SOCKET, uapi.SO_RCVBUFFORCE, receive_buffer_bytes)

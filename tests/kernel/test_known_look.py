@@ -8,12 +8,14 @@ import pytest
 import trio
 
 from hostlink.core.desired import vpp_desired
+from hostlink.core.desired_routes import translator_for
 from hostlink.core.model import HostView
+from hostlink.core.route_book import Packed, RouteBook
 from hostlink.core.route_set import by_key, prefix_at
 from hostlink.kernel import snapshot
 from hostlink.kernel.alike import Alikes
 from hostlink.kernel.known_routes import Before
-from hostlink.kernel.netlink import open_netlink
+from hostlink.kernel.netlink import open_netlink, open_watcher
 from hostlink.kernel.snapshot import read_view
 
 
@@ -81,7 +83,11 @@ OTHERS = """link add br9 type bridge
  addr add 203.0.113.1/24 dev br9
  nexthop add id 7 via 203.0.113.7 dev br9
  nexthop add id 8 via 192.0.2.8 dev eth1
+ nexthop add id 9 blackhole
+ -6 nexthop add id 10 blackhole
  route add 23.0.0.0/24 nhid 7
+ route add 23.0.9.0/24 nhid 9
+ -6 route add 2001:db8:9::/48 nhid 10
  route add 23.0.1.0/24 nhid 8
  route add 23.0.2.0/24 nexthop via 192.0.2.2 nexthop via 203.0.113.2
  route add 23.0.3.0/24 via 203.0.113.2 table 100
@@ -136,3 +142,26 @@ async def test_a_blackhole_beside_another_route_is_where_the_kernel_has_it(full,
     assert [route.leads_nowhere for route in there] == [first, not first]
     paths = wish(view)[0][0, there[0].prefix]
     assert (paths[0].next_hop is None) is first
+
+
+async def test_one_that_moves_to_another_link_spoils_nothing(full, monkeypatch):
+    """F30: followed, and the next look of a full table finds all of the rest as it was (found by a review)."""
+    monkeypatch.setattr(snapshot, "LARGE", 100)
+    full.ip("link add br9 type bridge\n link set br9 addrgenmode none up\n addr add 203.0.113.1/24 dev br9")
+    alikes = Alikes()
+    async with open_netlink(full) as nl, open_watcher(full, routes=True) as watcher:
+        view = await look(nl, alikes)
+        wanted, _ = vpp_desired(view, uplink_sw=1, host_sw=2)
+        translator = translator_for(view, wanted.uplink.addresses, 1, ())
+        packed = Packed(view.routes.alike, wanted.packed, view.routes.kinds, wanted.ways)
+        book = RouteBook(view.routes.apart, wanted.routes, translator, alike=alikes.of, packed=packed)
+        await watcher.pending()
+        full.ip("route replace 20.0.7.0/24 via 203.0.113.2 dev br9")
+        (changed,) = await watcher.pending()
+        assert book.fold_all(alikes.read(changed.routes))
+        _, (gone,) = book.settle(book.touched())
+        assert str(gone.prefix) == "20.0.7.0/24"
+        book.settle_places(book.touched_places())
+        known = book.known()
+        again = await read_view(nl, "eth1", alikes=alikes, before=Before(known.routes))
+    assert known.is_of(again.routes)
