@@ -17,6 +17,8 @@ import struct
 from pathlib import Path
 from typing import NamedTuple
 
+import trio
+
 from hostlink.kernel.namespace import inside
 
 _SIOCETHTOOL = 0x8946
@@ -34,25 +36,38 @@ class Driver(NamedTuple):
 
 def read_driver(namespace: str | int | None, link_name: str, *, sys_root: Path = Path("/sys")) -> Driver:
     """Both None where the link is gone or its driver does not say."""
-    answer = _drvinfo(namespace, link_name)
+    with _socket_in(namespace) as sock:
+        return _driver(sock, link_name, sys_root)
+
+
+async def driver_of(namespace: str | int | None, link_name: str, *, sys_root: Path = Path("/sys")) -> Driver:
+    """The same, waited for in a thread: the kernel answers when nobody holds RTNL."""
+    with _socket_in(namespace) as sock:
+        return await trio.to_thread.run_sync(_driver, sock, link_name, sys_root)
+
+
+def _socket_in(namespace: str | int | None) -> socket.socket:
+    with inside(namespace):
+        return socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+
+
+def _driver(sock: socket.socket, link_name: str, sys_root: Path) -> Driver:
+    answer = _drvinfo(sock, link_name)
     if answer is None:
         return Driver(None, None)
     name, bus = (_text(answer, offset) for offset in (4, 100))
     return Driver(name or None, _pci_address(bus, sys_root))
 
 
-def _drvinfo(namespace: str | int | None, link_name: str) -> bytes | None:
+def _drvinfo(sock: socket.socket, link_name: str) -> bytes | None:
     answer = ctypes.create_string_buffer(struct.pack("=I", _ETHTOOL_GDRVINFO), _DRVINFO_BYTES)
     request = struct.pack("=16sQ16x", link_name.encode(), ctypes.addressof(answer))
-    with inside(namespace):
-        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
-    with sock:
-        try:
-            fcntl.ioctl(sock.fileno(), _SIOCETHTOOL, request)
-        except OSError as error:
-            if error.errno in (errno.ENODEV, errno.EOPNOTSUPP):
-                return None
-            raise
+    try:
+        fcntl.ioctl(sock.fileno(), _SIOCETHTOOL, request)
+    except OSError as error:
+        if error.errno in (errno.ENODEV, errno.EOPNOTSUPP):
+            return None
+        raise
     return answer.raw
 
 

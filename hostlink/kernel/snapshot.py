@@ -40,7 +40,7 @@ from hostlink.kernel.link import link_body
 from hostlink.kernel.multicast import read_multicast
 from hostlink.kernel.netlink import Message, Netlink, Request, read_again
 from hostlink.kernel.nexthops import completed
-from hostlink.kernel.nic import read_driver
+from hostlink.kernel.nic import driver_of, read_driver
 from hostlink.kernel.queueing import read_queueing
 from hostlink.kernel.route_dump import dump_routes
 from hostlink.kernel.routes import read_routes
@@ -182,7 +182,7 @@ async def _given(routes: RouteSet) -> RouteSet:
 async def _read_once(
     nl: Netlink, link: Link, proc_root: Path, take_routes: Callable[[], Awaitable[RouteSet]]
 ) -> HostView | None:
-    driver = read_driver(nl.namespace_fd, link.name)
+    driver = await driver_of(nl.namespace_fd, link.name)
     try:
         addresses = await read_addresses(nl, link.index)
         routes = await take_routes()
