@@ -16,8 +16,6 @@ from hostlink.vpp.dataplane import Dataplane
 from hostlink.vpp.drivers.af_packet import opened_devices
 from tests.system import small_tables
 
-__all__ = ["small_tables"]
-
 NOTED, NAMESPACE = "HOSTLINK_TEST_NOTED", "HOSTLINK_TEST_NAMESPACE"
 """A file, and where VPP is."""
 _apply = Dataplane.apply
@@ -42,7 +40,7 @@ async def noting(self: Dataplane, plan: Sequence[VppOperation], *args: Any) -> N
     await _apply(self, plan, *args)
 
 
-Dataplane.apply = noting  # type: ignore[method-assign]
-
 if __name__ == "__main__":
+    small_tables.make_small()
+    Dataplane.apply = noting  # type: ignore[method-assign]
     sys.exit(main())

@@ -94,9 +94,11 @@ async def test_what_somebody_empties_is_filled(dataplane: Dataplane, meanwhile: 
             os.kill(daemon.pid, signal.SIGCONT)
         assert (await stage.hostlink("state", "--audit")).returncode == 0, stage.log
         await settled(stage, table)
-        uplink = await until(stage, lambda uplink: uplink["last_audit"] is not None)
+        uplink = await stage.wait_state("Steady")
         assert uplink["problems"] == []
-        assert uplink["last_audit"]["change_count"] > 0
+        if not meanwhile:  # else what has changed may be a round of its own, in which the audit is done too
+            uplink = await until(stage, lambda uplink: uplink["last_audit"] is not None)
+            assert uplink["last_audit"]["change_count"] > 0
         assert (await stage.hostlink("plan")).stdout.decode().strip() in ("", f"{NIC}: nothing to do")
         await stage.on_host("ping", "-c", "1", "-W", "5", ROUTER)
 
