@@ -22,7 +22,7 @@ from hostlink.core.alike import AlikeChange, Place
 from hostlink.core.context import Hold
 from hostlink.core.machine import UplinkMachine
 from hostlink.core.model import Problem, Route
-from hostlink.core.route_book import Change, RouteChange
+from hostlink.core.route_changes import Change, RouteChange
 from hostlink.core.table import State, Step, Trigger
 from hostlink.holding import Holding
 from hostlink.journal import JournalError, Phase
@@ -141,6 +141,7 @@ class Runner:
             while not self.machine.finished:
                 event, ticket = await self._receive.receive()
                 self._waiting_kinds.discard(type(event))
+                # What the first two are about the inbox was told when they were posted.
                 if not isinstance(event, events.HostChanged | events.VppChanged | events.Result):
                     self.uplink.inbox.look_at_everything()
                 if isinstance(event, events.Mirrored | events.PathProved):

@@ -7,7 +7,7 @@ from ipaddress import ip_network
 import trio.testing
 
 from hostlink.core.model import Route
-from hostlink.core.route_book import Change, RouteChange
+from hostlink.core.route_changes import Change, RouteChange
 from hostlink.steps.inbox import Inbox
 
 CHANGE: Change = (RouteChange(Route(ip_network("20.0.0.0/24"), 254)), None)

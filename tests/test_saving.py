@@ -12,7 +12,8 @@ import pytest
 from hostlink.clock import boottime_s
 from hostlink.config import Config, Match, Paths, UplinkConfig
 from hostlink.core.desired_routes import translator_for, vpp_routes
-from hostlink.core.route_book import RouteBook, RouteChange
+from hostlink.core.route_book import RouteBook
+from hostlink.core.route_changes import RouteChange
 from hostlink.journal import Phase
 from hostlink.kernel.netlink import Netlink
 from hostlink.steps import view

@@ -8,7 +8,7 @@ from itertools import islice
 
 from hostlink.core.alike import PackedRoutes
 from hostlink.core.model import VppPaths, VppUplink
-from hostlink.core.route_set import SLICE, Alike, Place, place_of
+from hostlink.core.route_set import SLICE, Alike, Place, grouped, place_of
 
 
 class AsWanted(Mapping[Place, VppPaths]):
@@ -48,19 +48,6 @@ def packed_changes(desired: VppUplink, actual: VppUplink) -> PackedRoutes:
     return changes
 
 
-def added_alike(pairs: Iterable[tuple[Place, Alike]], wanted: Mapping[Place, VppPaths]) -> PackedRoutes:
-    """The same where the kind of each is known: what is wanted has the same paths for all of one kind."""
-    groups: dict[Alike, list[Place]] = {}
-    for place, one in pairs:
-        if one in groups:
-            groups[one].append(place)
-        else:
-            groups[one] = [place]
-    changes = PackedRoutes()
-    changes.extend([(wanted[group[0]], group) for group in groups.values()], ())
-    return changes
-
-
 def added(places: Iterable[Place], wanted: Mapping[Place, VppPaths]) -> PackedRoutes:
     """What is wanted at these places, to be added or replaced."""
     groups: dict[tuple[int, int], list[Place]] = {}
@@ -74,6 +61,13 @@ def added(places: Iterable[Place], wanted: Mapping[Place, VppPaths]) -> PackedRo
         group.append(place)
     changes = PackedRoutes()
     changes.extend([(ways[number], group) for (number, _), group in groups.items()], ())
+    return changes
+
+
+def added_alike(pairs: Iterable[tuple[Place, Alike]], wanted: Mapping[Place, VppPaths]) -> PackedRoutes:
+    """The same where the kind of each is known: what is wanted has the same paths for all of one kind."""
+    changes = PackedRoutes()
+    changes.extend([(wanted[group[0]], group) for group in grouped(pairs).values()], ())
     return changes
 
 

@@ -33,8 +33,9 @@ from hostlink.core.desired_packed import Known, is_any_special
 from hostlink.core.desired_packed import is_special as _is_special
 from hostlink.core.desired_routes import Translator, route_key
 from hostlink.core.model import Family, Prefix, Problem, Route, VppPaths, VppRoute, VppTable
+from hostlink.core.route_changes import Change, RouteChange, change_at
 from hostlink.core.route_edits import RouteEdit
-from hostlink.core.route_set import AlikeRoutes, KeptRoutes, RouteSet, kept, versions
+from hostlink.core.route_set import AlikeRoutes, KeptRoutes, RouteSet, grouped, kept, versions
 from hostlink.core.route_set import by_key as by_key
 from hostlink.core.vpp_tables import RT_TABLE_MAIN, vpp_table_id
 
@@ -44,29 +45,6 @@ _MOST_KINDS = 10_000
 _MANY = 16
 """Messages: fewer are sooner taken in one by one than all at once."""
 _alike_of = attrgetter("alike")
-
-
-@dataclass(frozen=True, slots=True)
-class RouteChange:
-    """One route message of the kernel."""
-
-    route: Route
-    gone: bool = False
-    replaces: bool = False
-    """NLM_F_REPLACE: it stands in the place of the one that had the same key."""
-
-
-Change = tuple[RouteChange, None] | tuple[AlikeChange, Place]
-"""One route message: as a value, or as what many have in common with the destination of this one."""
-
-
-def change_at(change: Change) -> RouteChange:
-    """As a value."""
-    said, place = change
-    if isinstance(said, RouteChange):
-        return said
-    assert place is not None
-    return RouteChange(said.alike.at(place), said.gone, said.replaces)
 
 
 @dataclass(frozen=True, slots=True)
@@ -532,14 +510,9 @@ class RouteBook:
         found = list(map(self._paths.get, ones))  # type: ignore[arg-type]  # none of them is None
         if None in found:
             return None
-        self._sent.update(zip(places, found, strict=True))  # type: ignore[arg-type]
+        self._sent.update(zip(places, found, strict=True))  # type: ignore[arg-type]  # nor of these
         self.counts.update(versions(places))
-        groups: dict[Alike | None, list[Place]] = {}
-        for place, one in zip(places, ones, strict=True):
-            if one in groups:
-                groups[one].append(place)
-            else:
-                groups[one] = [place]
+        groups = grouped(zip(places, ones, strict=True))
         return [(self._sent[some[0]], some) for some in groups.values()]
 
     def _translate(self, key: Key) -> VppRoute | None:

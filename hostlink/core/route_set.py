@@ -8,12 +8,11 @@ prefix (`at`), or for those that are values anyway (`apart`).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network
-from itertools import chain, islice
-from operator import itemgetter
+from itertools import islice
 from struct import Struct
 from typing import TypeVar
 
@@ -22,7 +21,6 @@ from hostlink.core.route import RT_TABLE_MAIN, Prefix, Route, metric
 Place = bytes
 """A destination: its prefix length in one byte, then its address, 4 bytes of IPv4 or 16 of IPv6, network order."""
 PLACE4_BYTES, PLACE6_BYTES = 5, 17
-_first_byte = itemgetter(1)
 Cut = tuple[bytes, bytes, bytes]
 NO_CUT: Cut = (b"", b"", b"")
 
@@ -132,48 +130,6 @@ class RouteSet:
         return f"RouteSet({len(self.apart)} apart, {len(self.alike)} alike)"
 
 
-class PlaceSet:
-    """Destinations by the first byte of their address: a set of a million grows by steps that stop all for 100 ms."""
-
-    __slots__ = ("_parts",)
-
-    def __init__(self) -> None:
-        self._parts: dict[int, set[Place]] = {}
-
-    def update(self, places: Sequence[Place]) -> None:
-        """Not for none. Where many come in the kernel's order nearly all go into one part."""
-        first, last = places[0][1], places[-1][1]
-        if first == last and {*map(_first_byte, places)} == {first}:
-            self._part(first).update(places)
-            return
-        for place in places:
-            self._part(place[1]).add(place)
-
-    def _part(self, first_byte: int) -> set[Place]:
-        part = self._parts.get(first_byte)
-        if part is None:
-            part = self._parts[first_byte] = set()
-        return part
-
-    def discard(self, place: Place) -> None:
-        """Whether or not it is there."""
-        if place in self:
-            self._parts[place[1]].discard(place)
-
-    def let_some_go(self) -> bool:
-        """One part of it: to let go of a million at once stops all for 60 ms. False: it is empty."""
-        return bool(self._parts) and bool(self._parts.popitem())
-
-    def __contains__(self, place: object) -> bool:
-        return isinstance(place, bytes) and place in self._parts.get(place[1], ())
-
-    def __iter__(self) -> Iterator[Place]:
-        return chain.from_iterable(self._parts.values())
-
-    def __len__(self) -> int:
-        return sum(map(len, self._parts.values()))
-
-
 def place_bytes(version: int) -> int:
     """How long the places of that IP version are."""
     return PLACE4_BYTES if version == 4 else PLACE6_BYTES
@@ -277,6 +233,7 @@ class KeptRoutes:
 
 
 Routes = tuple[Route, ...] | RouteSet | KeptRoutes
+K = TypeVar("K")
 R = TypeVar("R", tuple[Route, ...], RouteSet, KeptRoutes, "tuple[Route, ...] | RouteSet | KeptRoutes")
 _BLOCK = 8000
 """Destinations of one block: 40 kB of IPv4's, so that nothing that is done to a block takes long."""
@@ -373,6 +330,17 @@ def _blocks(one: Alike, places: list[Place]) -> Iterator[AlikeRoutes]:
     version = 4 if len(places[0]) == PLACE4_BYTES else 6
     for start in range(0, len(places), _BLOCK):
         yield AlikeRoutes(one.route, one.cut, version, b"".join(places[start : start + _BLOCK]))
+
+
+def grouped(pairs: Iterable[tuple[Place, K]]) -> dict[K, list[Place]]:
+    """The destinations of each kind, in their order."""
+    found: dict[K, list[Place]] = {}
+    for place, one in pairs:
+        if one in found:
+            found[one].append(place)
+        else:
+            found[one] = [place]
+    return found
 
 
 def by_key(routes: Iterable[Route]) -> dict[tuple[int, Prefix], list[Route]]:

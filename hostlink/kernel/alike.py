@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from hostlink.core.alike import Alike, AlikeChange, Cut, Place, place_of
 from hostlink.core.model import Route
-from hostlink.core.route_book import Change, RouteChange
+from hostlink.core.route_changes import Change, RouteChange
 from hostlink.core.route_set import are_places, cut, pieces
 from hostlink.core.runs import Layout
 from hostlink.kernel import uapi

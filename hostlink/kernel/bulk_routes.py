@@ -137,7 +137,7 @@ class BulkRoutes:
         if _u32(body, _FLAGS_AT)[0] & uapi.RTM_F_CLONED:
             return
         route = read_body(body, self._hops, self._bodies)
-        if self._link_index is not None and not _may_be_of(route, self._link_index):
+        if self._link_index is not None and not _may_concern(route, self._link_index):
             self.left_out += 1
             if self._alikes.of(route) is not None:
                 self._learn(body, _OTHERS)
@@ -201,7 +201,7 @@ class BulkRoutes:
         return RouteSet(values.values(), self._alike, self._met)
 
 
-def is_of(route: Route, link_index: int) -> bool:
+def concerns(route: Route, link_index: int) -> bool:
     """Whether it uses that link, or leads nowhere.
 
     Not so by a nexthop object that leads nowhere: neither the kernel's filter by link nor that by type gives those.
@@ -209,9 +209,9 @@ def is_of(route: Route, link_index: int) -> bool:
     return route.uses(link_index) or (route.leads_nowhere and route.nexthop_id is None)
 
 
-def _may_be_of(route: Route, link_index: int) -> bool:
+def _may_concern(route: Route, link_index: int) -> bool:
     """Of one that only names a nexthop object (kernel/nexthops.py) that is not known yet."""
-    return is_of(route, link_index) or (route.nexthop_id is not None and not route.next_hops)
+    return concerns(route, link_index) or (route.nexthop_id is not None and not route.next_hops)
 
 
 def _index_of_other(heads: tuple[bytes, ...]) -> int:

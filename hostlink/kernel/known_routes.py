@@ -14,8 +14,9 @@ from itertools import islice
 
 import trio
 
+from hostlink.core.place_set import PlaceSet
 from hostlink.core.route import RT_TABLE_MAIN, Route
-from hostlink.core.route_set import SLICE, Alike, Place, PlaceSet, RouteSet, cut, place_of
+from hostlink.core.route_set import SLICE, Alike, Place, RouteSet, cut, place_of
 from hostlink.kernel.alike import ADDRESS_BYTES, Alikes, layout_of
 from hostlink.kernel.bulk_routes import LEAST, MOST, BulkRoutes
 from hostlink.kernel.sockets import HEADER

@@ -33,7 +33,7 @@ from hostlink.core.route_set import RouteSet, with_apart
 from hostlink.kernel import parse, uapi
 from hostlink.kernel.alike import Alikes
 from hostlink.kernel.attributes import text, u32
-from hostlink.kernel.bulk_routes import BulkRoutes, is_of
+from hostlink.kernel.bulk_routes import BulkRoutes, concerns
 from hostlink.kernel.errors import KernelRefused, ReadUnsteady, reading
 from hostlink.kernel.known_routes import Before
 from hostlink.kernel.link import link_body
@@ -291,8 +291,8 @@ async def _all_routes(nl: Netlink, link_index: int, alikes: Alikes, before: Befo
 
 def _of_link(routes: RouteSet, link_index: int) -> RouteSet:
     """Without those of which it was not known before that they are others'."""
-    kept = [one for one in routes.apart if is_of(one, link_index)]
-    foreign = {one for one in routes.kinds if not is_of(one.route, link_index)}
+    kept = [one for one in routes.apart if concerns(one, link_index)]
+    foreign = {one for one in routes.kinds if not concerns(one.route, link_index)}
     if foreign:  # by a nexthop object that was only named
         return RouteSet(kept, {place: one for place, one in routes.alike.items() if one not in foreign})
     return routes if len(kept) == len(routes.apart) else with_apart(routes, kept)
@@ -308,12 +308,7 @@ def _sinks(alikes: Alikes, before: Before | None, link_index: int | None = None)
     return partial(before.sink, alikes, link_index)
 
 
-async def _dumped(
-    nl: Netlink,
-    requests: Sequence[Request],
-    begin: _Sinks,
-    found: BulkRoutes,
-) -> None:
+async def _dumped(nl: Netlink, requests: Sequence[Request], begin: _Sinks, found: BulkRoutes) -> None:
     for request in requests:
         await found.merge(await dump_routes(nl, request, partial(begin, request.body[0])))
 

@@ -22,7 +22,8 @@ from hostlink.core.events import Mirrored
 from hostlink.core.model import Prefix, VppRoute
 from hostlink.core.operations import AddVppRoute, DeleteVppRoute
 from hostlink.core.plan import route_order
-from hostlink.core.route_book import Change, Key, RouteBook
+from hostlink.core.route_book import Key, RouteBook
+from hostlink.core.route_changes import Change
 from hostlink.steps.context import Uplink
 from hostlink.steps.tables import end_followed, make_followed
 

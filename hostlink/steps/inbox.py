@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import trio
 
-from hostlink.core.route_book import Change
+from hostlink.core.route_changes import Change
 
 MOST = 200_000
 """Messages: some 20 MB. A routing daemon's full table comes faster than it is carried over."""

@@ -55,7 +55,7 @@ class Compared:
     digests: tuple[bytes, ...] = ()
     """Of the dump of each family (vpp/table_digest.py), of a table that keeps still."""
     still: int = 0
-    """So many looks have found it as it was."""
+    """So many looks in a row had the same to be compared with, and did not find that VPP says something else."""
 
     def is_of(self, wanted: Mapping[Place, VppPaths], ports: frozenset[int]) -> bool:
         """Whether it says how these are. Who changes what is wanted has to forget it; more of it is noticed."""
@@ -92,9 +92,11 @@ async def read_compared(
     earlier, which is found again where VPP says the same. (Then digests are made, and not of a table that was changed a
     moment ago: they cost a quarter of such a look.) Raises VppError.
     """
-    still = before.still + 1 if before is not None and before.is_of(wanted, ports) else 0
-    if still and before is not None and await _says_the_same(session, source_id, before, advanced):
-        return before
+    still = 0
+    if before is not None and before.is_of(wanted, ports):
+        if before.digests and await _says_the_same(session, source_id, before, advanced):
+            return before
+        still = 0 if before.digests else before.still + 1
     found, digests = _Found(wanted, ports), list[TableDigest]()
     for family in Family:
         digest = TableDigest(session.codec, family) if still > 1 and len(wanted) >= _WORTH_DIGESTING else None
@@ -106,8 +108,6 @@ async def read_compared(
 
 
 async def _says_the_same(session: Session, source_id: int, before: Compared, advanced: Callable[[], None]) -> bool:
-    if not before.digests:
-        return False
     for family, said in zip(Family, before.digests, strict=True):
         digest = TableDigest(session.codec, family)
         await session.dump_to(_Digested(session, digest), dump_request(source_id, family))

@@ -17,7 +17,7 @@ from hostlink.core.model import Family, VppPaths
 from hostlink.core.route_set import PLACE4_BYTES, Place, cut, place_bytes
 from hostlink.core.runs import Layout
 from hostlink.vpp.frames import HEADER, LENGTH_AT, LENGTH_BYTES, MESSAGE_ID
-from hostlink.vpp.route_layout import route_layout
+from hostlink.vpp.route_layout import RouteLayout, route_layout
 from hostlink.vpp.route_packer import DETAILS, RouteReader
 from hostlink.vpp.session import Request, Session
 from hostlink.vpp.waiters import Run, Waiter
@@ -26,7 +26,7 @@ HEAD = ">6x"
 """How the head of details begins where message id and context come first, as they do in every release."""
 LEAST, MOST = 16, 1024
 """Details cut in one go."""
-_ADDRESS_BYTES = 16
+ADDRESS_BYTES = 16
 """Of IPv4 the first 4 say it, and nobody says what the others are."""
 LENGTHS = [bytes((length,)) for length in range(256)]
 _CONTEXT = struct.Struct(">I")
@@ -36,6 +36,12 @@ _DUMP = "ip_route_v2_dump"
 def dump_request(source_id: int, family: Family) -> Request:
     """For the routes of table 0 of which that source is the best one."""
     return Request(_DUMP, {"src": source_id, "table": {"table_id": 0, "is_ip6": family is Family.IPV6}})
+
+
+def meaningless(layout: RouteLayout) -> set[int]:
+    """Bytes of framed details that say nothing, from the start of the frame: of the header, and the gaps."""
+    header = {*range(HEADER.size)} - {*range(LENGTH_AT, LENGTH_AT + LENGTH_BYTES)}
+    return header | {HEADER.size + at for at in layout.gaps}
 
 
 class Details(Waiter):
@@ -141,8 +147,8 @@ class RouteDetails(Details):
 
     def _run_layout(self, size: int) -> Layout:
         whole = self._layout_of
-        unused = {*range(HEADER.size)} - {*range(LENGTH_AT, LENGTH_AT + LENGTH_BYTES)}
-        unused |= {HEADER.size + at for at in (*whole.gaps, *range(whole.address, whole.address + _ADDRESS_BYTES))}
+        address = range(HEADER.size + whole.address, HEADER.size + whole.address + ADDRESS_BYTES)
+        unused = {*meaningless(whole), *address}
         return Layout(size, self._version, HEADER.size + whole.length, HEADER.size + whole.address, tuple(unused))
 
     def _place(self, details: bytes) -> tuple[int, Place]:

@@ -13,12 +13,11 @@ from hostlink.core.model import Family
 from hostlink.core.route_set import PLACE4_BYTES
 from hostlink.vpp.codec import Codec
 from hostlink.vpp.frames import HEADER, LENGTH_AT, LENGTH_BYTES
+from hostlink.vpp.route_details import ADDRESS_BYTES, LEAST, MOST, meaningless
 from hostlink.vpp.route_layout import route_layout
 from hostlink.vpp.route_packer import DETAILS
 
-LEAST, MOST = 16, 1024
-"""Details taken in one go: more, while all were as long as the first."""
-_ADDRESS_BYTES, _CONTEXT_BYTES = 16, 4
+_CONTEXT_BYTES = 4
 _LENGTH = slice(LENGTH_AT, LENGTH_AT + LENGTH_BYTES)
 
 
@@ -27,12 +26,11 @@ class TableDigest:
 
     def __init__(self, codec: Codec, family: Family) -> None:
         layout = route_layout(codec, DETAILS)
-        unsaid = {*range(HEADER.size)} - {*range(LENGTH_AT, LENGTH_AT + LENGTH_BYTES)}
+        unsaid = meaningless(layout)
         unsaid.update(HEADER.size + layout.context + byte for byte in range(_CONTEXT_BYTES))
-        unsaid.update(HEADER.size + byte for byte in layout.gaps)
         if family is Family.IPV4:
             address = HEADER.size + layout.address
-            unsaid.update(range(address + PLACE4_BYTES - 1, address + _ADDRESS_BYTES))
+            unsaid.update(range(address + PLACE4_BYTES - 1, address + ADDRESS_BYTES))
         self._unsaid = sorted(unsaid)
         self._least_bytes = HEADER.size + layout.head.size
         self._hash = hashlib.sha256()

@@ -11,7 +11,8 @@ from hostlink.core.alike import Alike, AlikeChange, PackedRoutes, place_of, pref
 from hostlink.core.attached import Leaning
 from hostlink.core.desired_routes import Translator, translator_for, vpp_routes
 from hostlink.core.model import Address, HostView, Link, NextHop, PathType, Route
-from hostlink.core.route_book import RouteBook, RouteChange, by_key, change_at
+from hostlink.core.route_book import RouteBook, by_key
+from hostlink.core.route_changes import RouteChange, change_at
 from hostlink.core.vpp_tables import tables_of
 from tests.core.plain_edits import each_edit, edited
 

@@ -11,7 +11,8 @@ from hostlink.core.alike import PackedRoutes
 from hostlink.core.attached import Leaning
 from hostlink.core.desired_routes import translator_for, vpp_routes
 from hostlink.core.model import Address, Family, HostView, Link, NextHop, PathType, Route, VppTable
-from hostlink.core.route_book import RouteBook, RouteChange, by_key
+from hostlink.core.route_book import RouteBook, by_key
+from hostlink.core.route_changes import RouteChange
 from hostlink.core.route_edits import RouteEdit
 from hostlink.core.vpp_tables import tables_of
 from tests.core.plain_edits import edited

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from hostlink.core.route_book import RouteChange, change_at
+from hostlink.core.route_changes import RouteChange, change_at
 from hostlink.kernel import uapi
 from hostlink.kernel.alike import Alikes
 from hostlink.kernel.errors import Unreadable

@@ -14,7 +14,7 @@ from typing import Any, cast
 import pytest
 
 from hostlink.core.operations import AddHostRoute
-from hostlink.core.route_book import Change
+from hostlink.core.route_changes import Change
 from hostlink.daemon import hand_on
 from hostlink.kernel import parse, uapi
 from hostlink.kernel.alike import Alikes

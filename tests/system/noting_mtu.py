@@ -42,5 +42,5 @@ async def noting(self: Dataplane, plan: Sequence[VppOperation], *args: Any) -> N
 
 if __name__ == "__main__":
     small_tables.make_small()
-    Dataplane.apply = noting  # type: ignore[method-assign]
+    Dataplane.apply = noting  # type: ignore[method-assign]  # in a process of its own
     sys.exit(main())
