@@ -63,7 +63,7 @@ class Vpp:
         await trio.lowlevel.checkpoint()
         if self.gone:
             raise VppGone("it is gone")
-        return Compared(wanted, ports, frozenset(self.missing), {}, len(wanted), ())
+        return Compared(wanted, ports, frozenset(self.missing), {}, len(wanted))
 
     async def apply(self, plan: Sequence[Any], _: Any) -> None:
         assert not self.put, "ports come first"
@@ -249,7 +249,7 @@ async def test_others_get_their_turn_while_what_vpp_has_is_passed_over(
     ahead.end()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(watch)
-        await ahead._put_back_some(Compared(known.sent, frozenset((1, 2)), frozenset([ELSEWHERE]), {}, 200, ()))
+        await ahead._put_back_some(Compared(known.sent, frozenset((1, 2)), frozenset([ELSEWHERE]), {}, 200))
         nursery.cancel_scope.cancel()
     assert turns >= len(PLACES) // 10
 

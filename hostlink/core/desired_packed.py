@@ -7,6 +7,7 @@ routes, multicast and the like), and what is of a kind of which there is more to
 from __future__ import annotations
 
 from collections.abc import Collection
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from itertools import count, islice
@@ -52,6 +53,8 @@ class Known:
     sent: dict[Place, VppPaths]
     ways: tuple[VppPaths, ...]
     """The paths of `sent`, each once, and perhaps some that went: of those none leans on an on-link route."""
+    changed: AbstractSet[Place] | None = frozenset()
+    """Destinations that lead elsewhere since both were dumped, or nowhere, or are new. None: too many to be named."""
 
     def is_of(self, routes: Routes) -> bool:
         """Whether what is alike of these is the same again (kernel/known_routes.py)."""

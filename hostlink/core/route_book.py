@@ -12,7 +12,7 @@ main). In the host's other tables what leads nowhere hangs on what leads to the 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Literal
@@ -32,6 +32,7 @@ from hostlink.core.attached import Leaning
 from hostlink.core.desired_packed import Known, is_any_special
 from hostlink.core.desired_packed import is_special as _is_special
 from hostlink.core.desired_routes import Translator, route_key
+from hostlink.core.dump_order import MOST_CHANGED, DumpOrder
 from hostlink.core.model import Family, Prefix, Problem, Route, VppPaths, VppRoute, VppTable
 from hostlink.core.route_changes import Change, RouteChange, change_at
 from hostlink.core.route_edits import RouteEdit
@@ -59,6 +60,8 @@ class Packed:
     """The paths of `sent`, and perhaps more; equal ones are one object."""
     blocks: tuple[AlikeRoutes, ...] | None = None
     """`alike` as it is kept, if that is known."""
+    orders: Mapping[int, DumpOrder[Alike]] | None = None
+    """By IP version that in which it is dumped, if known."""
 
 
 class RouteBook:
@@ -116,8 +119,10 @@ class RouteBook:
         """Of `_alike`, and perhaps more."""
         self._forgot = False
         """There were more of both than are worth keeping, and some are forgotten."""
-        self.is_as_adopted = False
-        """What was given packed has not been changed for the book, beside what is followed."""
+        self._orders: Mapping[int, DumpOrder[Alike]] | None = None
+        """By IP version that in which `_alike` was dumped, but for those `_changed`."""
+        self._changed: set[Place] | None = set()
+        """Of both those that were followed since they were dumped. None: more than are worth it."""
         self._blocks: tuple[AlikeRoutes, ...] | None = None
         """`_alike` as it is kept, where nothing was folded in since."""
         self._pack(alike)
@@ -126,7 +131,8 @@ class RouteBook:
 
     def _adopt(self, packed: Packed) -> None:
         apart = self._never & packed.alike.keys()  # the host route of a gateway, which other routes lean on
-        self.is_as_adopted = not (apart or self._sent)
+        self._orders = packed.orders
+        self._note_changed((*apart, *self._alike))
         packed.alike.update(self._alike)
         self.counts.update(versions(packed.sent))
         packed.sent.update(self._sent)
@@ -170,7 +176,7 @@ class RouteBook:
         """The same, as long as nothing is folded in."""
         values = (route for there in self._host.values() for route in there)
         kinds = None if self._forgot else self._kinds  # then who asks for them looks for them
-        return RouteSet(values, self._alike, kinds, self._blocks)
+        return RouteSet(values, self._alike, kinds, self._blocks, self._orders)
 
     def kept(self) -> KeptRoutes:
         """The same to keep."""
@@ -183,7 +189,7 @@ class RouteBook:
         """What need not be translated again, as long as nothing is folded in. None: VPP was not told all of it."""
         if self._moved or self._touched or len(self._alike) != len(self._sent) or self._forgot:
             return None
-        return Known(self._translator, self.as_set(), self._sent, tuple(self._ways))
+        return Known(self._translator, self.as_set(), self._sent, tuple(self._ways), self._changed)
 
     def crumble(self) -> None:
         """Let go of what is packed, bit by bit: a large dictionary that goes at once keeps all threads waiting."""
@@ -435,6 +441,7 @@ class RouteBook:
     def touched(self) -> list[Key]:
         """The prefixes that were folded since this was asked last. Give each to `settle`, in parts as large as fit."""
         keys, self._touched = list(self._touched), {}
+        self._note_changed([place_of(prefix) for table, prefix in keys if table == RT_TABLE_MAIN])
         return keys
 
     def settle(self, keys: Iterable[Key]) -> tuple[list[VppRoute], list[VppRoute]]:
@@ -474,7 +481,14 @@ class RouteBook:
     def touched_places(self) -> list[Place]:
         """Of the packed destinations those that were folded since this was asked last, for `settle_places`."""
         places, self._moved = list(self._moved), {}
+        self._note_changed(places)
         return places
+
+    def _note_changed(self, places: Collection[Place]) -> None:
+        if self._changed is not None and len(self._changed) + len(places) <= MOST_CHANGED:
+            self._changed.update(places)
+        else:
+            self._changed, self._orders = None, None
 
     def settle_places(self, places: Sequence[Place]) -> tuple[list[tuple[VppPaths, list[Place]]], list[Place]]:
         """As `settle`, for table 0: (to add or replace, by their paths, each of one IP version; to delete)."""

@@ -8,15 +8,18 @@ prefix (`at`), or for those that are values anyway (`apart`).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network
 from itertools import islice
 from struct import Struct
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from hostlink.core.route import RT_TABLE_MAIN, Prefix, Route, metric
+
+if TYPE_CHECKING:
+    from hostlink.core.dump_order import DumpOrder
 
 Place = bytes
 """A destination: its prefix length in one byte, then its address, 4 bytes of IPv4 or 16 of IPv6, network order."""
@@ -77,7 +80,7 @@ class RouteSet:
     Not to be changed by anybody but the one that it is given to for good (core/route_book.py).
     """
 
-    __slots__ = ("_kinds", "alike", "apart", "blocks")
+    __slots__ = ("_kinds", "alike", "apart", "blocks", "orders")
 
     def __init__(
         self,
@@ -85,15 +88,17 @@ class RouteSet:
         alike: dict[Place, Alike] | None = None,
         kinds: Iterable[Alike] | None = None,
         blocks: tuple[AlikeRoutes, ...] | None = None,
+        orders: Mapping[int, DumpOrder[Alike]] | None = None,
     ) -> None:
         """kinds: those of `alike`, and perhaps more, from who knows them: looking for them takes a while.
 
-        blocks: `alike` as it is kept, from who has kept it.
+        blocks: `alike` as it is kept, from who has kept it. orders: by IP version that in which it is dumped, if known.
         """
         self.apart = tuple(apart)
         self.alike = {} if alike is None else alike
         self._kinds = None if kinds is None else list(kinds)
         self.blocks = blocks
+        self.orders = {} if orders is None else orders
 
     @property
     def kinds(self) -> list[Alike]:
@@ -142,7 +147,7 @@ def split(version: int, places: bytes) -> Iterator[Place]:
         yield from cut(version, places[start : start + size])
 
 
-def cut(version: int, places: bytes) -> tuple[Place, ...]:
+def cut(version: int, places: bytes | bytearray) -> tuple[Place, ...]:
     """The same at once, for not too many."""
     return pieces(places, place_bytes(version))
 
@@ -250,7 +255,7 @@ def with_apart(routes: R, values: Iterable[Route]) -> R:
         return tuple(values)
     if isinstance(routes, KeptRoutes):
         return KeptRoutes(tuple(values), routes.alike)
-    return RouteSet(values, routes.alike, routes.known_kinds, routes.blocks)
+    return RouteSet(values, routes.alike, routes.known_kinds, routes.blocks, routes.orders)
 
 
 def kinds(routes: Routes) -> list[Alike]:

@@ -38,7 +38,7 @@ _AT_ONCE, _FEWEST = 500, 16
 """So many are read in one go. Fewer are sooner read each by itself: as many slices are made of them as of hundreds."""
 _BY_THE_SENDER = tuple(range(8, 16))
 """Sequence and port in the header (struct nlmsghdr): whose request it was."""
-_VERSIONS = {2: 4, 10: 6}
+VERSIONS = {2: 4, 10: 6}
 """IP version, by address family."""
 _Layout = Callable[[bytes], tuple[bytes, ...]]
 _HOST_BITS = {size: [(1 << 8 * size - length) - 1 for length in range(8 * size + 1)] for size in ADDRESS_BYTES.values()}
@@ -47,7 +47,7 @@ _HOST_BITS = {size: [(1 << 8 * size - length) - 1 for length in range(8 * size +
 
 def layout_of(family: int, size: int, ignored: tuple[int, ...] = ()) -> Layout:
     """Where whole route messages of that address family and length, built as usual, have their destination."""
-    return Layout(size, _VERSIONS[family], HEADER.size + 1, HEADER.size + ADDRESS_AT, ignored)
+    return Layout(size, VERSIONS[family], HEADER.size + 1, HEADER.size + ADDRESS_AT, ignored)
 
 
 class Alikes:

@@ -9,8 +9,9 @@ Python for each route. A message that is not known, or not built so, goes to the
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from ipaddress import IPv4Network
-from itertools import islice
+from itertools import chain, islice
 from operator import add
 
 import trio
@@ -151,6 +152,10 @@ class BulkRoutes:
         self._met[one] = None
         self._learn(body, one)
         self._keep([place_of(route.prefix)], [one])
+
+    def met_anew(self) -> Iterator[Place]:
+        """The destinations of table main that it keeps, each as often as it may be asked where that came."""
+        return chain(self._alike, self._firsts)
 
     def _is_empty(self) -> bool:
         return not (self._alike or self._firsts)

@@ -1,24 +1,26 @@
 """A dump of routes beside those that were there before: a full table that has not changed is not kept a second time.
 
 Destinations come many at a time (kernel/bulk_routes.py), and are compared with what is known of them. What is found to
-be the same is only noted; when nothing else was found, and nothing lacks, the very dictionary that was known is the
-answer.
+be the same is only noted (kernel/same_routes.py); when nothing else was found, and nothing lacks, the very dictionary
+that was known is the answer.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from itertools import islice
 
 import trio
 
-from hostlink.core.place_set import PlaceSet
+from hostlink.core.dump_order import DumpOrder, Following
 from hostlink.core.route import RT_TABLE_MAIN, Route
-from hostlink.core.route_set import SLICE, Alike, Place, RouteSet, cut, place_of
-from hostlink.kernel.alike import ADDRESS_BYTES, Alikes, layout_of
+from hostlink.core.route_set import Alike, Place, RouteSet, cut, place_bytes, place_of
+from hostlink.core.runs import Layout
+from hostlink.kernel.alike import ADDRESS_BYTES, VERSIONS, Alikes, layout_of
 from hostlink.kernel.bulk_routes import LEAST, MOST, BulkRoutes
+from hostlink.kernel.same_routes import SameRoutes
 from hostlink.kernel.sockets import HEADER
 
 FEW = 1000
@@ -36,39 +38,50 @@ class Before:
     routes: RouteSet
     confirm: Confirm | None = None
     """Told those of `routes.alike` that a dump says as they were, while it is read: each once, and perhaps not all."""
+    changed: AbstractSet[Place] | None = frozenset()
+    """Of `routes.alike` those that are not as they were in the order that `routes` has. None: they are not known."""
+    beside: bool = False
+    """For dumps beside those of a whole family."""
     _begun: set[int] = field(default_factory=set)
-    """Address families of which a dump was begun: of what is dumped again nothing is told."""
+    """Address families of which a dump was begun: of what is dumped again nothing is told, nor any order believed."""
 
     def sink(self, alikes: Alikes, link_index: int | None, family: int) -> BulkRoutes:
         """To read a dump of that address family into, beside them. link_index: as BulkRoutes has it."""
         if not self.routes.alike:
             return BulkRoutes(alikes, link_index)
-        first = family not in self._begun
+        if self.beside or family not in VERSIONS:
+            return KnownRoutes(alikes, self.routes, link_index=link_index)
+        version, first = VERSIONS[family], family not in self._begun
         self._begun.add(family)
-        return KnownRoutes(alikes, self.routes, self.confirm if first else None, link_index)
+        order = self.routes.orders.get(version) if first and self.changed is not None else None
+        following = Following(version, order, self.changed or frozenset())
+        return KnownRoutes(alikes, self.routes, following, self.confirm if first else None, link_index)
 
     def silent(self) -> Before:
-        """The same, and nothing is told."""
-        return Before(self.routes)
-
-
-def _tell_nobody(places: Sequence[Place], kinds: Sequence[Alike]) -> None:
-    """Where nobody waits for what is confirmed."""
+        """The same for dumps beside those of a whole family: of them nothing is told, and in no order."""
+        return Before(self.routes, beside=True)
 
 
 class KnownRoutes(BulkRoutes):
-    """before: what was there, of which nothing is changed. confirm: as `Before` has it."""
+    """before: what was there, of which nothing is changed. following: as SameRoutes has it. confirm: as `Before`."""
 
     def __init__(
-        self, alikes: Alikes, before: RouteSet, confirm: Confirm | None = None, link_index: int | None = None
+        self,
+        alikes: Alikes,
+        before: RouteSet,
+        following: Following[Alike] | None = None,
+        confirm: Confirm | None = None,
+        link_index: int | None = None,
     ) -> None:
         super().__init__(alikes, link_index)
         self._before = before
-        self._confirm = confirm or _tell_nobody
-        self._same = PlaceSet()
+        self._confirm = confirm
+        self._same = SameRoutes(before.alike, following)
         """Destinations of `before.alike` that are there as they were."""
         self._all_same = False
         """Found by `settle`: all is as it was."""
+        self._orders: dict[int, DumpOrder[Alike]] = {}
+        """Found by it then."""
         self._reach = MOST
         """Messages that are compared in one go: fewer where they were not all the same."""
         self._header = b""
@@ -82,25 +95,36 @@ class KnownRoutes(BulkRoutes):
         """Messages that say what was known, to the byte. Returns where they end; 0: there are none."""
         layout = layout_of(data[at + HEADER.size], size)
         count = min((len(data) - at) // size, self._reach)
-        places = cut(layout.version, layout.places(memoryview(data)[at : at + count * size]))
+        joined = layout.places(memoryview(data)[at : at + count * size])
         header = data[at : at + HEADER.size]
         if header != self._header:
             self._header, self._said = header, {}
-        kinds = list(map(self._before.alike.get, places))
-        try:
-            said = b"".join(map(self._said.__getitem__, kinds))  # type: ignore[arg-type]  # of None there is none
-        except KeyError:
-            kinds = kinds[: kinds.index(None)] if None in kinds else kinds
-            said = b"".join(map(self._learnt, kinds))  # type: ignore[arg-type]  # cut before the first None
-        end = at + len(kinds) * size
-        if not kinds or layout.blank(memoryview(data)[at:end]) != said:
-            self._reach = LEAST
+        if kinds := self._same.next(joined):
+            if not self._say(kinds, layout, data, at):
+                return 0
+            self._same.go_on(len(kinds))
+            if self._confirm is not None:
+                self._confirm(cut(layout.version, joined[: len(kinds) * place_bytes(layout.version)]), kinds)
+            return at + len(kinds) * size
+        places = cut(layout.version, joined)
+        found = list(map(self._before.alike.get, places))
+        kinds = found[: found.index(None)] if None in found else found  # type: ignore[assignment]  # cut before it
+        if not kinds or not self._say(kinds, layout, data, at):
             return 0
+        self._keep_same(places[: len(kinds)], kinds)
+        return at + len(kinds) * size
+
+    def _say(self, kinds: Sequence[Alike], layout: Layout, data: bytes, at: int) -> bool:
+        """Whether the messages from `at` on are of these kinds, to the byte."""
+        try:
+            said = b"".join(map(self._said.__getitem__, kinds))
+        except KeyError:
+            said = b"".join(map(self._learnt, kinds))
+        if layout.blank(memoryview(data)[at : at + len(kinds) * layout.size]) != said:
+            self._reach = LEAST
+            return False
         self._reach = min(2 * self._reach, MOST)
-        same = places[: len(kinds)]
-        self._same.update(same)
-        self._confirm(same, kinds)  # type: ignore[arg-type]  # cut before the first None
-        return end
+        return True
 
     def _learnt(self, one: Alike) -> bytes:
         """How a message of that kind reads in this dump, without the destination."""
@@ -113,12 +137,11 @@ class KnownRoutes(BulkRoutes):
     def _keep(self, places: list[Place], kinds: list[Alike]) -> None:
         were = list(map(self._before.alike.get, places))
         if were == kinds:
-            self._same.update(places)
-            self._confirm(places, kinds)
+            self._keep_same(places, kinds)
             return
         for place, one, was in zip(places, kinds, were, strict=True):
             if one is was and place not in self._alike:
-                self._same.update((place,))
+                self._same.add((place,), (one,))
                 continue
             self._is_first(place)  # else what is the same is kept before it
             self._keep_anew([place], [one])
@@ -132,27 +155,33 @@ class KnownRoutes(BulkRoutes):
             self._keep_anew([place], [self._before.alike[place]])
         return super()._is_first(place)
 
+    def _keep_same(self, places: Sequence[Place], kinds: Sequence[Alike]) -> None:
+        self._same.add(places, kinds)
+        if self._confirm is not None:
+            self._confirm(places, kinds)
+
     def _keep_anew(self, places: list[Place], kinds: list[Alike]) -> None:
         self._met.update(dict.fromkeys(kinds))
         super()._keep(places, kinds)
 
     async def merge(self, other: BulkRoutes, *, again: bool = False) -> None:
         """What another one has read too, beside the same."""
+        if isinstance(other, KnownRoutes) and (again or await self._same.knows_any(other.met_anew())):
+            await self._same.spread()
+            await other._same.spread()
         await super().merge(other, again=again)
-        if not isinstance(other, KnownRoutes):
-            return
-        if len(other._same) > len(self._same):
-            self._same, other._same = other._same, self._same
-        for some in _slices(other._same):
-            self._same.update(some)
-            await trio.lowlevel.checkpoint()
+        if isinstance(other, KnownRoutes):
+            await self._same.merge(other._same)
 
     async def settle(self) -> None:
         """Where it is not all as it was, the same is kept as the rest."""
         self._all_same = len(self._same) > 0 and self._is_as_before()
-        for some in _slices(() if self._all_same else self._same):
-            self._keep_anew(some, list(map(self._before.alike.__getitem__, some)))
-            await trio.lowlevel.checkpoint()
+        if self._all_same:
+            self._orders = self._same.orders()
+        else:
+            for some in self._same.slices():
+                self._keep_anew(list(some), list(map(self._before.alike.__getitem__, some)))
+                await trio.lowlevel.checkpoint()
         while self._same.let_some_go():
             await trio.lowlevel.checkpoint()
 
@@ -168,14 +197,8 @@ class KnownRoutes(BulkRoutes):
         rest = super().found()
         if not self._all_same:
             return rest
-        return RouteSet(rest, self._before.alike, self._before.known_kinds, self._before.blocks)
+        return RouteSet(rest, self._before.alike, self._before.known_kinds, self._before.blocks, self._orders)
 
 
 def _main(routes: Iterable[Route]) -> Iterator[Place]:
     return (place_of(route.prefix) for route in routes if route.table == RT_TABLE_MAIN)
-
-
-def _slices(places: Iterable[Place]) -> Iterator[list[Place]]:
-    each = iter(places)
-    while some := list(islice(each, SLICE)):
-        yield some

@@ -35,7 +35,7 @@ from hostlink.kernel.known_routes import Before
 from hostlink.kernel.snapshot import LARGE
 from hostlink.steps.bypass import ensure_bypass
 from hostlink.steps.context import Uplink, one_failure
-from hostlink.steps.difference import BothPorts, find_ports, wish
+from hostlink.steps.difference import BothPorts, find_ports, listed, wish
 from hostlink.steps.drift import is_only_told
 from hostlink.steps.keep_link import as_kept
 from hostlink.steps.mtu import grow
@@ -135,7 +135,7 @@ class Ahead:
         try:
             dataplane = self.uplink.node.dataplane()
             self.compared = await dataplane.compare(
-                self._ports.numbers, self.known.sent, self.uplink.advanced, self.uplink.compared
+                self._ports.numbers, self.known.sent, self.uplink.advanced, listed(self.uplink, self.known)
             )
             if self._is_ready and len(self.compared.missing) >= LEAST:
                 await self._put_back(self.compared)
@@ -144,7 +144,6 @@ class Ahead:
             self._waiting.clear()
 
     async def _put_back(self, compared: Compared) -> None:
-        self.uplink.compared = None  # VPP lists what it was given again in another order
         self.uplink.work.begin("giving back to VPP what it had", len(compared.missing))
         async with trio.open_nursery() as nursery:
             for _ in range(_AT_ONCE):
@@ -191,5 +190,5 @@ async def ahead_of_look(uplink: Uplink, known: Known | None) -> AsyncIterator[tu
     with one_failure():
         async with trio.open_nursery() as nursery:
             nursery.start_soon(ahead.run)
-            yield ahead, Before(known.routes, ahead.confirm)
+            yield ahead, Before(known.routes, ahead.confirm, known.changed)
             ahead.end()

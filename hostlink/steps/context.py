@@ -203,7 +203,7 @@ class Uplink:
     wished: VppUplink | None = None
     """What VPP should have had by the last whole look: what differs from it is drift, and no change of the host's."""
     compared: Compared | None = None
-    """How VPP's table 0 was when it was right last, while nothing was changed since, there or of what is wanted."""
+    """How VPP's table 0 was when it was right last."""
     tables: frozenset[VppTable] = frozenset()
     """hostlink's tables in VPP that this uplink's routes need, as they were made and seen last."""
     taken_tables: Mapping[VppTable, str] = field(default_factory=dict)
@@ -317,7 +317,7 @@ class Uplink:
         self.unread.clear()
         if self.book is not None or self.wished is not None:  # else it is of an earlier life already
             self.truth = self.book
-        self.book, self.wished, self.compared, self.unproved = None, None, None, True
+        self.book, self.wished, self.unproved = None, None, True
 
     def as_known(self) -> Known | None:
         """The host's routes as they were last, and what they are in VPP. None: that is not known of all.

@@ -17,7 +17,7 @@ from hostlink.steps.hidden import past_hidden
 from hostlink.steps.offload import in_thread
 from hostlink.steps.parked_nic import vpp_may_send
 from hostlink.steps.tables import Uses, without_kept
-from hostlink.vpp.compared import Compared
+from hostlink.vpp.compared import NOT_LISTED, Compared, Listed
 from hostlink.vpp.quirks import may_answer_in_tables
 
 
@@ -65,6 +65,14 @@ def wish(
     )
 
 
+def listed(uplink: Uplink, known: Known | None) -> Listed:
+    """In which order VPP listed what it had when that was right last, by the last look's translation."""
+    compared = uplink.compared
+    if known is None or known.changed is None or compared is None or compared.wanted is not known.sent:
+        return NOT_LISTED
+    return Listed(compared.wanted, compared.orders, known.changed)
+
+
 @dataclass(frozen=True, slots=True)
 class Difference:
     """Between a view of the host and VPP: what would be done, what VPP should have and has, and what it cannot have."""
@@ -101,7 +109,7 @@ async def difference(
     desired, problems = await in_thread(len(view.routes), wish(uplink, view, ports, taken.keys(), known))
     uplink.advanced()
     if compared is None or not compared.is_of(desired.packed, ports.numbers):
-        compared = await dataplane.compare(ports.numbers, desired.packed, uplink.advanced, uplink.compared)
+        compared = await dataplane.compare(ports.numbers, desired.packed, uplink.advanced, listed(uplink, known))
     found = await dataplane.read_uplink(ports.uplink, ports.host, desired, uplink.advanced, compared)
     uplink.advanced()
     actual, uses = await without_kept(uplink, desired, found)

@@ -60,7 +60,6 @@ async def follow(uplink: Uplink, step: int) -> Mirrored | None:
             await trio.sleep(GATHER_S)
         uplink.work.goes_on(_WORK, len(inbox))
     messages = inbox.take(AT_ONCE)
-    uplink.compared = None  # what is wanted changes, in place
     uplink.book, done = None, None  # until all that follows has ended well
     try:
         done = await _follow(uplink, book, messages)

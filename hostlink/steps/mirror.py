@@ -263,7 +263,7 @@ async def _vpp(uplink: Uplink, view: HostView, known: Known | None, ahead: Ahead
             uplink.inbox.begin_comparing()
         found = await difference(uplink, view, known, compared)
         is_read_back |= compared is None
-        compared = None
+        compared, uplink.compared = None, found.compared
         uplink.advanced()
         desired, uplink.told["routes"] = found.desired, found.problems
         look_at_tables(uplink, view, desired.tables, found.taken, found.kept)
@@ -281,12 +281,11 @@ async def _vpp(uplink: Uplink, view: HostView, known: Known | None, ahead: Ahead
                 if known is not None and uplink.followed is not None and uplink.followed is uplink.truth:
                     uplink.followed = book
             uplink.book, uplink.truth, uplink.wished, uplink.tables = book, book, desired, desired.tables
-            uplink.compared = found.compared if book.is_as_adopted else None
             uplink.mirrored_view, uplink.whole_look_at = replace(seen, routes=routes), trio.current_time()
             counts = {f"routes_ipv{version}": book.counts[version] for version in (4, 6)}
             uplink.mirrored = {"addresses": len(desired.uplink.addresses), **counts}
             return done
-        is_read_back, uplink.compared = True, None
+        is_read_back = True
         uplink.work.begin("changing VPP", len(EachOperation(plan)))
         carried_out = await carry_out_in_vpp(uplink, view, plan, desired.uplink.addresses)
         if not leads_to_host(uplink):
@@ -324,6 +323,8 @@ def _packed(view: HostView, desired: VppUplink, owned: tuple[Route, ...]) -> tup
     odd = [place for place in routes.alike if place not in sent] if len(routes.alike) != len(sent) else []
     values = [routes.alike.pop(place).at(place) for place in odd]
     kinds = routes.kinds
-    whole = RouteSet((*routes.apart, *values), routes.alike, kinds, None if odd else routes.blocks)
+    whole = RouteSet(
+        (*routes.apart, *values), routes.alike, kinds, None if odd else routes.blocks, None if odd else routes.orders
+    )
     own = without(whole, owned)
-    return own, Packed(routes.alike, sent, kinds, desired.ways, whole.blocks)
+    return own, Packed(routes.alike, sent, kinds, desired.ways, whole.blocks, whole.orders)

@@ -2,7 +2,7 @@
 
 Details of a dump come by hundreds. Those of one length are cut by one `struct`, their destinations looked up among the
 wanted ones, their paths among those that were seen before, and both compared, without a line of Python for each. Only
-what differs is looked at by itself.
+what differs is looked at by itself. Where VPP lists them as it did the last time not even that is looked up.
 """
 
 from __future__ import annotations
@@ -10,27 +10,25 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from operator import add
 
 import trio
 
 from hostlink.core.alike import PLACE4_BYTES, Place, place_of, prefix_at
+from hostlink.core.dump_order import DumpOrder, Following
 from hostlink.core.model import Family, PathType, VppPaths, VppRoute, VppUplink
 from hostlink.core.packed_plan import AsWanted
-from hostlink.core.route_set import SLICE, place_bytes, split
+from hostlink.core.route_set import SLICE, cut
 from hostlink.vpp.errors import understood
-from hostlink.vpp.frames import HEADER, frame
+from hostlink.vpp.frames import HEADER
 from hostlink.vpp.on_link import is_on_link
 from hostlink.vpp.packed_routes import without_host_bits
-from hostlink.vpp.route_details import HEAD, MOST, Details, RouteDetails, dump_request
+from hostlink.vpp.route_details import HEAD, MOST, RouteDetails, dump_request
 from hostlink.vpp.session import Session
-from hostlink.vpp.table_digest import TableDigest
 
 _BREATH = 5000
-_WORTH_DIGESTING = 20_000
-"""Wanted routes: of fewer each is compared sooner than a dump is read twice."""
 _LEAST = 16
 """Details cut in one go at first, and more while all were as long."""
 
@@ -52,10 +50,8 @@ class Compared:
     """There with other paths, or not among the wanted."""
     count: int
     """How many were wanted then."""
-    digests: tuple[bytes, ...] = ()
-    """Of the dump of each family (vpp/table_digest.py), of a table that keeps still."""
-    still: int = 0
-    """So many looks in a row had the same to be compared with, and did not find that VPP says something else."""
+    orders: Mapping[int, DumpOrder[VppPaths]] = field(default_factory=dict)
+    """By IP version, in which order VPP lists those that are wanted and there."""
 
     def is_of(self, wanted: Mapping[Place, VppPaths], ports: frozenset[int]) -> bool:
         """Whether it says how these are. Who changes what is wanted has to forget it; more of it is noticed."""
@@ -77,6 +73,21 @@ class Compared:
         return routes, AsWanted(self.wanted, self.missing, others)
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """In which order VPP listed what is wanted, earlier."""
+
+    wanted: Mapping[Place, VppPaths] | None = None
+    """The very ones; of others it says nothing."""
+    orders: Mapping[int, DumpOrder[VppPaths]] = field(default_factory=dict)
+    """By IP version."""
+    changed: AbstractSet[Place] = frozenset()
+    """Where something else is wanted since, or nothing."""
+
+
+NOT_LISTED = Listed()
+
+
 @understood
 async def read_compared(
     session: Session,
@@ -84,54 +95,41 @@ async def read_compared(
     ports: frozenset[int],
     wanted: Mapping[Place, VppPaths],
     advanced: Callable[[], None] = lambda: None,
-    before: Compared | None = None,
+    listed: Listed = NOT_LISTED,
 ) -> Compared:
     """The routes of that source in table 0 beside those that are wanted.
 
-    ports: sw_if_index of the uplink's interfaces; what leaves by others is not looked at. before: what was found
-    earlier, which is found again where VPP says the same. (Then digests are made, and not of a table that was changed a
-    moment ago: they cost a quarter of such a look.) Raises VppError.
+    ports: sw_if_index of the uplink's interfaces; what leaves by others is not looked at. Raises VppError.
     """
-    still = 0
-    if before is not None and before.is_of(wanted, ports):
-        if before.digests and await _says_the_same(session, source_id, before, advanced):
-            return before
-        still = 0 if before.digests else before.still + 1
-    found, digests = _Found(wanted, ports), list[TableDigest]()
+    found = _Found(wanted, ports, listed if listed.wanted is wanted else NOT_LISTED)
     for family in Family:
-        digest = TableDigest(session.codec, family) if still > 1 and len(wanted) >= _WORTH_DIGESTING else None
-        await session.dump_to(_Looked(session, family, found, digest), dump_request(source_id, family))
-        digests += [] if digest is None else [digest]
+        await session.dump_to(_Looked(session, family, found), dump_request(source_id, family))
         advanced()
-    values = tuple(digest.value() for digest in digests)
-    return Compared(wanted, ports, await found.missing(), found.others, len(wanted), values, still)
-
-
-async def _says_the_same(session: Session, source_id: int, before: Compared, advanced: Callable[[], None]) -> bool:
-    for family, said in zip(Family, before.digests, strict=True):
-        digest = TableDigest(session.codec, family)
-        await session.dump_to(_Digested(session, digest), dump_request(source_id, family))
-        advanced()
-        if digest.value() != said:
-            return False
-    return True
+    missing = await found.missing()
+    orders = {version: one.order() for version, one in found.following.items()} if found.count else found.orders
+    return Compared(wanted, ports, missing, found.others, len(wanted), orders)
 
 
 class _Found:
     """What two dumps have shown so far."""
 
-    def __init__(self, wanted: Mapping[Place, VppPaths], ports: frozenset[int]) -> None:
+    def __init__(self, wanted: Mapping[Place, VppPaths], ports: frozenset[int], listed: Listed) -> None:
         self.wanted, self.ports = wanted, ports
         self.others: dict[Place, VppPaths] = {}
-        self.seen: list[tuple[int, bytes]] = []
-        """(IP version, joined): wanted places that something of ours is at."""
+        self.orders = listed.orders
+        """The earlier ones: it will list what it is given again nearly so."""
+        self.following = {
+            int(family): Following(int(family), listed.orders.get(int(family)), listed.changed) for family in Family
+        }
+        """By IP version, and with it the wanted places that something of ours is at."""
         self.count = 0
         """Of those."""
 
-    def see(self, version: int, places: bytes) -> None:
-        """places: joined."""
-        self.seen.append((version, places))
-        self.count += len(places) // place_bytes(version)
+    def see(self, version: int, places: bytes, wanted: Sequence[VppPaths]) -> None:
+        """places: joined. wanted: at each."""
+        if places:
+            self.following[version].take(places, wanted)
+            self.count += len(wanted)
 
     def one(self, version: int, place: Place, paths: VppPaths) -> None:
         """A route that is not simply as wanted."""
@@ -139,7 +137,7 @@ class _Found:
             return
         wanted = self.wanted.get(place)
         if wanted is not None:
-            self.see(version, place)
+            self.see(version, place, [wanted])
             if paths != wanted:
                 self.others[place] = paths
             return
@@ -157,51 +155,41 @@ class _Found:
             return frozenset()
         left: set[Place] = set()
         places = iter(self.wanted)
-        while some := list(islice(places, _BREATH)):
-            left.update(some)
+        while breath := list(islice(places, _BREATH)):
+            left.update(breath)
             await trio.lowlevel.checkpoint()
-        for version, joined in self.seen:
-            left.difference_update(split(version, joined))
-            await trio.lowlevel.checkpoint()
+        for following in self.following.values():
+            for some in following.order().slices():
+                left.difference_update(some)
+                await trio.lowlevel.checkpoint()
         return left
-
-
-class _Digested(Details):
-    """Details of a dump of which only the whole counts."""
-
-    def __init__(self, session: Session, digest: TableDigest) -> None:
-        super().__init__(session)
-        self._digest = digest
-
-    def _take_run(self, data: bytes) -> int:
-        return self._digest.take(data, self._begin)
-
-    def _take_one(self, details: bytes) -> None:
-        self._digest.take(frame(details), self._begin)
 
 
 class _Looked(RouteDetails):
     """Details of a dump, taken as they come."""
 
-    def __init__(self, session: Session, family: Family, found: _Found, digest: TableDigest | None) -> None:
+    def __init__(self, session: Session, family: Family, found: _Found) -> None:
         super().__init__(session, family)
-        self._digest = digest
         self._found, self._six = found, family is Family.IPV6
         self._layouts: dict[int, struct.Struct | None] = {}
         self._paths: dict[bytes, VppPaths] = {}
         self._window = _LEAST
 
-    def _take_run(self, data: bytes) -> int:
-        size = super()._take_run(data)
-        if self._digest is not None:
-            self._digest.take(data[:size], self._begin)
-        return size
-
     def _wanted(self, places: Sequence[Place]) -> list[VppPaths | None]:
         return list(map(self._found.wanted.get, places))
 
-    def _see(self, places: bytes) -> None:
-        self._found.see(self._version, places)
+    def _wanted_joined(self, places: bytes) -> Sequence[VppPaths | None]:
+        found = self._found.following[self._version].in_place(places)
+        if not found:
+            return super()._wanted_joined(places)
+        if None in found:
+            each = zip(cut(self._version, places), found, strict=False)
+            wanted = self._found.wanted
+            found = [wanted.get(place) if paths is None else paths for place, paths in each]
+        return found
+
+    def _see(self, places: bytes, wanted: Sequence[VppPaths]) -> None:
+        self._found.see(self._version, places, wanted)
 
     def _take_alike(self, data: bytes, at: int) -> int:
         if len(data) - at < HEADER.size:
@@ -238,10 +226,10 @@ class _Looked(RouteDetails):
                     if (right := wanted[at]) is not None and there[at] is right:
                         self._learn(whole, right)
         if there == wanted:
-            found.see(self._version, b"".join(places))
+            found.see(self._version, b"".join(places), wanted)  # type: ignore[arg-type]  # none of `there` is None
             return
-        same = [place for place, one, other in zip(places, there, wanted, strict=True) if one is other]
-        found.see(self._version, b"".join(same))
+        same = [(place, one) for place, one, other in zip(places, there, wanted, strict=True) if one and one is other]
+        found.see(self._version, b"".join([place for place, _ in same]), [one for _, one in same])
         for place, one, other in zip(places, there, wanted, strict=True):
             if one is not other and one is not None:
                 found.one(self._version, place, one)
@@ -256,8 +244,6 @@ class _Looked(RouteDetails):
         return paths
 
     def _take_one(self, details: bytes) -> None:
-        if self._digest is not None:
-            self._digest.take(frame(details), self._begin)
         table_id, place = self._place(details)
         if table_id == 0:
             self._found.one(self._version, place, self._known(details, self._found.wanted.get(place)))

@@ -34,7 +34,7 @@ from hostlink.core.model import (
 )
 from hostlink.core.vpp_tables import name_of, ours
 from hostlink.vpp import read
-from hostlink.vpp.compared import Compared, read_compared
+from hostlink.vpp.compared import NOT_LISTED, Compared, Listed, read_compared
 from hostlink.vpp.errors import VppRefused
 from hostlink.vpp.messages import NEIGHBOUR_LEARNT, messages_for
 from hostlink.vpp.on_link import as_said, is_on_link, on_link_source, read_on_link
@@ -130,13 +130,13 @@ class Dataplane:
         ports: frozenset[int],
         wanted: Mapping[Place, VppPaths],
         advanced: Callable[[], None],
-        before: Compared | None = None,
+        listed: Listed = NOT_LISTED,
     ) -> Compared:
         """What hostlink has in table 0 beside packed routes, of an uplink with these ports (sw_if_index).
 
-        before: what was found earlier, if what is wanted has not changed since.
+        listed: in which order it was listed earlier.
         """
-        return await read_compared(self.session, self.source_id, ports, wanted, advanced, before)
+        return await read_compared(self.session, self.source_id, ports, wanted, advanced, listed)
 
     async def routes_at(self, places: Sequence[tuple[int, Prefix]]) -> dict[tuple[int, Prefix], VppRoute]:
         """hostlink's routes at these (table, prefix), where it has one."""

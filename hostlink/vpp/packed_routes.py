@@ -114,7 +114,7 @@ class _Compared(RouteDetails):
     def _wanted(self, places: Sequence[Place]) -> list[VppPaths | None]:
         return self._wanted_at(places)
 
-    def _see(self, places: bytes) -> None:
+    def _see(self, places: bytes, wanted: Sequence[VppPaths]) -> None:  # noqa: ARG002 — they are what they should be
         self._left.difference_update(cut(self._version, places))
 
     def _take_alike(self, data: bytes, at: int) -> int:

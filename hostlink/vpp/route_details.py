@@ -17,7 +17,7 @@ from hostlink.core.model import Family, VppPaths
 from hostlink.core.route_set import PLACE4_BYTES, Place, cut, place_bytes
 from hostlink.core.runs import Layout
 from hostlink.vpp.frames import HEADER, LENGTH_AT, LENGTH_BYTES, MESSAGE_ID
-from hostlink.vpp.route_layout import RouteLayout, route_layout
+from hostlink.vpp.route_layout import route_layout
 from hostlink.vpp.route_packer import DETAILS, RouteReader
 from hostlink.vpp.session import Request, Session
 from hostlink.vpp.waiters import Run, Waiter
@@ -38,20 +38,23 @@ def dump_request(source_id: int, family: Family) -> Request:
     return Request(_DUMP, {"src": source_id, "table": {"table_id": 0, "is_ip6": family is Family.IPV6}})
 
 
-def meaningless(layout: RouteLayout) -> set[int]:
-    """Bytes of framed details that say nothing, from the start of the frame: of the header, and the gaps."""
-    header = {*range(HEADER.size)} - {*range(LENGTH_AT, LENGTH_AT + LENGTH_BYTES)}
-    return header | {HEADER.size + at for at in layout.gaps}
-
-
-class Details(Waiter):
+class RouteDetails(Waiter):
     """What waits for such a dump to end."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, family: Family) -> None:
         super().__init__(_DUMP, session.take_contexts(1))
         self._details_id, self._ping_reply_id = session.id_of(DETAILS), session.id_of("control_ping_reply")
         self._begin = MESSAGE_ID.pack(self._details_id) + _CONTEXT.pack(self.contexts.start)
         """What each message of the dump begins with."""
+        self._version = int(family)
+        self._said: dict[int, tuple[bytes, VppPaths]] = {}
+        """Id of wanted paths → framed details that say them, without the destination; and the paths, to keep the id."""
+        self._runs: dict[int, Layout | None] = {}
+        self._reach = LEAST
+        """Details that are compared in one go: more, while all were as wanted."""
+        self._layout_of = route_layout(session.codec, DETAILS)
+        self._head = self._layout_of.head
+        self._reader = RouteReader(session.codec)
 
     def take(self, context: int, message_id: int, data: bytes) -> bool:  # noqa: ARG002 — there is one
         if message_id == self._ping_reply_id:
@@ -64,47 +67,27 @@ class Details(Waiter):
         return False
 
     def take_run(self, data: bytes) -> Run:
-        size = self._take_run(data)
-        self.hold(size)
-        self.progress_at = trio.current_time()
-        return Run(size)
-
-    def _take_run(self, data: bytes) -> int:
-        """Details one after another. Returns the size of those that were taken."""
-        raise NotImplementedError
-
-    def _take_one(self, details: bytes) -> None:
-        raise NotImplementedError
-
-
-class RouteDetails(Details):
-    """What looks at each of them."""
-
-    def __init__(self, session: Session, family: Family) -> None:
-        super().__init__(session)
-        self._version = int(family)
-        self._said: dict[int, tuple[bytes, VppPaths]] = {}
-        """Id of wanted paths → framed details that say them, without the destination; and the paths, to keep the id."""
-        self._runs: dict[int, Layout | None] = {}
-        self._reach = LEAST
-        """Details that are compared in one go: more, while all were as wanted."""
-        self._layout_of = route_layout(session.codec, DETAILS)
-        self._head = self._layout_of.head
-        self._reader = RouteReader(session.codec)
-
-    def _take_run(self, data: bytes) -> int:
         """Nearly all are as long as each other, and as wanted."""
         at = 0
         while size := self._take_as_wanted(data, at) or self._take_alike(data, at):
             at += size
-        return at
+        self.hold(at)
+        self.progress_at = trio.current_time()
+        return Run(at)
 
     def _wanted(self, places: Sequence[Place]) -> list[VppPaths | None]:
         """The paths that should be at each; None: none should. Equal ones are one object, nearly always."""
         raise NotImplementedError
 
-    def _see(self, places: bytes) -> None:
+    def _wanted_joined(self, places: bytes) -> Sequence[VppPaths | None]:
+        """The same of joined ones, or of the first of them."""
+        return self._wanted(cut(self._version, places))
+
+    def _see(self, places: bytes, wanted: Sequence[VppPaths]) -> None:
         """What is wanted was found at these places, joined."""
+        raise NotImplementedError
+
+    def _take_one(self, details: bytes) -> None:
         raise NotImplementedError
 
     def _take_alike(self, data: bytes, at: int) -> int:
@@ -119,17 +102,19 @@ class RouteDetails(Details):
         count = 0 if layout is None else min((len(data) - at) // layout.size, self._reach)
         if layout is None or not count:
             return 0
-        joined = layout.places(memoryview(data)[at : at + count * layout.size])
-        known = list(map(self._said.get, map(id, self._wanted(cut(self._version, joined)))))
+        run = memoryview(data)[at : at + count * layout.size]
+        run = run[: _as_long(run, layout.size) * layout.size]
+        joined = layout.places(run)
+        known = list(map(self._said.get, map(id, self._wanted_joined(joined))))
         if None in known:
             del known[known.index(None) :]
         size = len(known) * layout.size
         said = b"".join([one for one, _ in known])  # type: ignore[misc]  # none of them is None
-        if not known or layout.blank(memoryview(data)[at : at + size]) != said:
+        if not known or layout.blank(run[:size]) != said:
             self._reach = LEAST
             return 0
         self._reach = min(2 * self._reach, MOST)
-        self._see(joined[: len(known) * place_bytes(self._version)])
+        self._see(joined[: len(known) * place_bytes(self._version)], [paths for _, paths in known])  # type: ignore[misc]
         return size
 
     def _learn(self, whole: bytes, paths: VppPaths) -> None:
@@ -148,10 +133,17 @@ class RouteDetails(Details):
     def _run_layout(self, size: int) -> Layout:
         whole = self._layout_of
         address = range(HEADER.size + whole.address, HEADER.size + whole.address + ADDRESS_BYTES)
-        unused = {*meaningless(whole), *address}
+        header = {*range(HEADER.size)} - {*range(LENGTH_AT, LENGTH_AT + LENGTH_BYTES)}
+        unused = {*header, *(HEADER.size + at for at in whole.gaps), *address}
         return Layout(size, self._version, HEADER.size + whole.length, HEADER.size + whole.address, tuple(unused))
 
     def _place(self, details: bytes) -> tuple[int, Place]:
         """(table, place) of one of them; the place as it is said, host bits and all."""
         table_id, is_ip6, address, length = self._reader.place(details)
         return table_id, LENGTHS[length] + (address if is_ip6 else address[: PLACE4_BYTES - 1])
+
+
+def _as_long(run: memoryview, size: int) -> int:
+    """How many messages of that size it begins with, by the last byte of each one's length; at least one."""
+    lengths = bytes(run[LENGTH_AT + LENGTH_BYTES - 1 :: size])
+    return len(lengths) - len(lengths.lstrip(lengths[:1]))

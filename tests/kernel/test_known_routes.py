@@ -13,6 +13,7 @@ from hostlink.core.route_set import RouteSet
 from hostlink.kernel import known_routes, uapi
 from hostlink.kernel.alike import Alikes
 from hostlink.kernel.bulk_routes import BulkRoutes
+from hostlink.kernel.errors import Unreadable
 from hostlink.kernel.known_routes import Before, KnownRoutes
 from tests.kernel.test_bulk_routes import assert_in_order, assert_same, in_parts, message, read, table_of
 
@@ -155,3 +156,121 @@ def said_of(place, one):
     """(number, gateway) of `via`."""
     (hop,) = one.route.next_hops
     return int.from_bytes(place[2:4], "big"), hop.gateway.packed[3] - 1
+
+
+# ------------------------------------------------------------------------------------------------------------ in order
+
+
+def looked(alikes: Alikes, before: Before, bodies: list[bytes], size: int = 481) -> RouteSet:
+    """As a look reads it: where it cannot be read by the order of the one before, again without."""
+
+    async def settled() -> RouteSet:
+        found = before.silent().sink(alikes, None, 0)
+        try:
+            dump = read(*in_parts(bodies, size), into=before.sink(alikes, None, 2))
+        except Unreadable:
+            dump = read(*in_parts(bodies, size), into=before.sink(alikes, None, 2))
+        await found.merge(dump)
+        await found.settle()
+        return found.found()
+
+    return trio.run(settled)
+
+
+class Asked(dict):
+    """A dictionary that counts who looks things up in it."""
+
+    count = 0
+
+    def get(self, key, default=None):
+        self.count += 1
+        return super().get(key, default)
+
+
+def test_a_table_that_is_dumped_as_before_is_not_looked_up():
+    alikes, bodies = Alikes(), [via(number, number % 50) for number in range(5000)]
+    first = known(alikes, bodies)
+    second = looked(alikes, Before(first), bodies[::-1])
+    assert len(second.orders[4]) == 5000
+    asked = RouteSet((), Asked(second.alike), second.kinds, second.blocks, second.orders)
+    third = looked(alikes, Before(asked), bodies[::-1])
+    assert (third.alike is asked.alike, third.orders[4] is second.orders[4]) == (True, True)
+    assert asked.alike.count < 10
+    turned = bodies[2000::-1] + bodies[:2000:-1]
+    fourth = looked(alikes, Before(third), turned)
+    assert asked.alike.count >= 5000, "of another order each is looked up"
+    assert (fourth.alike is asked.alike, fourth.orders[4] is second.orders[4]) == (True, False)
+    count = asked.alike.count
+    assert looked(alikes, Before(fourth), turned).orders[4] is fourth.orders[4]
+    assert asked.alike.count < count + 10
+
+
+@given(
+    st.dictionaries(st.integers(0, 30), st.integers(0, 2), min_size=1, max_size=30),
+    st.dictionaries(st.integers(0, 30), st.none() | st.integers(0, 2), max_size=5),
+    st.lists(st.tuples(st.integers(0, 30), st.integers(0, 2), st.sampled_from([False, False, True])), max_size=5),
+    st.sets(st.integers(0, 30), max_size=3),
+    st.integers(1, 40),
+    st.sampled_from(["sorted", "as it was", "anyhow"]),
+    st.randoms(),
+)
+def test_beside_an_order_it_says_what_is_there(table, followed, more, gone, size, listed, chance):
+    """Whatever was followed since the order was kept, and whatever else is there or not there by now."""
+    alikes = Alikes()
+    first = known(alikes, [via(*one) for one in table.items()])
+    before = looked(alikes, Before(first), [via(*one) for one in table.items()])
+    assert before.orders
+    now = dict(table)
+    for number, gateway in followed.items():
+        alone = known(alikes, [via(number, gateway or 0)])
+        ((place, kind),) = alone.alike.items()
+        if gateway is None:
+            before.alike.pop(place, None)
+            now.pop(number, None)
+        else:
+            before.alike[place], now[number] = kind, gateway
+    changed = {*map(place_of_number, followed)}
+    were = dict(before.alike)
+    there = [(*one, False) for one in now.items() if one[0] not in gone]
+    for one in more:
+        there.insert(chance.randint(0, len(there)), one)
+    if listed != "as it was":
+        there.sort(key=lambda one: one[0] if listed == "sorted" else chance.random())
+    bodies = [expiring(one, gateway) if ends else via(one, gateway) for one, gateway, ends in there]
+    told: list[bytes] = []
+    known_now = RouteSet((), before.alike, None, None, before.orders)
+    tell = Before(known_now, lambda places, kinds: told.extend(places_of_kinds(before, places, kinds)), changed)
+    found = looked(alikes, tell, bodies, size)
+    assert_same(found, bodies)
+    assert_in_order(found, bodies)
+    assert before.alike == were
+    said = {(number, gateway) for number, gateway, ends in there if not ends}
+    assert {*told} <= {place for place, one in were.items() if said_of(place, one) in said}
+    for version, order in found.orders.items():
+        assert version == 4
+        dumped = [place_of_number(number) for number, _, _ in there]
+        assert [one for some in order.slices() for one in some] == [place for place in dumped if place in were]
+        assert [before.alike[place] for some in order.slices() for place in some] == order.said
+
+
+def place_of_number(number: int) -> bytes:
+    ((place, _),) = known(Alikes(), [via(number, 0)]).alike.items()
+    return place
+
+
+def test_of_two_tables_both_orders_are_kept():
+    """A dump of each IP version, put together; and blackholes, which are dumps of their own, without any."""
+    alikes, fours = Alikes(), [via(number, number % 3) for number in range(200)]
+    before = known(alikes, fours)
+    sixes = Before(before).sink(alikes, None, 10)
+
+    async def settled() -> RouteSet:
+        found = Before(before).silent().sink(alikes, None, 0)
+        beside = Before(before)
+        await found.merge(read(*in_parts(fours, 50), into=beside.sink(alikes, None, 2)))
+        await found.merge(sixes)
+        await found.merge(Before(before).silent().sink(alikes, None, 2))
+        await found.settle()
+        return found.found()
+
+    assert {version: len(one) for version, one in trio.run(settled).orders.items()} == {4: 200, 6: 0}

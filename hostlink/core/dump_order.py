@@ -1,0 +1,198 @@
+"""In which order a dump lists what is known: a table that has not changed is listed as it was.
+
+To look one destination up among a million takes most of a microsecond, nearly all of it waiting for memory. But the
+kernel lists routes by destination, and VPP as its hashes happen to have them: both as they did the last time, but for
+what was changed since. (VPP that was emptied and filled again too, and even a new VPP: 85 to 99 of 100 are where they
+were, and the others a few places away, where a bucket was filled in another order.) So destinations are kept in the
+order of the last dump, joined, and those of the next one are compared with it hundreds at once. Only where it goes
+another way is anything looked up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from itertools import chain
+from operator import eq
+from typing import Generic, TypeVar
+
+from hostlink.core.route_set import SLICE, Place, cut, place_bytes
+
+T = TypeVar("T")
+MOST_CHANGED = 10_000
+"""Where more destinations were changed since, all of them may as well be looked up."""
+_TAIL = 16
+"""So many tell whether destinations that were not all in their places have ended where the order is."""
+_NEAR = 2000
+"""Destinations, besides those that were changed: so far on in the order one is looked for."""
+
+
+class DumpOrder(Generic[T]):
+    """Destinations of one IP version in the order of a dump, each once, and what each led to."""
+
+    __slots__ = ("places", "said", "version")
+
+    def __init__(self, version: int) -> None:
+        self.version = version
+        self.places = bytearray()
+        """Joined."""
+        self.said: list[T] = []
+
+    def __len__(self) -> int:
+        return len(self.said)
+
+    def append(self, places: bytes | bytearray, said: Sequence[T]) -> None:
+        """What comes next. places: joined."""
+        self.places += places
+        self.said += said
+
+    def slices(self, which: range | None = None) -> Iterator[tuple[Place, ...]]:
+        """The destinations, or which of them, some at a time."""
+        size, some = place_bytes(self.version), range(len(self)) if which is None else which
+        for start in range(some.start, some.stop, SLICE):
+            yield cut(self.version, self.places[start * size : min(start + SLICE, some.stop) * size])
+
+    def until(self, count: int) -> DumpOrder[T]:
+        """The first ones, to be gone on with otherwise."""
+        found = DumpOrder[T](self.version)
+        found.append(self.places[: count * place_bytes(self.version)], self.said[:count])
+        return found
+
+
+class Following(Generic[T]):
+    """A dump as it comes, beside the order of the one before.
+
+    order: None where there was none. changed: destinations that lead elsewhere since then, or nowhere, or are new.
+    """
+
+    def __init__(
+        self, version: int, order: DumpOrder[T] | None = None, changed: AbstractSet[Place] = frozenset()
+    ) -> None:
+        self.version, self._size = version, place_bytes(version)
+        self._order, self._changed = order or DumpOrder[T](version), changed
+        self._at = 0
+        """How many of the order are passed."""
+        self._furthest = 0
+        """Behind the last one of the order that was seen."""
+        self._anew: DumpOrder[T] | None = None
+        """The order of this dump, from where it goes another way."""
+        self.met: list[range] = []
+        """Which of the order came in its turn."""
+
+    def is_of(self, place: Place) -> bool:
+        """Whether it is of that IP version."""
+        return len(place) == self._size
+
+    def next(self, places: bytes) -> list[T]:
+        """What these joined destinations lead to, of as many as come next in the order and were not changed."""
+        at = self._at * self._size
+        same = common(places, self._order.places[at : at + len(places)], self._size)
+        if self._changed and not self._changed.isdisjoint(some := cut(self.version, places[: same * self._size])):
+            same = next(number for number, place in enumerate(some) if place in self._changed)
+        return self._order.said[self._at : self._at + same]
+
+    def in_place(self, places: bytes) -> list[T | None]:
+        """What these joined destinations lead to that are in their places, or None; for none if most of them are not.
+
+        For a dump that may list neighbours the other way round, and that is told to `take`.
+        """
+        at = self._at * self._size
+        expected = self._order.places[at : at + len(places)]
+        said = self._order.said[self._at : self._at + len(expected) // self._size]
+        if places == expected and not self._changed:
+            return [*said]
+        pairs = zip(cut(self.version, places), cut(self.version, expected), said, strict=False)
+        changed = self._changed
+        found = [one if place == other and place not in changed else None for place, other, one in pairs]
+        return found if 2 * found.count(None) < len(found) else []
+
+    def go_on(self, count: int) -> None:
+        """So many of what `next` has just given have come, and lead there."""
+        if self._anew is not None:
+            size, start, stop = self._size, self._at, self._at + count
+            self._anew.append(self._order.places[start * size : stop * size], self._order.said[start:stop])
+        if self.met and self.met[-1].stop == self._at:
+            self.met[-1] = range(self.met[-1].start, self._at + count)
+        else:
+            self.met.append(range(self._at, self._at + count))
+        self._at += count
+        self._furthest = self._at
+
+    def take(self, places: bytes, said: Sequence[T]) -> None:
+        """These joined destinations have come, and lead there, whether or not they are next."""
+        if self.next(places) == said:
+            self.go_on(len(said))
+            return
+        if self._anew is None:
+            self._anew = self._order.until(self._at)
+        self._anew.append(places, said)
+        self._at = self._furthest = max(self._furthest, self._behind(places, len(said)))
+
+    def _behind(self, places: bytes, count: int) -> int:
+        """Where the order goes on behind so many that were not all next."""
+        size, stop = self._size, self._at + count
+        few = min(count, _TAIL)
+        ours = cut(self.version, places[-few * size :])
+        expected = cut(self.version, self._order.places[(stop - few) * size : stop * size])
+        if 2 * sum(map(eq, ours, expected)) > few:
+            return stop
+        last = self._find(places[-size:])
+        return self._at if last is None else last + 1
+
+    def is_passed(self, place: Place) -> bool:
+        """Whether it is among those `met`. It has come out of its turn, and is to be told to `take` after this.
+
+        Raises ValueError where that cannot be told: it is known, and not where it was.
+        """
+        if not len(self._order) or place in self._changed:
+            return False
+        ahead = self._find(place)
+        if ahead is not None:
+            self._furthest = max(self._furthest, ahead + 1)
+            return False
+        if self.met and self.met[-1].stop == self._at and self._at_last() == place:
+            return True
+        raise ValueError(f"destination {place.hex()} is not where it was")
+
+    def unmeet_last(self) -> None:
+        """The last of those `met` counts no more."""
+        last = self.met.pop()
+        if len(last) > 1:
+            self.met.append(last[:-1])
+
+    def slices(self) -> Iterator[tuple[Place, ...]]:
+        """Those `met`, some at a time."""
+        return chain.from_iterable(map(self._order.slices, self.met))
+
+    def order(self) -> DumpOrder[T]:
+        """That of this dump. The same object, where it was the same and nothing lacks."""
+        if self._anew is None and self._at == len(self._order):
+            return self._order
+        return self._anew or self._order.until(self._at)
+
+    def _at_last(self) -> bytes:
+        at = self._at * self._size
+        return bytes(self._order.places[at - self._size : at])
+
+    def _find(self, place: Place) -> int | None:
+        """Where it comes in what is near of the order."""
+        size, known = self._size, self._order.places
+        stop = (self._at + _NEAR + len(self._changed)) * size
+        at = known.find(place, self._at * size, stop)
+        while at > 0 and at % size:
+            at = known.find(place, at + 1, stop)
+        return at // size if at >= 0 else None
+
+
+def common(one: bytes | bytearray, other: bytes | bytearray, size: int) -> int:
+    """With how many pieces of that size both begin that are the same."""
+    low, high = 0, min(len(one), len(other)) // size
+    if one[: high * size] == other[: high * size]:
+        return high
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[low * size : middle * size] == other[low * size : middle * size]:
+            low = middle
+        else:
+            high = middle - 1
+    return low

@@ -1,0 +1,124 @@
+"""Which routes of a known table a dump has said to be as they were: a million of them in a few numbers.
+
+Where the dump goes on as the one before, that is a stretch of the known order (core/dump_order.py); only what comes out
+of its turn is kept by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
+
+import trio
+
+from hostlink.core.dump_order import DumpOrder, Following
+from hostlink.core.place_set import PlaceSet
+from hostlink.core.route_set import SLICE, Alike, Place
+
+
+class SameRoutes:
+    """known: all that may be as it was. following: the dump beside the order of the last one; None: it has none."""
+
+    def __init__(self, known: Mapping[Place, Alike], following: Following[Alike] | None = None) -> None:
+        self._known, self._following = known, following
+        self._by_order = [] if following is None else [following]
+        """Of one IP version each."""
+        self._others = PlaceSet()
+        self._is_ordered = True
+        """Nothing was put together or taken out of which the order would have to tell."""
+
+    def __len__(self) -> int:
+        return len(self._others) + sum(len(some) for one in self._by_order for some in one.met)
+
+    def __contains__(self, place: Place) -> bool:
+        """Raises ValueError where the order cannot tell (a dump that lists a known one out of its turn)."""
+        if place in self._others:
+            return True
+        return place in self._known and any(one.is_passed(place) for one in self._by_order if one.is_of(place))
+
+    def next(self, places: bytes) -> list[Alike]:
+        """The kinds of these joined destinations, of as many as come in the known order."""
+        return [] if self._following is None else self._following.next(places)
+
+    def go_on(self, count: int) -> None:
+        """So many of what `next` has just given are as they were."""
+        assert self._following is not None
+        self._following.go_on(count)
+
+    def add(self, places: Sequence[Place], kinds: Sequence[Alike]) -> None:
+        """Others that are as they were: not none, of one IP version. Raises ValueError as `in` does."""
+        if self._following is None:
+            self._others.update(places)
+            return
+        joined = b"".join(places)
+        count = len(self._following.next(joined))
+        if count == len(places):
+            self._following.go_on(count)
+            return
+        anew = [place for place in places if not self._following.is_passed(place)]
+        self._following.take(joined, kinds)
+        if anew:
+            self._others.update(anew)
+
+    def discard(self, place: Place) -> None:
+        """Whether or not it is there. Raises ValueError as `in` does."""
+        self._is_ordered = False
+        if place in self._others:
+            self._others.discard(place)
+            return
+        for one in self._by_order:
+            if place in self._known and one.is_of(place) and one.is_passed(place):
+                one.unmeet_last()
+
+    async def spread(self) -> None:
+        """From now on without any order."""
+        for places in self._in_order():
+            self._others.update(places)
+            await trio.lowlevel.checkpoint()
+        self._by_order, self._following, self._is_ordered = [], None, False
+
+    async def knows_any(self, places: Iterable[Place]) -> bool:
+        """Whether one of these is known: then where it came is asked."""
+        each = iter(places)
+        while some := list(islice(each, SLICE)):
+            if not self._known.keys().isdisjoint(some):
+                return True
+            await trio.lowlevel.checkpoint()
+        return False
+
+    async def merge(self, other: SameRoutes) -> None:
+        """What another one has met too, of another IP version, or spread as this one is."""
+        versions = {one.version for one in self._by_order}
+        if any(one.version in versions for one in other._by_order):
+            await other.spread()
+            await self.spread()
+        self._by_order += other._by_order
+        self._is_ordered &= other._is_ordered
+        if len(other._others) > len(self._others):
+            self._others, other._others = other._others, self._others
+        for some in _slices(other._others):
+            self._others.update(some)
+            await trio.lowlevel.checkpoint()
+
+    def slices(self) -> Iterator[Collection[Place]]:
+        """All of them, some at a time."""
+        yield from chain(self._in_order(), _slices(self._others))
+
+    def orders(self) -> dict[int, DumpOrder[Alike]]:
+        """The order of the dump by IP version, where all that is known came, and each once. Else none."""
+        found = {one.version: one.order() for one in self._by_order}
+        return found if self._is_ordered and sum(map(len, found.values())) == len(self._known) else {}
+
+    def let_some_go(self) -> bool:
+        """As PlaceSet has it."""
+        self._by_order, self._following = [], None
+        return self._others.let_some_go()
+
+    def _in_order(self) -> Iterator[tuple[Place, ...]]:
+        return chain.from_iterable(one.slices() for one in self._by_order)
+
+
+def _slices(places: Iterable[Place]) -> Iterator[list[Place]]:
+    each = iter(places)
+    while some := list(islice(each, SLICE)):
+        yield some
