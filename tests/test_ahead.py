@@ -137,7 +137,7 @@ async def look(uplink: Uplink, known: Known, confirmed: Sequence[Place] = PLACES
         kinds = known.routes.kinds
         for start in range(0, len(confirmed), 7):
             some = confirmed[start : start + 7]
-            before.confirm(some, [kinds[place[3] % 2] for place in some])
+            before.confirm(4, b"".join(some), [kinds[place[3] % 2] for place in some])
             await trio.lowlevel.checkpoint()
     return ahead
 
@@ -245,7 +245,7 @@ async def test_others_get_their_turn_while_what_vpp_has_is_passed_over(
 
     ahead = Ahead(uplink, known)
     for place in PLACES:
-        ahead.confirm([place], known.routes.kinds[:1])
+        ahead.confirm(4, place, known.routes.kinds[:1])
     ahead.end()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(watch)

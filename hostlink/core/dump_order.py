@@ -10,6 +10,7 @@ another way is anything looked up.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import chain
@@ -30,21 +31,48 @@ _NEAR = 2000
 class DumpOrder(Generic[T]):
     """Destinations of one IP version in the order of a dump, each once, and what each led to."""
 
-    __slots__ = ("places", "said", "version")
+    __slots__ = ("_numbers", "_said", "kinds", "places", "version")
 
     def __init__(self, version: int) -> None:
         self.version = version
         self.places = bytearray()
         """Joined."""
-        self.said: list[T] = []
+        self._said = array("I")
+        """Of each a number: a list of a million would be gone through by Python's cycle collector."""
+        self.kinds: list[T] = []
+        """What they lead to, by number."""
+        self._numbers: dict[int, int] = {}
+        """Those, by the id of each."""
 
     def __len__(self) -> int:
-        return len(self.said)
+        return len(self._said)
 
     def append(self, places: bytes | bytearray, said: Sequence[T]) -> None:
         """What comes next. places: joined."""
+        try:
+            numbers = list(map(self._numbers.__getitem__, map(id, said)))
+        except KeyError:
+            numbers = list(map(self._number, said))
         self.places += places
-        self.said += said
+        self._said.extend(numbers)
+
+    def _number(self, one: T) -> int:
+        if id(one) not in self._numbers:
+            self._numbers[id(one)] = len(self.kinds)
+            self.kinds.append(one)
+        return self._numbers[id(one)]
+
+    def number_of(self, one: T) -> int | None:
+        """That of one of the kinds."""
+        return self._numbers.get(id(one))
+
+    def numbers(self, which: slice) -> array[int]:
+        """What those led to, by number."""
+        return self._said[which]
+
+    def said(self, which: slice) -> list[T]:
+        """What those led to."""
+        return list(map(self.kinds.__getitem__, self._said[which]))
 
     def slices(self, which: range | None = None) -> Iterator[tuple[Place, ...]]:
         """The destinations, or which of them, some at a time."""
@@ -55,8 +83,15 @@ class DumpOrder(Generic[T]):
     def until(self, count: int) -> DumpOrder[T]:
         """The first ones, to be gone on with otherwise."""
         found = DumpOrder[T](self.version)
-        found.append(self.places[: count * place_bytes(self.version)], self.said[:count])
+        found.kinds, found._numbers = [*self.kinds], {**self._numbers}
+        found.go_on_as(self, slice(count))
         return found
+
+    def go_on_as(self, other: DumpOrder[T], which: slice) -> None:
+        """These of the other come next, of which this one is the first ones."""
+        size = place_bytes(self.version)
+        self.places += other.places[(which.start or 0) * size : which.stop * size]
+        self._said += other._said[which]
 
 
 class Following(Generic[T]):
@@ -83,34 +118,46 @@ class Following(Generic[T]):
         """Whether it is of that IP version."""
         return len(place) == self._size
 
+    @property
+    def known(self) -> DumpOrder[T]:
+        """The order that is followed."""
+        return self._order
+
     def next(self, places: bytes) -> list[T]:
         """What these joined destinations lead to, of as many as come next in the order and were not changed."""
-        at = self._at * self._size
-        same = common(places, self._order.places[at : at + len(places)], self._size)
-        if self._changed and not self._changed.isdisjoint(some := cut(self.version, places[: same * self._size])):
-            same = next(number for number, place in enumerate(some) if place in self._changed)
-        return self._order.said[self._at : self._at + same]
+        return self._order.said(slice(self._at, self._at + self._count_next(places)))
+
+    def next_numbers(self, places: bytes) -> array[int]:
+        """The same by number."""
+        return self._order.numbers(slice(self._at, self._at + self._count_next(places)))
+
+    def _count_next(self, places: bytes) -> int:
+        same = common(places, self._expected(places), self._size)
+        if self._changed and not self._changed.isdisjoint(some := self._cut(places[: same * self._size])):
+            return next(number for number, place in enumerate(some) if place in self._changed)
+        return same
 
     def in_place(self, places: bytes) -> list[T | None]:
         """What these joined destinations lead to that are in their places, or None; for none if most of them are not.
 
         For a dump that may list neighbours the other way round, and that is told to `take`.
         """
-        at = self._at * self._size
-        expected = self._order.places[at : at + len(places)]
-        said = self._order.said[self._at : self._at + len(expected) // self._size]
-        if places == expected and not self._changed:
-            return [*said]
-        pairs = zip(cut(self.version, places), cut(self.version, expected), said, strict=False)
-        changed = self._changed
-        found = [one if place == other and place not in changed else None for place, other, one in pairs]
+        expected = self._expected(places)
+        found: list[T | None] = [*self._order.said(slice(self._at, self._at + len(expected) // self._size))]
+        ours = self._cut(places[: len(expected)])
+        same = bytes(map(eq, ours, self._cut(expected)))
+        at = same.find(0)
+        while at >= 0:
+            found[at] = None
+            at = same.find(0, at + 1)
+        if not self._changed.isdisjoint(ours):
+            found = [None if place in self._changed else one for place, one in zip(ours, found, strict=True)]
         return found if 2 * found.count(None) < len(found) else []
 
     def go_on(self, count: int) -> None:
         """So many of what `next` has just given have come, and lead there."""
         if self._anew is not None:
-            size, start, stop = self._size, self._at, self._at + count
-            self._anew.append(self._order.places[start * size : stop * size], self._order.said[start:stop])
+            self._anew.go_on_as(self._order, slice(self._at, self._at + count))
         if self.met and self.met[-1].stop == self._at:
             self.met[-1] = range(self.met[-1].start, self._at + count)
         else:
@@ -120,7 +167,7 @@ class Following(Generic[T]):
 
     def take(self, places: bytes, said: Sequence[T]) -> None:
         """These joined destinations have come, and lead there, whether or not they are next."""
-        if self.next(places) == said:
+        if places == self._expected(places) and self.next(places) == said:
             self.go_on(len(said))
             return
         if self._anew is None:
@@ -132,9 +179,8 @@ class Following(Generic[T]):
         """Where the order goes on behind so many that were not all next."""
         size, stop = self._size, self._at + count
         few = min(count, _TAIL)
-        ours = cut(self.version, places[-few * size :])
-        expected = cut(self.version, self._order.places[(stop - few) * size : stop * size])
-        if 2 * sum(map(eq, ours, expected)) > few:
+        expected = self._order.places[(stop - few) * size : stop * size]
+        if 2 * sum(map(eq, self._cut(places[-few * size :]), self._cut(expected))) > few:
             return stop
         last = self._find(places[-size:])
         return self._at if last is None else last + 1
@@ -169,6 +215,14 @@ class Following(Generic[T]):
         if self._anew is None and self._at == len(self._order):
             return self._order
         return self._anew or self._order.until(self._at)
+
+    def _expected(self, places: bytes) -> bytearray:
+        """What comes next in the order, as much of it."""
+        at = self._at * self._size
+        return self._order.places[at : at + len(places)]
+
+    def _cut(self, places: bytes | bytearray) -> tuple[Place, ...]:
+        return cut(self.version, places)
 
     def _at_last(self) -> bytes:
         at = self._at * self._size

@@ -19,7 +19,6 @@ from typing import Literal
 
 from hostlink.core.alike import (
     NO_CUT,
-    PLACE4_BYTES,
     Alike,
     AlikeChange,
     AlikeEdit,
@@ -36,7 +35,7 @@ from hostlink.core.dump_order import MOST_CHANGED, DumpOrder
 from hostlink.core.model import Family, Prefix, Problem, Route, VppPaths, VppRoute, VppTable
 from hostlink.core.route_changes import Change, RouteChange, change_at
 from hostlink.core.route_edits import RouteEdit
-from hostlink.core.route_set import AlikeRoutes, KeptRoutes, RouteSet, grouped, kept, versions
+from hostlink.core.route_set import AlikeRoutes, KeptRoutes, RouteSet, grouped, kept, version_of, versions
 from hostlink.core.route_set import by_key as by_key
 from hostlink.core.vpp_tables import RT_TABLE_MAIN, vpp_table_id
 
@@ -262,7 +261,7 @@ class RouteBook:
             elif key in self._apart:
                 found.append(self.edit((RT_TABLE_MAIN, prefix_at(key))))
             else:
-                together.setdefault((self._alike.get(key), _version(key)), []).append(key)
+                together.setdefault((self._alike.get(key), version_of(key)), []).append(key)
         for (one, version), places in together.items():
             route, cut = (None, NO_CUT) if one is None else (one.route, one.cut)
             found.append(AlikeEdit(RT_TABLE_MAIN, route, cut, version, b"".join(places)))
@@ -502,14 +501,14 @@ class RouteBook:
             if one is None:
                 if sent.pop(place, None) is not None:
                     delete.append(place)
-                    counts[_version(place)] -= 1
+                    counts[version_of(place)] -= 1
                 continue
             before, after = sent.get(place), self._paths_of(one, place)
             if after is None or after is before:  # equal ones are one object
                 continue
             sent[place] = after
             if before is None:
-                counts[_version(place)] += 1
+                counts[version_of(place)] += 1
             group = add.get(one)
             if group is None:
                 group = add[one] = []
@@ -542,7 +541,3 @@ class RouteBook:
 
 def _place(route: VppRoute) -> tuple[int, Prefix]:
     return route.table_id, route.prefix
-
-
-def _version(place: Place) -> Literal[4, 6]:
-    return 4 if len(place) == PLACE4_BYTES else 6

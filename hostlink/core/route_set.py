@@ -14,7 +14,7 @@ from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network
 from itertools import islice
 from struct import Struct
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from hostlink.core.route import RT_TABLE_MAIN, Prefix, Route, metric
 
@@ -138,6 +138,11 @@ class RouteSet:
 def place_bytes(version: int) -> int:
     """How long the places of that IP version are."""
     return PLACE4_BYTES if version == 4 else PLACE6_BYTES
+
+
+def version_of(place: Place) -> Literal[4, 6]:
+    """IP version of a place."""
+    return 4 if len(place) == PLACE4_BYTES else 6
 
 
 def split(version: int, places: bytes) -> Iterator[Place]:
@@ -332,7 +337,7 @@ def _together(pairs: Iterable[tuple[Place, Alike]]) -> tuple[AlikeRoutes, ...]:
 
 
 def _blocks(one: Alike, places: list[Place]) -> Iterator[AlikeRoutes]:
-    version = 4 if len(places[0]) == PLACE4_BYTES else 6
+    version = version_of(places[0])
     for start in range(0, len(places), _BLOCK):
         yield AlikeRoutes(one.route, one.cut, version, b"".join(places[start : start + _BLOCK]))
 

@@ -16,7 +16,7 @@ import trio
 
 from hostlink.core.dump_order import DumpOrder, Following
 from hostlink.core.route import RT_TABLE_MAIN, Route
-from hostlink.core.route_set import Alike, Place, RouteSet, cut, place_bytes, place_of
+from hostlink.core.route_set import Alike, Place, RouteSet, cut, place_bytes, place_of, version_of
 from hostlink.core.runs import Layout
 from hostlink.kernel.alike import ADDRESS_BYTES, VERSIONS, Alikes, layout_of
 from hostlink.kernel.bulk_routes import LEAST, MOST, BulkRoutes
@@ -27,8 +27,8 @@ FEW = 1000
 """New ones beside a known table are values; of more, all is kept anew."""
 
 
-Confirm = Callable[[Sequence[Place], Sequence[Alike]], None]
-"""Told destinations, and the kind of each."""
+Confirm = Callable[[int, bytes, Sequence[Alike]], None]
+"""Told the IP version of some destinations, those joined, and the kind of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class KnownRoutes(BulkRoutes):
         """Messages that say what was known, to the byte. Returns where they end; 0: there are none."""
         layout = layout_of(data[at + HEADER.size], size)
         count = min((len(data) - at) // size, self._reach)
-        joined = layout.places(memoryview(data)[at : at + count * size])
+        joined = layout.places(data[at : at + count * size])
         header = data[at : at + HEADER.size]
         if header != self._header:
             self._header, self._said = header, {}
@@ -104,7 +104,7 @@ class KnownRoutes(BulkRoutes):
                 return 0
             self._same.go_on(len(kinds))
             if self._confirm is not None:
-                self._confirm(cut(layout.version, joined[: len(kinds) * place_bytes(layout.version)]), kinds)
+                self._confirm(layout.version, joined[: len(kinds) * place_bytes(layout.version)], kinds)
             return at + len(kinds) * size
         places = cut(layout.version, joined)
         found = list(map(self._before.alike.get, places))
@@ -120,7 +120,7 @@ class KnownRoutes(BulkRoutes):
             said = b"".join(map(self._said.__getitem__, kinds))
         except KeyError:
             said = b"".join(map(self._learnt, kinds))
-        if layout.blank(memoryview(data)[at : at + len(kinds) * layout.size]) != said:
+        if layout.blank(data[at : at + len(kinds) * layout.size]) != said:
             self._reach = LEAST
             return False
         self._reach = min(2 * self._reach, MOST)
@@ -158,7 +158,7 @@ class KnownRoutes(BulkRoutes):
     def _keep_same(self, places: Sequence[Place], kinds: Sequence[Alike]) -> None:
         self._same.add(places, kinds)
         if self._confirm is not None:
-            self._confirm(places, kinds)
+            self._confirm(version_of(places[0]), b"".join(places), kinds)
 
     def _keep_anew(self, places: list[Place], kinds: list[Alike]) -> None:
         self._met.update(dict.fromkeys(kinds))

@@ -55,8 +55,9 @@ WITH_TC = (*ALL_BUT_NEIGHBOURS, uapi.RTNLGRP_TC)
 """And when somebody takes a qdisc or a filter away, which may have been hostlink's (kernel/tc.py)."""
 
 _IFADDRMSG_BYTES = 8
-_AT_ONCE = 500
-"""Datagrams that are read before what they say is handed on: bounds the delay, and the time other tasks wait."""
+_AT_ONCE, _AT_ONCE_READ = 500, 100
+"""Datagrams that are taken, or looked into, before what they say is handed on: bounds the delay, and how long others
+wait."""
 _MANY, _GATHER_S = 16, 0.005
 """After more route messages than that more of them are waited for: in a storm each reading costs as much as fifty."""
 _MOST = 20_000
@@ -135,6 +136,7 @@ class Watcher:
     def __init__(self, sock: trio.socket.SocketType, *, routes: bool = False) -> None:
         self._sock = sock
         self._routes = routes
+        self._at_once = _AT_ONCE if routes else _AT_ONCE_READ
         self._pending: deque[Changed] = deque()
         self._refreshes = _Refreshes()
         self._buffer = memoryview(bytearray(RECEIVE_BYTES))
@@ -166,7 +168,7 @@ class Watcher:
         """All that is there now, without waiting for more; it is taken out. Said as an overflow if it does not end."""
         found = list(self._pending)
         self._pending.clear()
-        for _ in range(_MOST // _AT_ONCE):
+        for _ in range(_MOST // self._at_once):
             found = _distinct(found, self._queued())
             if self._emptied:
                 return found
@@ -180,12 +182,12 @@ class Watcher:
             return _overflow(error)
 
     def _queued(self) -> list[Changed]:
-        """What up to _AT_ONCE datagrams say that wait already (trio's sockets do not block beneath)."""
+        """What some datagrams say that wait already (trio's sockets do not block beneath)."""
         found: list[Changed] = []
         routes: list[bytes] = []
         descriptor, buffer = self._sock.fileno(), (self._buffer,)
         self._emptied = False
-        for _ in range(_AT_ONCE):
+        for _ in range(self._at_once):
             try:
                 size = os.readv(descriptor, buffer)
             except BlockingIOError:

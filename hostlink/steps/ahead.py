@@ -30,7 +30,7 @@ from hostlink.core.operations import (
 )
 from hostlink.core.packed_plan import added_alike
 from hostlink.core.plan import plan_before_routes
-from hostlink.core.route_set import Alike, Place
+from hostlink.core.route_set import Alike, cut
 from hostlink.kernel.known_routes import Before
 from hostlink.kernel.snapshot import LARGE
 from hostlink.steps.bypass import ensure_bypass
@@ -53,8 +53,8 @@ _LEFT_ALONE = (SetMtu, DeleteVppAddress, DeleteVppNeighbour)
 """What takes more than one operation, or takes something away: the round does it, and then the routes too."""
 
 
-_Confirmed = tuple[Sequence[Place], Sequence[Alike]]
-"""Destinations, and the kind of each."""
+_Confirmed = tuple[int, bytes, Sequence[Alike]]
+"""As `Confirm` has them."""
 
 
 @dataclass(slots=True, eq=False)
@@ -86,10 +86,10 @@ class Ahead:
     _over: bool = False
     """The host was looked at: nothing more will be confirmed."""
 
-    def confirm(self, places: Sequence[Place], kinds: Sequence[Alike]) -> None:
-        """The host has these as it had them."""
+    def confirm(self, version: int, places: bytes, kinds: Sequence[Alike]) -> None:
+        """The host has these as it had them. places: joined, of that IP version."""
         if not self._needless:
-            self._waiting.append((places, kinds))
+            self._waiting.append((version, places, kinds))
             self._news.set()
 
     def end(self) -> None:
@@ -155,7 +155,9 @@ class Ahead:
     async def _put_back_some(self, compared: Compared) -> None:
         is_all = len(compared.missing) == len(self.known.sent)
         while confirmed := await self._confirmed():
-            pairs = chain.from_iterable(zip(places, kinds, strict=True) for places, kinds in confirmed)
+            pairs = chain.from_iterable(
+                zip(cut(version, some), kinds, strict=True) for version, some, kinds in confirmed
+            )
             missing = pairs if is_all else (pair for pair in pairs if pair[0] in compared.missing)
             await trio.lowlevel.checkpoint()
             packed = added_alike(missing, self.known.sent)

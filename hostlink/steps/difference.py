@@ -9,9 +9,11 @@ from typing import NamedTuple
 
 from hostlink.core.desired import vpp_desired
 from hostlink.core.desired_packed import Known
+from hostlink.core.desired_routes import Translator, translator_for
 from hostlink.core.model import HostView, Problem, VppInterface, VppTable, VppUplink
 from hostlink.core.operations import EachOperation, VppOperation
 from hostlink.core.plan import plan_uplink
+from hostlink.core.route_set import RouteSet
 from hostlink.steps.context import Uplink, fail
 from hostlink.steps.hidden import past_hidden
 from hostlink.steps.offload import in_thread
@@ -70,7 +72,7 @@ def listed(uplink: Uplink, known: Known | None) -> Listed:
     compared = uplink.compared
     if known is None or known.changed is None or compared is None or compared.wanted is not known.sent:
         return NOT_LISTED
-    return Listed(compared.wanted, compared.orders, known.changed)
+    return Listed(compared.wanted, compared.orders, known.changed, compared.said)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +90,20 @@ class Difference:
     """Tables of hostlink's that nobody wants here, and others use."""
     compared: Compared
     """What `actual` was made of, in table 0."""
+    translator: Translator
+    """What `desired` has of routes was made by it."""
 
     @property
     def plan(self) -> EachOperation:
         """The steps, each route by itself."""
         return EachOperation(self.steps)
+
+    def as_known(self, view: HostView) -> Known | None:
+        """What need not be translated again of that view, whose difference it is. None: not all that is alike is so."""
+        routes, sent = view.routes, self.desired.packed
+        if not isinstance(routes, RouteSet) or not isinstance(sent, dict) or len(routes.alike) != len(sent):
+            return None
+        return Known(self.translator, routes, sent, self.desired.ways)
 
 
 async def difference(
@@ -115,4 +126,8 @@ async def difference(
     actual, uses = await without_kept(uplink, desired, found)
     plan = await in_thread(len(view.routes) + len(actual.routes) + len(actual.packed), plan_uplink, desired, actual)
     plan = await past_hidden(uplink, desired, plan)
-    return Difference(plan, desired, actual, problems, taken, uses, compared)
+    cluster, answers = uplink.held().owned, may_answer_in_tables(uplink.node.vpp.version)
+    translator = translator_for(
+        view, desired.uplink.addresses, ports.uplink.sw_if_index, cluster, taken.keys(), answers
+    )
+    return Difference(plan, desired, actual, problems, taken, uses, compared, translator)

@@ -20,7 +20,6 @@ from hostlink.core.cluster import cluster_gaps, desired_cluster, plan_cluster
 from hostlink.core.describe import describe, describe_all
 from hostlink.core.desired import networks_by_route
 from hostlink.core.desired_packed import Known
-from hostlink.core.desired_routes import translator_for
 from hostlink.core.events import Mirrored
 from hostlink.core.leased import put_back, still_there, superseded_copies
 from hostlink.core.model import HostView, Problem, Route, VppUplink
@@ -62,7 +61,6 @@ from hostlink.steps.punt import lead_to_host, leads_to_host
 from hostlink.steps.tables import look_at_rules, look_at_tables
 from hostlink.steps.view import host_view, is_lost_source, look, without
 from hostlink.vpp.errors import VppRefused
-from hostlink.vpp.quirks import may_answer_in_tables
 
 STORM = 5
 """Times `audit_s`: so long no look is made because of a storm."""
@@ -255,13 +253,13 @@ async def _vpp(uplink: Uplink, view: HostView, known: Known | None, ahead: Ahead
     seen = view
     view, uplink.told["mtu"] = await grow(uplink, view)
     done: list[str] = []
-    compared = None if ahead is None else ahead.compared
+    compared, same = None if ahead is None else ahead.compared, known
     is_read_back = ahead is None or not ahead.count
     for number in range(ROUNDS):
         uplink.work.begin("comparing VPP with the host")
         if compared is None:
             uplink.inbox.begin_comparing()
-        found = await difference(uplink, view, known, compared)
+        found = await difference(uplink, view, same, compared)
         is_read_back |= compared is None
         compared, uplink.compared = None, found.compared
         uplink.advanced()
@@ -274,10 +272,9 @@ async def _vpp(uplink: Uplink, view: HostView, known: Known | None, ahead: Ahead
                 done += [describe(operation) for operation in (await lead_to_host(uplink, view)).done]
             await close_bypass(uplink, view.addresses)
             await shrink(uplink, view.link.mtu_bytes)
-            answers = may_answer_in_tables(uplink.node.vpp.version)
             owned, alikes = uplink.taken().owned, uplink.node.alikes
             async with uplink.saving:  # nobody says what the old book has while the new one takes its dictionaries over
-                book, routes = await in_thread(len(view.routes), _book, view, found, owned, alikes, answers)
+                book, routes = await in_thread(len(view.routes), _book, view, found, owned, alikes)
                 if known is not None and uplink.followed is not None and uplink.followed is uplink.truth:
                     uplink.followed = book
             uplink.book, uplink.truth, uplink.wished, uplink.tables = book, book, desired, desired.tables
@@ -285,7 +282,7 @@ async def _vpp(uplink: Uplink, view: HostView, known: Known | None, ahead: Ahead
             counts = {f"routes_ipv{version}": book.counts[version] for version in (4, 6)}
             uplink.mirrored = {"addresses": len(desired.uplink.addresses), **counts}
             return done
-        is_read_back = True
+        is_read_back, same = True, same or found.as_known(view)
         uplink.work.begin("changing VPP", len(EachOperation(plan)))
         carried_out = await carry_out_in_vpp(uplink, view, plan, desired.uplink.addresses)
         if not leads_to_host(uplink):
@@ -299,13 +296,10 @@ async def _vpp(uplink: Uplink, view: HostView, known: Known | None, ahead: Ahead
     raise fail("HL-410", f"{uplink.name}: VPP still differs after {ROUNDS} rounds: {words}")
 
 
-def _book(
-    view: HostView, found: Difference, owned: tuple[Route, ...], alikes: Alikes, answers: bool
-) -> tuple[RouteBook, KeptRoutes]:
+def _book(view: HostView, found: Difference, owned: tuple[Route, ...], alikes: Alikes) -> tuple[RouteBook, KeptRoutes]:
     """By which single changes are followed from here on, and the host's own routes. What `found` has packed is its."""
     desired, told = found.desired, found.problems
-    uplink_sw = desired.uplink.sw_if_index
-    translator = translator_for(view, desired.uplink.addresses, uplink_sw, owned, found.taken.keys(), answers)
+    uplink_sw, translator = desired.uplink.sw_if_index, found.translator
     own, packed = _packed(view, desired, owned)
     prefixes = {route.prefix for route in owned} | networks_by_route(view.addresses)
     interfaces = desired.uplink.addresses

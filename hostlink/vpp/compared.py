@@ -25,7 +25,7 @@ from hostlink.vpp.errors import understood
 from hostlink.vpp.frames import HEADER
 from hostlink.vpp.on_link import is_on_link
 from hostlink.vpp.packed_routes import without_host_bits
-from hostlink.vpp.route_details import HEAD, MOST, RouteDetails, dump_request
+from hostlink.vpp.route_details import HEAD, MOST, RouteDetails, Said, dump_request
 from hostlink.vpp.session import Session
 
 _BREATH = 5000
@@ -52,6 +52,8 @@ class Compared:
     """How many were wanted then."""
     orders: Mapping[int, DumpOrder[VppPaths]] = field(default_factory=dict)
     """By IP version, in which order VPP lists those that are wanted and there."""
+    said: Said | None = None
+    """How it says them."""
 
     def is_of(self, wanted: Mapping[Place, VppPaths], ports: frozenset[int]) -> bool:
         """Whether it says how these are. Who changes what is wanted has to forget it; more of it is noticed."""
@@ -83,6 +85,8 @@ class Listed:
     """By IP version."""
     changed: AbstractSet[Place] = frozenset()
     """Where something else is wanted since, or nothing."""
+    said: Said | None = None
+    """How it said that."""
 
 
 NOT_LISTED = Listed()
@@ -102,12 +106,16 @@ async def read_compared(
     ports: sw_if_index of the uplink's interfaces; what leaves by others is not looked at. Raises VppError.
     """
     found = _Found(wanted, ports, listed if listed.wanted is wanted else NOT_LISTED)
+    known = listed.said
+    said = known if known is not None and known.codec is session.codec else Said(session.codec)
     for family in Family:
-        await session.dump_to(_Looked(session, family, found), dump_request(source_id, family))
+        looked = _Looked(session, family, found, said)
+        await session.dump_to(looked, dump_request(source_id, family))
+        looked.remember(said)
         advanced()
     missing = await found.missing()
     orders = {version: one.order() for version, one in found.following.items()} if found.count else found.orders
-    return Compared(wanted, ports, missing, found.others, len(wanted), orders)
+    return Compared(wanted, ports, missing, found.others, len(wanted), orders, said)
 
 
 class _Found:
@@ -168,25 +176,54 @@ class _Found:
 class _Looked(RouteDetails):
     """Details of a dump, taken as they come."""
 
-    def __init__(self, session: Session, family: Family, found: _Found) -> None:
+    def __init__(self, session: Session, family: Family, found: _Found, said: Said) -> None:
         super().__init__(session, family)
         self._found, self._six = found, family is Family.IPV6
         self._layouts: dict[int, struct.Struct | None] = {}
         self._paths: dict[bytes, VppPaths] = {}
         self._window = _LEAST
+        self._following = found.following[self._version]
+        self._ordered: list[bytes] = [b""] * len(self._following.known.kinds)
+        """Details of each kind that is in the known order, with zeros for what differs from one to the next."""
+        self._stretch = _LEAST
+        """Details that are compared with the order in one go."""
+        self.recall(said)
 
     def _wanted(self, places: Sequence[Place]) -> list[VppPaths | None]:
         return list(map(self._found.wanted.get, places))
 
     def _wanted_joined(self, places: bytes) -> Sequence[VppPaths | None]:
-        found = self._found.following[self._version].in_place(places)
+        found = self._following.in_place(places)
         if not found:
             return super()._wanted_joined(places)
         if None in found:
-            each = zip(cut(self._version, places), found, strict=False)
-            wanted = self._found.wanted
-            found = [wanted.get(place) if paths is None else paths for place, paths in each]
+            some = cut(self._version, places)
+            for at in [at for at, paths in enumerate(found) if paths is None]:
+                found[at] = self._found.wanted.get(some[at])
         return found
+
+    def _learn(self, whole: bytes, paths: VppPaths) -> None:
+        super()._learn(whole, paths)
+        number, layout = self._following.known.number_of(paths), self._run_of(len(whole))
+        if number is not None and layout is not None:
+            self._ordered[number] = bytes(self._near(layout).blank(whole))
+
+    def _take_in_order(self, data: bytes, at: int) -> int:
+        found = self._run_at(data, at, self._stretch) if self._ordered else None
+        if found is None:
+            return 0
+        layout, run = self._near(found[0]), found[1]
+        numbers = self._following.next_numbers(layout.places(run))
+        said = b"".join(map(self._ordered.__getitem__, numbers))
+        if len(numbers) * layout.size < len(run):
+            self._stretch = _LEAST
+        if not said or layout.blank(run[: len(numbers) * layout.size]) != said:
+            return 0
+        if len(said) == len(run):
+            self._stretch, self._reach = min(2 * self._stretch, MOST), _LEAST
+        self._following.go_on(len(numbers))
+        self._found.count += len(numbers)
+        return len(said)
 
     def _see(self, places: bytes, wanted: Sequence[VppPaths]) -> None:
         self._found.see(self._version, places, wanted)

@@ -41,6 +41,9 @@ _SO_SNDBUFFORCE = 32
 _SEND_BUFFER_BYTES = 1 << 20
 """A window of routes, as the kernel counts: with its default VPP has read all some milliseconds after it can be sent
 more, and waits where the loop is busy for longer."""
+_MUCH_BYTES, _LITTLE_BYTES, _POURS_S = 256 << 10, 64 << 10, 0.001
+"""Of a dump that is longer than this, and comes in less than that at once, more is waited for so long: VPP writes 4 KiB
+at a time, and to be woken for each costs it, too. (What it writes ahead, some 150 KiB, takes it longer.)"""
 _WORTH_A_RUN_BYTES = 1000
 """More than any header and what comes before a message's context."""
 _EVENTS_KEPT = 256
@@ -115,6 +118,8 @@ class Connection:
         self._outbox_filled = trio.Event()
         self._pending: dict[int, Waiter] = {}
         self._next_context = 1
+        self._poured_bytes = 0
+        """Of answers that were taken at once, and no end of them in between."""
         self._closed = trio.Event()
         self._reason: VppError | None = None
 
@@ -205,6 +210,8 @@ class Connection:
                     self._deliver(data)
                 if len(self._pending) > _MANY:
                     await trio.sleep(min(_GATHER_S, len(self._pending) * _ANSWERED_S))
+                elif self._poured_bytes > _MUCH_BYTES and len(data) < _LITTLE_BYTES:
+                    await trio.sleep(_POURS_S)
             except (trio.BrokenResourceError, trio.ClosedResourceError) as fault:
                 self.close(VppGone(f"the API socket broke: {fault.__cause__ or fault}"))
             except VppProtocolError as fault:
@@ -216,7 +223,10 @@ class Connection:
         whole = self._splitter.joined(data)
         if whole is None:
             return
-        for message in self._splitter.cut(self._after_runs(whole, now)):
+        left = self._after_runs(whole, now)
+        is_pouring = self._pending and len(left) < len(whole)
+        self._poured_bytes = self._poured_bytes + len(whole) - len(left) if is_pouring else 0
+        for message in self._splitter.cut(left):
             (message_id,) = MESSAGE_ID.unpack_from(message)
             offset = self.dictionary.context_offset(message_id)
             if offset is None:

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import trio
 
 from hostlink.core.model import Family, VppPaths
 from hostlink.core.route_set import PLACE4_BYTES, Place, cut, place_bytes
 from hostlink.core.runs import Layout
+from hostlink.vpp.codec import Codec
 from hostlink.vpp.frames import HEADER, LENGTH_AT, LENGTH_BYTES, MESSAGE_ID
 from hostlink.vpp.route_layout import route_layout
 from hostlink.vpp.route_packer import DETAILS, RouteReader
@@ -29,6 +31,7 @@ LEAST, MOST = 16, 1024
 ADDRESS_BYTES = 16
 """Of IPv4 the first 4 say it, and nobody says what the others are."""
 LENGTHS = [bytes((length,)) for length in range(256)]
+_MOST_SAID = 10_000
 _CONTEXT = struct.Struct(">I")
 _DUMP = "ip_route_v2_dump"
 
@@ -36,6 +39,17 @@ _DUMP = "ip_route_v2_dump"
 def dump_request(source_id: int, family: Family) -> Request:
     """For the routes of table 0 of which that source is the best one."""
     return Request(_DUMP, {"src": source_id, "table": {"table_id": 0, "is_ip6": family is Family.IPV6}})
+
+
+@dataclass(slots=True, eq=False)
+class Said:
+    """What VPP has said of paths, to the byte: to read it for the first time takes half a millisecond for each."""
+
+    codec: Codec
+    """By whose definitions."""
+    of: dict[int, dict[int, tuple[bytes, VppPaths]]] = field(default_factory=dict)
+    """By IP version: id of wanted paths → framed details that say them of some destination; and the paths, to keep the
+    id."""
 
 
 class RouteDetails(Waiter):
@@ -47,14 +61,25 @@ class RouteDetails(Waiter):
         self._begin = MESSAGE_ID.pack(self._details_id) + _CONTEXT.pack(self.contexts.start)
         """What each message of the dump begins with."""
         self._version = int(family)
-        self._said: dict[int, tuple[bytes, VppPaths]] = {}
-        """Id of wanted paths → framed details that say them, without the destination; and the paths, to keep the id."""
         self._runs: dict[int, Layout | None] = {}
         self._reach = LEAST
         """Details that are compared in one go: more, while all were as wanted."""
         self._layout_of = route_layout(session.codec, DETAILS)
         self._head = self._layout_of.head
         self._reader = RouteReader(session.codec)
+        self._whole: dict[int, tuple[bytes, VppPaths]] = {}
+        """As Said has it."""
+        self._said: dict[int, tuple[bytes, VppPaths]] = {}
+        """The same, with zeros for the destination and all that says nothing."""
+
+    def recall(self, said: Said) -> None:
+        """What was said in an earlier dump, as it is said in this one."""
+        for whole, paths in said.of.get(self._version, {}).values():
+            self._learn(whole[: HEADER.size] + self._begin + whole[HEADER.size + len(self._begin) :], paths)
+
+    def remember(self, said: Said) -> None:
+        """What was said, for a later dump."""
+        said.of[self._version] = self._whole if len(self._whole) <= _MOST_SAID else {}
 
     def take(self, context: int, message_id: int, data: bytes) -> bool:  # noqa: ARG002 — there is one
         if message_id == self._ping_reply_id:
@@ -69,7 +94,7 @@ class RouteDetails(Waiter):
     def take_run(self, data: bytes) -> Run:
         """Nearly all are as long as each other, and as wanted."""
         at = 0
-        while size := self._take_as_wanted(data, at) or self._take_alike(data, at):
+        while size := self._take_in_order(data, at) or self._take_as_wanted(data, at) or self._take_alike(data, at):
             at += size
         self.hold(at)
         self.progress_at = trio.current_time()
@@ -90,20 +115,19 @@ class RouteDetails(Waiter):
     def _take_one(self, details: bytes) -> None:
         raise NotImplementedError
 
+    def _take_in_order(self, data: bytes, at: int) -> int:  # noqa: ARG002 — where no order is known
+        """Those from `at` on that come, to the byte, as they did before. Returns their size."""
+        return 0
+
     def _take_alike(self, data: bytes, at: int) -> int:
         """Some of those from `at` on that are as long as the first, whatever they say. Returns their size."""
         raise NotImplementedError
 
     def _take_as_wanted(self, data: bytes, at: int) -> int:
         """Those from `at` on that say, to the byte, what VPP said of such paths before. Returns their size."""
-        if len(data) - at < HEADER.size or not self._said:
+        if not self._said or (found := self._run_at(data, at, self._reach)) is None:
             return 0
-        layout = self._run_of(HEADER.size + HEADER.unpack_from(data, at)[0])
-        count = 0 if layout is None else min((len(data) - at) // layout.size, self._reach)
-        if layout is None or not count:
-            return 0
-        run = memoryview(data)[at : at + count * layout.size]
-        run = run[: _as_long(run, layout.size) * layout.size]
+        layout, run = found
         joined = layout.places(run)
         known = list(map(self._said.get, map(id, self._wanted_joined(joined))))
         if None in known:
@@ -117,10 +141,22 @@ class RouteDetails(Waiter):
         self._see(joined[: len(known) * place_bytes(self._version)], [paths for _, paths in known])  # type: ignore[misc]
         return size
 
+    def _run_at(self, data: bytes, at: int, most: int) -> tuple[Layout, bytes] | None:
+        """Those from `at` on that are as long as the first, so many at most. None: that is not all there, or no run."""
+        if len(data) - at < HEADER.size:
+            return None
+        layout = self._run_of(HEADER.size + HEADER.unpack_from(data, at)[0])
+        count = 0 if layout is None else min((len(data) - at) // layout.size, most)
+        if layout is None or not count:
+            return None
+        run = data[at : at + count * layout.size]
+        return layout, run[: _as_long(run, layout.size) * layout.size]
+
     def _learn(self, whole: bytes, paths: VppPaths) -> None:
         """That framed details say these paths."""
         layout = self._run_of(len(whole))
         if layout is not None:
+            self._whole[id(paths)] = whole, paths
             self._said[id(paths)] = bytes(layout.blank(whole)), paths
 
     def _run_of(self, size: int) -> Layout | None:
@@ -137,13 +173,18 @@ class RouteDetails(Waiter):
         unused = {*header, *(HEADER.size + at for at in whole.gaps), *address}
         return Layout(size, self._version, HEADER.size + whole.length, HEADER.size + whole.address, tuple(unused))
 
+    def _near(self, layout: Layout) -> Layout:
+        """The same of what differs from one route to the next: not of what says nothing and stays as it is."""
+        gaps = tuple(HEADER.size + at for at in self._layout_of.gaps)
+        return Layout(layout.size, layout.version, layout.length_at, layout.address_at, gaps)
+
     def _place(self, details: bytes) -> tuple[int, Place]:
         """(table, place) of one of them; the place as it is said, host bits and all."""
         table_id, is_ip6, address, length = self._reader.place(details)
         return table_id, LENGTHS[length] + (address if is_ip6 else address[: PLACE4_BYTES - 1])
 
 
-def _as_long(run: memoryview, size: int) -> int:
+def _as_long(run: bytes, size: int) -> int:
     """How many messages of that size it begins with, by the last byte of each one's length; at least one."""
-    lengths = bytes(run[LENGTH_AT + LENGTH_BYTES - 1 :: size])
+    lengths = run[LENGTH_AT + LENGTH_BYTES - 1 :: size]
     return len(lengths) - len(lengths.lstrip(lengths[:1]))

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
-from hostlink.core.alike import PLACE4_BYTES, Place
+from hostlink.core.alike import Place
 from hostlink.core.model import Family, PathType, Prefix, VppPath, VppPaths, VppRoute, path_order
+from hostlink.core.route_set import version_of
 from hostlink.core.runs import Layout
 from hostlink.vpp.codec import Codec
 from hostlink.vpp.errors import VppProtocolError
@@ -68,7 +69,7 @@ class Template:
         numbers = struct.pack(f">{len(places)}I", *contexts)
         for byte in range(_CONTEXT.size):
             filled[self.context_at + byte :: size] = numbers[byte :: _CONTEXT.size]
-        version = 4 if len(places[0]) == PLACE4_BYTES else 6
+        version = version_of(places[0])
         Layout(size, version, self.length_at, self.address_at).fill(filled, b"".join(places))
         return filled
 

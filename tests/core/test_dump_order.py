@@ -23,7 +23,7 @@ def order_of(numbers, said, version=4) -> DumpOrder[str]:
 
 
 def listed(order: DumpOrder[str]) -> list[tuple[bytes, str]]:
-    return list(zip([one for some in order.slices() for one in some], order.said, strict=True))
+    return list(zip([one for some in order.slices() for one in some], order.said(slice(None)), strict=True))
 
 
 @pytest.mark.parametrize("version", [4, 6])

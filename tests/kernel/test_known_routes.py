@@ -9,7 +9,7 @@ import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hostlink.core.route_set import RouteSet
+from hostlink.core.route_set import RouteSet, cut
 from hostlink.kernel import known_routes, uapi
 from hostlink.kernel.alike import Alikes
 from hostlink.kernel.bulk_routes import BulkRoutes
@@ -128,7 +128,7 @@ def test_what_is_confirmed_is_there_as_it_was(table, there, size):
     before = known(alikes, [via(*one) for one in table.items()])
     bodies = [expiring(one, gateway) if ends else via(one, gateway) for one, gateway, ends in there]
     told: list[bytes] = []
-    beside = Before(before, lambda places, kinds: told.extend(places_of_kinds(before, places, kinds)))
+    beside = Before(before, lambda *said: told.extend(places_of_kinds(before, *said)))
     read(*in_parts(bodies, size), into=beside.sink(alikes, None, 2))
     said = {(number, gateway) for number, gateway, ends in there if not ends}
     assert {*told} <= {place for place, one in before.alike.items() if said_of(place, one) in said}
@@ -141,13 +141,14 @@ def test_all_of_a_table_as_it_was_is_confirmed_once():
     alikes, bodies = Alikes(), [via(number, number % 50) for number in range(5000)]
     before = known(alikes, bodies)
     told: list[bytes] = []
-    told_to = Before(before, lambda places, kinds: told.extend(places_of_kinds(before, places, kinds)))
+    told_to = Before(before, lambda *said: told.extend(places_of_kinds(before, *said)))
     read(*in_parts(bodies, 481), into=told_to.sink(alikes, None, 2))
     assert len(told) == 5000
     assert {*told} == {*before.alike}
 
 
-def places_of_kinds(before, places, kinds):
+def places_of_kinds(before, version, joined, kinds):
+    places = cut(version, joined)
     assert [before.alike[place] for place in places] == list(kinds)
     return places
 
@@ -239,7 +240,7 @@ def test_beside_an_order_it_says_what_is_there(table, followed, more, gone, size
     bodies = [expiring(one, gateway) if ends else via(one, gateway) for one, gateway, ends in there]
     told: list[bytes] = []
     known_now = RouteSet((), before.alike, None, None, before.orders)
-    tell = Before(known_now, lambda places, kinds: told.extend(places_of_kinds(before, places, kinds)), changed)
+    tell = Before(known_now, lambda *said: told.extend(places_of_kinds(before, *said)), changed)
     found = looked(alikes, tell, bodies, size)
     assert_same(found, bodies)
     assert_in_order(found, bodies)
@@ -250,7 +251,7 @@ def test_beside_an_order_it_says_what_is_there(table, followed, more, gone, size
         assert version == 4
         dumped = [place_of_number(number) for number, _, _ in there]
         assert [one for some in order.slices() for one in some] == [place for place in dumped if place in were]
-        assert [before.alike[place] for some in order.slices() for place in some] == order.said
+        assert [before.alike[place] for some in order.slices() for place in some] == order.said(slice(None))
 
 
 def place_of_number(number: int) -> bytes:
