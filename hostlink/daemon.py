@@ -79,7 +79,7 @@ def tame_collector() -> None:
     table makes a million that refer nowhere back, and the loop stood for half a second (measured, 100,000 routes)."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 5, 400)
+    gc.set_threshold(10_000, 3, 1300)
 
 
 def _refusal(config: Config) -> str | None:

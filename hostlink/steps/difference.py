@@ -72,7 +72,7 @@ def listed(uplink: Uplink, known: Known | None) -> Listed:
     compared = uplink.compared
     if known is None or known.changed is None or compared is None or compared.wanted is not known.sent:
         return NOT_LISTED
-    return Listed(compared.wanted, compared.orders, known.changed, compared.said)
+    return Listed(compared.wanted, compared.orders, known.changed)
 
 
 @dataclass(frozen=True, slots=True)

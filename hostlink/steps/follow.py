@@ -37,6 +37,8 @@ SLICE = 500
 """Messages or prefixes handled in one go before other tasks get their turn: some 10 ms."""
 LOOKED_UP = 1000
 """Places read back one by one; of more the whole table is read."""
+_AS_DEAR = 100
+"""To look up one takes as long as to read so many of a table."""
 PAUSE_S = 0.2
 """Nothing came for so long: the storm pauses. `ip -batch` on a busy machine stops for less."""
 LATEST_S = 10.0
@@ -150,7 +152,7 @@ async def _read_back(uplink: Uplink, book: RouteBook) -> bool:
     unread, places = uplink.unread, uplink.unread_places
     uplink.forget_unread()
     dataplane = uplink.node.dataplane()
-    if len(unread) + len(places) <= LOOKED_UP:
+    if len(unread) + len(places) <= min(LOOKED_UP, max(BURST, len(book) // _AS_DEAR)):
         unread |= {(0, prefix_at(place)) for place in places}
         places = set()
     if places and not await dataplane.has_paths(places, book.paths_at):

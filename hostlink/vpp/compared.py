@@ -52,8 +52,6 @@ class Compared:
     """How many were wanted then."""
     orders: Mapping[int, DumpOrder[VppPaths]] = field(default_factory=dict)
     """By IP version, in which order VPP lists those that are wanted and there."""
-    said: Said | None = None
-    """How it says them."""
 
     def is_of(self, wanted: Mapping[Place, VppPaths], ports: frozenset[int]) -> bool:
         """Whether it says how these are. Who changes what is wanted has to forget it; more of it is noticed."""
@@ -85,8 +83,6 @@ class Listed:
     """By IP version."""
     changed: AbstractSet[Place] = frozenset()
     """Where something else is wanted since, or nothing."""
-    said: Said | None = None
-    """How it said that."""
 
 
 NOT_LISTED = Listed()
@@ -100,22 +96,20 @@ async def read_compared(
     wanted: Mapping[Place, VppPaths],
     advanced: Callable[[], None] = lambda: None,
     listed: Listed = NOT_LISTED,
+    said: Said | None = None,
 ) -> Compared:
     """The routes of that source in table 0 beside those that are wanted.
 
-    ports: sw_if_index of the uplink's interfaces; what leaves by others is not looked at. Raises VppError.
+    ports: sw_if_index of the uplink's interfaces; what leaves by others is not looked at. said: by earlier dumps.
+    Raises VppError.
     """
     found = _Found(wanted, ports, listed if listed.wanted is wanted else NOT_LISTED)
-    known = listed.said
-    said = known if known is not None and known.codec is session.codec else Said(session.codec)
     for family in Family:
-        looked = _Looked(session, family, found, said)
-        await session.dump_to(looked, dump_request(source_id, family))
-        looked.remember(said)
+        await session.dump_to(_Looked(session, family, found, said), dump_request(source_id, family))
         advanced()
     missing = await found.missing()
     orders = {version: one.order() for version, one in found.following.items()} if found.count else found.orders
-    return Compared(wanted, ports, missing, found.others, len(wanted), orders, said)
+    return Compared(wanted, ports, missing, found.others, len(wanted), orders)
 
 
 class _Found:
@@ -176,8 +170,8 @@ class _Found:
 class _Looked(RouteDetails):
     """Details of a dump, taken as they come."""
 
-    def __init__(self, session: Session, family: Family, found: _Found, said: Said) -> None:
-        super().__init__(session, family)
+    def __init__(self, session: Session, family: Family, found: _Found, said: Said | None) -> None:
+        super().__init__(session, family, said)
         self._found, self._six = found, family is Family.IPV6
         self._layouts: dict[int, struct.Struct | None] = {}
         self._paths: dict[bytes, VppPaths] = {}
@@ -187,7 +181,7 @@ class _Looked(RouteDetails):
         """Details of each kind that is in the known order, with zeros for what differs from one to the next."""
         self._stretch = _LEAST
         """Details that are compared with the order in one go."""
-        self.recall(said)
+        self.recall()
 
     def _wanted(self, places: Sequence[Place]) -> list[VppPaths | None]:
         return list(map(self._found.wanted.get, places))

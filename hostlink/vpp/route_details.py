@@ -17,7 +17,6 @@ import trio
 from hostlink.core.model import Family, VppPaths
 from hostlink.core.route_set import PLACE4_BYTES, Place, cut, place_bytes
 from hostlink.core.runs import Layout
-from hostlink.vpp.codec import Codec
 from hostlink.vpp.frames import HEADER, LENGTH_AT, LENGTH_BYTES, MESSAGE_ID
 from hostlink.vpp.route_layout import route_layout
 from hostlink.vpp.route_packer import DETAILS, RouteReader
@@ -43,10 +42,8 @@ def dump_request(source_id: int, family: Family) -> Request:
 
 @dataclass(slots=True, eq=False)
 class Said:
-    """What VPP has said of paths, to the byte: to read it for the first time takes half a millisecond for each."""
+    """What one VPP has said of paths, to the byte: to read it for the first time takes half a millisecond for each."""
 
-    codec: Codec
-    """By whose definitions."""
     of: dict[int, dict[int, tuple[bytes, VppPaths]]] = field(default_factory=dict)
     """By IP version: id of wanted paths → framed details that say them of some destination; and the paths, to keep the
     id."""
@@ -55,7 +52,8 @@ class Said:
 class RouteDetails(Waiter):
     """What waits for such a dump to end."""
 
-    def __init__(self, session: Session, family: Family) -> None:
+    def __init__(self, session: Session, family: Family, said: Said | None = None) -> None:
+        """said: by earlier dumps of the same VPP. What this one says is added."""
         super().__init__(_DUMP, session.take_contexts(1))
         self._details_id, self._ping_reply_id = session.id_of(DETAILS), session.id_of("control_ping_reply")
         self._begin = MESSAGE_ID.pack(self._details_id) + _CONTEXT.pack(self.contexts.start)
@@ -67,19 +65,18 @@ class RouteDetails(Waiter):
         self._layout_of = route_layout(session.codec, DETAILS)
         self._head = self._layout_of.head
         self._reader = RouteReader(session.codec)
-        self._whole: dict[int, tuple[bytes, VppPaths]] = {}
-        """As Said has it."""
         self._said: dict[int, tuple[bytes, VppPaths]] = {}
-        """The same, with zeros for the destination and all that says nothing."""
+        """As Said has it, with zeros for the destination and all that says nothing."""
 
-    def recall(self, said: Said) -> None:
-        """What was said in an earlier dump, as it is said in this one."""
-        for whole, paths in said.of.get(self._version, {}).values():
+        self._kept = Said() if said is None else said
+
+    def recall(self) -> None:
+        """What was said in earlier dumps, as it is said in this one."""
+        known = self._kept.of.setdefault(self._version, {})
+        if len(known) > _MOST_SAID:
+            known.clear()
+        for whole, paths in list(known.values()):
             self._learn(whole[: HEADER.size] + self._begin + whole[HEADER.size + len(self._begin) :], paths)
-
-    def remember(self, said: Said) -> None:
-        """What was said, for a later dump."""
-        said.of[self._version] = self._whole if len(self._whole) <= _MOST_SAID else {}
 
     def take(self, context: int, message_id: int, data: bytes) -> bool:  # noqa: ARG002 — there is one
         if message_id == self._ping_reply_id:
@@ -156,7 +153,7 @@ class RouteDetails(Waiter):
         """That framed details say these paths."""
         layout = self._run_of(len(whole))
         if layout is not None:
-            self._whole[id(paths)] = whole, paths
+            self._kept.of.setdefault(self._version, {})[id(paths)] = whole, paths
             self._said[id(paths)] = bytes(layout.blank(whole)), paths
 
     def _run_of(self, size: int) -> Layout | None:
