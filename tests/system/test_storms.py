@@ -126,7 +126,8 @@ async def test_looks_that_are_interrupted_are_looked_again(dataplane: Dataplane)
         assert (home["addresses"], home["routes"]) == (node["addresses"], node["routes"])
 
 
-@pytest.mark.timeout(300)  # some 70 s by itself on a real VPP, and more beside other scenarios
+@pytest.mark.alone
+@pytest.mark.timeout(300)  # some 70 s by itself on a real VPP
 async def test_what_other_links_do_ends_no_takeover(dataplane: Dataplane) -> None:
     """F27: another link gets and loses addresses as fast as the kernel takes them, and links come and go, from before
     the takeover on: it gets to Steady and stays, and what changes on the uplink meanwhile reaches VPP."""
