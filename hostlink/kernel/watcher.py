@@ -55,9 +55,10 @@ WITH_TC = (*ALL_BUT_NEIGHBOURS, uapi.RTNLGRP_TC)
 """And when somebody takes a qdisc or a filter away, which may have been hostlink's (kernel/tc.py)."""
 
 _IFADDRMSG_BYTES = 8
-_AT_ONCE, _AT_ONCE_READ = 500, 100
-"""Datagrams that are taken, or looked into, before what they say is handed on: bounds the delay, and how long others
-wait."""
+_AT_ONCE, _LOOKED_INTO = 500, 10
+"""Datagrams that are taken before what they say is handed on, and as how many one counts that is looked into. It bounds
+the delay, and how long others wait: while other links' addresses came and went without end, each turn of a takeover
+waited for 500 of them, and it passed its deadline."""
 _MANY, _GATHER_S = 16, 0.005
 """After more route messages than that more of them are waited for: in a storm each reading costs as much as fifty."""
 _MOST = 20_000
@@ -93,6 +94,7 @@ _KIND_OF: dict[int, Kind] = {
 
 
 _LENGTH_AND_TYPE = struct.Struct("=IH").unpack_from
+_LINK_INDEX = struct.Struct("=i").unpack_from
 _ADDRESSES = (uapi.RTM_NEWADDR, uapi.RTM_DELADDR)
 _ROUTES = (uapi.RTM_NEWROUTE, uapi.RTM_DELROUTE)
 
@@ -136,7 +138,6 @@ class Watcher:
     def __init__(self, sock: trio.socket.SocketType, *, routes: bool = False) -> None:
         self._sock = sock
         self._routes = routes
-        self._at_once = _AT_ONCE if routes else _AT_ONCE_READ
         self._pending: deque[Changed] = deque()
         self._refreshes = _Refreshes()
         self._buffer = memoryview(bytearray(RECEIVE_BYTES))
@@ -168,7 +169,7 @@ class Watcher:
         """All that is there now, without waiting for more; it is taken out. Said as an overflow if it does not end."""
         found = list(self._pending)
         self._pending.clear()
-        for _ in range(_MOST // self._at_once):
+        for _ in range(_MOST * _LOOKED_INTO // _AT_ONCE):
             found = _distinct(found, self._queued())
             if self._emptied:
                 return found
@@ -185,9 +186,11 @@ class Watcher:
         """What some datagrams say that wait already (trio's sockets do not block beneath)."""
         found: list[Changed] = []
         routes: list[bytes] = []
+        told: set[int | None] = set()
         descriptor, buffer = self._sock.fileno(), (self._buffer,)
         self._emptied = False
-        for _ in range(self._at_once):
+        left = _AT_ONCE
+        while left > 0:
             try:
                 size = os.readv(descriptor, buffer)
             except BlockingIOError:
@@ -195,12 +198,19 @@ class Watcher:
                 break
             except OSError as error:
                 found += [*_said(routes), *_overflow(error)]
+                left -= 1
                 continue
             length, kind = _LENGTH_AND_TYPE(buffer[0])
             if self._routes and length == size and kind in _ROUTES:  # as nearly all are: alone
                 routes.append(buffer[0][:size].tobytes())
+                left -= 1
+            elif length == size and kind in _ADDRESSES and _LINK_INDEX(buffer[0], HEADER.size + 4)[0] in told:
+                left -= 1  # said once is enough
             else:
-                found += [*_said(routes), *self._read(buffer[0][:size].tobytes())]
+                changed = self._read(buffer[0][:size].tobytes())
+                found += [*_said(routes), *changed]
+                told.update(one.link_index for one in changed if one.kind == "address")
+                left -= _LOOKED_INTO
         return _distinct([*found, *_said(routes)])
 
     def _read(self, datagram: bytes) -> list[Changed]:

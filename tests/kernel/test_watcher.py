@@ -9,10 +9,11 @@ import trio.testing
 
 from hostlink.core.model import NextHop, Route
 from hostlink.core.operations import AddHostRoute
+from hostlink.kernel import uapi
 from hostlink.kernel.apply import apply_host
 from hostlink.kernel.netlink import Changed, open_netlink, open_watcher
 from hostlink.kernel.snapshot import read_link
-from hostlink.kernel.watcher import WITH_NEIGHBOURS
+from hostlink.kernel.watcher import WITH_NEIGHBOURS, Watcher
 
 SETTLED_S = 0.2
 """The kernel's work queue has had its turn."""
@@ -164,3 +165,20 @@ async def test_a_refresh_of_lifetimes_alone_is_not_said(wired):
             else:
                 await trio.sleep(SETTLED_S)
                 assert changed not in await watcher.pending(), script
+
+
+async def test_what_one_link_says_again_and_again_is_looked_into_once(wired, monkeypatch):
+    """F27: another link's addresses come and go without end. To look into each kept the loop from everything else; and
+    what a third link says in the middle of it is heard."""
+    async with open_netlink(wired) as nl:
+        index = (await read_link(nl, "eth1")).index
+        wired.ip("link add eth9 type dummy")
+        other = (await read_link(nl, "eth9")).index
+    looked_into = []
+    read = Watcher._read
+    monkeypatch.setattr(Watcher, "_read", lambda self, data: looked_into.append(data) or read(self, data))
+    lines = [f"addr {verb} 10.98.0.{number}/32 dev eth9" for number in range(1, 50) for verb in ("add", "del")]
+    async with open_watcher(wired, (uapi.RTNLGRP_IPV4_IFADDR,)) as watcher:
+        wired.ip("\n".join([*lines, "addr add 192.0.2.1/24 dev eth1", *lines]))
+        assert await watcher.pending() == [Changed("address", other), Changed("address", index)]
+    assert 1 < len(looked_into) < 20
