@@ -20,8 +20,10 @@ from typing import Generic, TypeVar
 from hostlink.core.route_set import SLICE, Place, cut, place_bytes
 
 T = TypeVar("T")
-MOST_CHANGED = 10_000
+MOST_CHANGED = 2_000
 """Where more destinations were changed since, all of them may as well be looked up."""
+_MANY_KINDS = 1000
+"""Of so many it is looked whether they are all in use."""
 _TAIL = 16
 """So many tell whether destinations that were not all in their places have ended where the order is."""
 _NEAR = 2000
@@ -29,7 +31,7 @@ _NEAR = 2000
 
 
 class DumpOrder(Generic[T]):
-    """Destinations of one IP version in the order of a dump, each once, and what each led to."""
+    """Destinations of one IP version in the order of a dump, and what each led to."""
 
     __slots__ = ("_numbers", "_said", "kinds", "places", "version")
 
@@ -86,6 +88,15 @@ class DumpOrder(Generic[T]):
         found.kinds, found._numbers = [*self.kinds], {**self._numbers}
         found.go_on_as(self, slice(count))
         return found
+
+    def compact(self) -> None:
+        """Without the kinds that nothing leads to any more, where those are most."""
+        used = set(self._said) if len(self.kinds) > _MANY_KINDS else ()
+        if used and 2 * len(used) < len(self.kinds):
+            kinds = [self.kinds[number] for number in used]
+            renumbered = dict(zip(used, range(len(kinds)), strict=True))
+            self._said = array("I", map(renumbered.__getitem__, self._said))
+            self.kinds, self._numbers = kinds, {id(one): number for number, one in enumerate(kinds)}
 
     def go_on_as(self, other: DumpOrder[T], which: slice) -> None:
         """These of the other come next, of which this one is the first ones."""
@@ -214,7 +225,9 @@ class Following(Generic[T]):
         """That of this dump. The same object, where it was the same and nothing lacks."""
         if self._anew is None and self._at == len(self._order):
             return self._order
-        return self._anew or self._order.until(self._at)
+        found = self._anew or self._order.until(self._at)
+        found.compact()
+        return found
 
     def _expected(self, places: bytes) -> bytearray:
         """What comes next in the order, as much of it."""

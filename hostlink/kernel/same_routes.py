@@ -57,8 +57,10 @@ class SameRoutes:
             return
         anew = [place for place in places if not self._following.is_passed(place)]
         self._following.take(joined, kinds)
+        before = len(self._others)
         if anew:
             self._others.update(anew)
+        self._is_ordered &= len(self._others) - before == len(places)  # else one has come twice
 
     def discard(self, place: Place) -> None:
         """Whether or not it is there. Raises ValueError as `in` does."""
@@ -87,9 +89,11 @@ class SameRoutes:
         return False
 
     async def merge(self, other: SameRoutes) -> None:
-        """What another one has met too, of another IP version, or spread as this one is."""
+        """What another one has met too. Of one IP version only one may go by an order: else both are spread, since what
+        both have met counts once."""
         versions = {one.version for one in self._by_order}
-        if any(one.version in versions for one in other._by_order):
+        both = any(one.version in versions for one in other._by_order)
+        if both or other._has_beside(self) or self._has_beside(other):
             await other.spread()
             await self.spread()
         self._by_order += other._by_order
@@ -99,6 +103,10 @@ class SameRoutes:
         for some in _slices(other._others):
             self._others.update(some)
             await trio.lowlevel.checkpoint()
+
+    def _has_beside(self, ordered: SameRoutes) -> bool:
+        """Whether it has met, in no order, one of an IP version that the other goes through in order."""
+        return not self._by_order and any(one.is_of(place) for one in ordered._by_order for place in self._others)
 
     def slices(self) -> Iterator[Collection[Place]]:
         """All of them, some at a time."""

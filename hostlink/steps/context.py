@@ -203,7 +203,7 @@ class Uplink:
     wished: VppUplink | None = None
     """What VPP should have had by the last whole look: what differs from it is drift, and no change of the host's."""
     compared: Compared | None = None
-    """How VPP's table 0 was when it was right last."""
+    """How VPP's table 0 was when it was looked at last."""
     tables: frozenset[VppTable] = frozenset()
     """hostlink's tables in VPP that this uplink's routes need, as they were made and seen last."""
     taken_tables: Mapping[VppTable, str] = field(default_factory=dict)
@@ -391,6 +391,8 @@ class Uplink:
     async def forget_books(self) -> None:
         """That of the last look, where nobody needs it any more: of a full table another one is made now."""
         book = self.truth
+        if book is None:
+            self.compared = None
         if book is None or self.node.config.vpp.drift == "report":
             return
         self.truth, self.wished, self.compared = None, None, None

@@ -68,7 +68,7 @@ def wish(
 
 
 def listed(uplink: Uplink, known: Known | None) -> Listed:
-    """In which order VPP listed what it had when that was right last, by the last look's translation."""
+    """In which order VPP listed what it had at the last look, by that one's translation."""
     compared = uplink.compared
     if known is None or known.changed is None or compared is None or compared.wanted is not known.sent:
         return NOT_LISTED
@@ -117,6 +117,7 @@ async def difference(
     ports = await find_ports(uplink)
     taken = await dataplane.taken_tables()
     uplink.advanced()
+    cluster, answers = uplink.held().owned, may_answer_in_tables(uplink.node.vpp.version)  # as `wish` has them
     desired, problems = await in_thread(len(view.routes), wish(uplink, view, ports, taken.keys(), known))
     uplink.advanced()
     if compared is None or not compared.is_of(desired.packed, ports.numbers):
@@ -126,7 +127,6 @@ async def difference(
     actual, uses = await without_kept(uplink, desired, found)
     plan = await in_thread(len(view.routes) + len(actual.routes) + len(actual.packed), plan_uplink, desired, actual)
     plan = await past_hidden(uplink, desired, plan)
-    cluster, answers = uplink.held().owned, may_answer_in_tables(uplink.node.vpp.version)
     translator = translator_for(
         view, desired.uplink.addresses, ports.uplink.sw_if_index, cluster, taken.keys(), answers
     )

@@ -54,7 +54,7 @@ class Compared:
     """By IP version, in which order VPP lists those that are wanted and there."""
 
     def is_of(self, wanted: Mapping[Place, VppPaths], ports: frozenset[int]) -> bool:
-        """Whether it says how these are. Who changes what is wanted has to forget it; more of it is noticed."""
+        """Whether it says how these are, as long as nobody has changed what is wanted; more of it is noticed."""
         return self.wanted is wanted and self.count == len(wanted) and self.ports == ports
 
     async def parted(self, wanted: VppUplink | None) -> tuple[list[VppRoute], AsWanted]:
@@ -181,7 +181,6 @@ class _Looked(RouteDetails):
         """Details of each kind that is in the known order, with zeros for what differs from one to the next."""
         self._stretch = _LEAST
         """Details that are compared with the order in one go."""
-        self.recall()
 
     def _wanted(self, places: Sequence[Place]) -> list[VppPaths | None]:
         return list(map(self._found.wanted.get, places))
@@ -212,6 +211,7 @@ class _Looked(RouteDetails):
         if len(numbers) * layout.size < len(run):
             self._stretch = _LEAST
         if not said or layout.blank(run[: len(numbers) * layout.size]) != said:
+            self._stretch = _LEAST
             return 0
         if len(said) == len(run):
             self._stretch, self._reach = min(2 * self._stretch, MOST), _LEAST

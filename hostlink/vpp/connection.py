@@ -224,7 +224,7 @@ class Connection:
         if whole is None:
             return
         left = self._after_runs(whole, now)
-        is_pouring = self._pending and len(left) < len(whole)
+        is_pouring = bool(self._pending) and len(left) < len(whole)
         self._poured_bytes = self._poured_bytes + len(whole) - len(left) if is_pouring else 0
         for message in self._splitter.cut(left):
             (message_id,) = MESSAGE_ID.unpack_from(message)

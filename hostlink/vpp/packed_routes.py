@@ -118,7 +118,6 @@ class _Compared(RouteDetails):
         self._left, self._wanted_at = left, wanted
         self._layouts: dict[int, struct.Struct] = {}
         self._verdicts: dict[tuple[bytes, int], bool] = {}
-        self.recall()
 
     def _wanted(self, places: Sequence[Place]) -> list[VppPaths | None]:
         return self._wanted_at(places)

@@ -30,7 +30,7 @@ LEAST, MOST = 16, 1024
 ADDRESS_BYTES = 16
 """Of IPv4 the first 4 say it, and nobody says what the others are."""
 LENGTHS = [bytes((length,)) for length in range(256)]
-_MOST_SAID = 10_000
+_MOST_SAID = 1000
 _CONTEXT = struct.Struct(">I")
 _DUMP = "ip_route_v2_dump"
 
@@ -44,9 +44,8 @@ def dump_request(source_id: int, family: Family) -> Request:
 class Said:
     """What one VPP has said of paths, to the byte: to read it for the first time takes half a millisecond for each."""
 
-    of: dict[int, dict[int, tuple[bytes, VppPaths]]] = field(default_factory=dict)
-    """By IP version: id of wanted paths → framed details that say them of some destination; and the paths, to keep the
-    id."""
+    of: dict[int, dict[VppPaths, bytes]] = field(default_factory=lambda: {4: {}, 6: {}})
+    """By IP version: framed details that say these paths, of some destination."""
 
 
 class RouteDetails(Waiter):
@@ -66,17 +65,19 @@ class RouteDetails(Waiter):
         self._head = self._layout_of.head
         self._reader = RouteReader(session.codec)
         self._said: dict[int, tuple[bytes, VppPaths]] = {}
-        """As Said has it, with zeros for the destination and all that says nothing."""
-
+        """Id of wanted paths → details that say them, with zeros for the destination and all that says nothing; and the
+        paths, to keep the id."""
         self._kept = Said() if said is None else said
 
-    def recall(self) -> None:
-        """What was said in earlier dumps, as it is said in this one."""
-        known = self._kept.of.setdefault(self._version, {})
-        if len(known) > _MOST_SAID:
-            known.clear()
-        for whole, paths in list(known.values()):
-            self._learn(whole[: HEADER.size] + self._begin + whole[HEADER.size + len(self._begin) :], paths)
+    def _recall(self, wanted: Sequence[VppPaths | None]) -> bool:
+        """Take up what was said of these in earlier dumps, as it is said in this one. Whether there was any."""
+        found = False
+        for number, paths in {id(one): one for one in wanted if one is not None}.items():
+            whole = None if number in self._said else self._kept.of[self._version].get(paths)
+            if whole is not None:
+                self._learn(whole[: HEADER.size] + self._begin + whole[HEADER.size + len(self._begin) :], paths)
+                found = True
+        return found
 
     def take(self, context: int, message_id: int, data: bytes) -> bool:  # noqa: ARG002 — there is one
         if message_id == self._ping_reply_id:
@@ -122,11 +123,15 @@ class RouteDetails(Waiter):
 
     def _take_as_wanted(self, data: bytes, at: int) -> int:
         """Those from `at` on that say, to the byte, what VPP said of such paths before. Returns their size."""
-        if not self._said or (found := self._run_at(data, at, self._reach)) is None:
+        found = self._run_at(data, at, self._reach)
+        if found is None or not (self._said or self._kept.of[self._version]):
             return 0
         layout, run = found
         joined = layout.places(run)
-        known = list(map(self._said.get, map(id, self._wanted_joined(joined))))
+        wanted = self._wanted_joined(joined)
+        known = list(map(self._said.get, map(id, wanted)))
+        if None in known and self._recall(wanted):
+            known = list(map(self._said.get, map(id, wanted)))
         if None in known:
             del known[known.index(None) :]
         size = len(known) * layout.size
@@ -153,7 +158,10 @@ class RouteDetails(Waiter):
         """That framed details say these paths."""
         layout = self._run_of(len(whole))
         if layout is not None:
-            self._kept.of.setdefault(self._version, {})[id(paths)] = whole, paths
+            kept = self._kept.of[self._version]
+            if len(kept) >= _MOST_SAID:
+                kept.clear()
+            kept[paths] = whole
             self._said[id(paths)] = bytes(layout.blank(whole)), paths
 
     def _run_of(self, size: int) -> Layout | None:

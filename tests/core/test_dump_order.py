@@ -154,3 +154,15 @@ def test_common_is_how_many_pieces_are_the_same(begin, one, other, size):
     assert len(one[: found * size]) == found * size
     beyond = slice(found * size, (found + 1) * size)
     assert one[beyond] != other[beyond] or len(one[beyond]) < size
+
+
+def test_kinds_that_nothing_leads_to_any_more_are_let_go():
+    """Each look has others: what is kept stays as small as what is there."""
+    order = DumpOrder[tuple[int, ...]](4)
+    for look in range(60):
+        following = Following(4, order)
+        said = [(look, number) for number in range(40)]
+        following.take(b"".join(map(place, range(40))), said)
+        order = following.order()
+        assert [*map(id, order.said(slice(None)))] == [*map(id, said)]
+    assert len(order.kinds) <= 1040

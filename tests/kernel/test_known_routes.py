@@ -275,3 +275,31 @@ def test_of_two_tables_both_orders_are_kept():
         return found.found()
 
     assert {version: len(one) for version, one in trio.run(settled).orders.items()} == {4: 200, 6: 0}
+
+
+async def merged(alikes: Alikes, before: RouteSet, ordered: list[bytes], beside: list[bytes]) -> RouteSet:
+    """A dump of the whole family, and one beside it (a type's), as a look puts them together."""
+    whole = Before(before)
+    found = whole.silent().sink(alikes, None, 0)
+    await found.merge(read(*in_parts(ordered, 7), into=whole.sink(alikes, None, 2)))
+    await found.merge(read(*in_parts(beside, 7), into=whole.silent().sink(alikes, None, 2)))
+    await found.settle()
+    return found.found()
+
+
+def test_what_two_dumps_have_counts_once():
+    """Half of the table in order, and the same half beside it: the other half is gone."""
+    alikes, bodies = Alikes(), [via(number, 0) for number in range(40)]
+    before = looked(alikes, Before(known(alikes, bodies)), bodies)
+    assert before.orders
+    found = trio.run(merged, alikes, before, bodies[:20], bodies[:20])
+    assert found.alike is not before.alike
+    assert_same(found, bodies[:20])
+
+
+def test_of_a_dump_that_lists_one_twice_no_order_is_kept():
+    """Else the next one that lists it twice would stand for another, which is gone."""
+    alikes, bodies = Alikes(), [via(number, 0) for number in range(40)]
+    before = known(alikes, bodies)
+    found = trio.run(merged, alikes, before, [*bodies[:39], bodies[38]], bodies[39:])
+    assert (found.alike is before.alike, found.orders) == (True, {})

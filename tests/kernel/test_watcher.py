@@ -172,7 +172,7 @@ async def test_what_one_link_says_again_and_again_is_looked_into_once(wired, mon
     what a third link says in the middle of it is heard."""
     async with open_netlink(wired) as nl:
         index = (await read_link(nl, "eth1")).index
-        wired.ip("link add eth9 type dummy")
+        wired.ip("link add eth9 type bridge")
         other = (await read_link(nl, "eth9")).index
     looked_into = []
     read = Watcher._read
