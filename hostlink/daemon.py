@@ -76,7 +76,8 @@ def run_daemon(config: Config, try_s: float | None = None, file: Path = Path(CON
 
 def tame_collector() -> None:
     """Python's cycle collector stops everything to look at all objects again and again while many are made. A full
-    table makes a million that refer nowhere back, and the loop stood for half a second (measured, 100,000 routes)."""
+    table makes a million that refer nowhere back, and the loop stood for half a second (measured, 100,000 routes). So
+    it comes often enough to have some ten thousand new ones each time, and next to never for all of them."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 3, 1300)

@@ -102,25 +102,37 @@ _ROUTES = (uapi.RTM_NEWROUTE, uapi.RTM_DELROUTE)
 class _Refreshes:
     """Knows addresses by all that was last said of them, but for their lifetimes.
 
-    An address that went and came has another creation stamp, so no message that was missed makes it look the same.
+    Whoever passes a message over has to say so: what was said before it tells nothing of what comes after it.
     """
 
     def __init__(self) -> None:
-        self._said: dict[bytes, bytes] = {}
+        self._said: dict[int, dict[bytes, bytes]] = {}
+        """By ifindex."""
+
+    def forget(self, link_indexes: Iterable[int]) -> None:
+        """Some of what was said of these links' addresses was not looked into."""
+        for index in link_indexes:
+            self._said.pop(index, None)
+
+    def forget_all(self) -> None:
+        """Some of what was said was not heard."""
+        self._said.clear()
 
     def only_refreshed(self, message: Message) -> bool:
         """Of an RTM_NEWADDR or RTM_DELADDR."""
         attributes = list(walk(message.body, _IFADDRMSG_BYTES))
         names = (uapi.IFA_LOCAL, uapi.IFA_ADDRESS)
-        # Family, prefix length and ifindex; flags and scope are between them.
-        key = message.body[:2] + message.body[4:8] + b"".join(value for kind, value in attributes if kind in names)
+        # Family and prefix length; flags and scope come after them.
+        key = message.body[:2] + b"".join(value for kind, value in attributes if kind in names)
+        of_link = self._said.setdefault(_LINK_INDEX(message.body, 4)[0], {})
         if message.type == uapi.RTM_DELADDR:
-            self._said.pop(key, None)
+            of_link.pop(key, None)
             return False
-        if len(self._said) > _MOST:
-            self._said.clear()
+        if len(of_link) > _MOST or len(self._said) > _MOST:
+            self.forget_all()
+            return False
         said = message.body[:8] + b"".join(_without_lifetimes(kind, value) for kind, value in attributes)
-        before, self._said[key] = self._said.get(key), said
+        before, of_link[key] = of_link.get(key), said
         return before == said
 
 
@@ -180,13 +192,13 @@ class Watcher:
         try:
             return self._read(await self._sock.recv(RECEIVE_BYTES))
         except OSError as error:
-            return _overflow(error)
+            return self._overflow(error)
 
     def _queued(self) -> list[Changed]:
         """What some datagrams say that wait already (trio's sockets do not block beneath)."""
         found: list[Changed] = []
         routes: list[bytes] = []
-        told: set[int | None] = set()
+        told, passed_over = set[int | None](), set[int]()
         descriptor, buffer = self._sock.fileno(), (self._buffer,)
         self._emptied = False
         left = _AT_ONCE
@@ -197,21 +209,29 @@ class Watcher:
                 self._emptied = True
                 break
             except OSError as error:
-                found += [*_said(routes), *_overflow(error)]
+                found += [*_said(routes), *self._overflow(error)]
                 left -= 1
                 continue
             length, kind = _LENGTH_AND_TYPE(buffer[0])
             if self._routes and length == size and kind in _ROUTES:  # as nearly all are: alone
                 routes.append(buffer[0][:size].tobytes())
                 left -= 1
-            elif length == size and kind in _ADDRESSES and _LINK_INDEX(buffer[0], HEADER.size + 4)[0] in told:
-                left -= 1  # said once is enough
+            elif length == size and kind in _ADDRESSES and (of := _LINK_INDEX(buffer[0], HEADER.size + 4)[0]) in told:
+                passed_over.add(of)  # said once is enough
+                left -= 1
             else:
                 changed = self._read(buffer[0][:size].tobytes())
                 found += [*_said(routes), *changed]
                 told.update(one.link_index for one in changed if one.kind == "address")
                 left -= _LOOKED_INTO
+        self._refreshes.forget(passed_over)
         return _distinct([*found, *_said(routes)])
+
+    def _overflow(self, error: OSError) -> list[Changed]:
+        if error.errno != errno.ENOBUFS:
+            raise error
+        self._refreshes.forget_all()
+        return [Changed("overflow")]
 
     def _read(self, datagram: bytes) -> list[Changed]:
         try:
@@ -247,12 +267,6 @@ def _said(routes: list[bytes]) -> list[Changed]:
 def _is_down(message: Message) -> bool:
     """A link that is down at that moment (struct ifinfomsg: flags at 8): up again, it still lacks what that took."""
     return message.type == uapi.RTM_NEWLINK and not struct.unpack_from("=I", message.body, 8)[0] & uapi.IFF_UP
-
-
-def _overflow(error: OSError) -> list[Changed]:
-    if error.errno != errno.ENOBUFS:
-        raise error
-    return [Changed("overflow")]
 
 
 def _distinct(*lists: list[Changed]) -> list[Changed]:

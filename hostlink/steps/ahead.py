@@ -19,7 +19,6 @@ import trio
 from hostlink.core.describe import DESCRIBED, describe_all
 from hostlink.core.desired import vpp_interfaces
 from hostlink.core.desired_packed import Known
-from hostlink.core.desired_routes import translator_for
 from hostlink.core.model import HostView, VppTable
 from hostlink.core.operations import (
     ChangeVppRoutes,
@@ -35,13 +34,12 @@ from hostlink.kernel.known_routes import Before
 from hostlink.kernel.snapshot import LARGE
 from hostlink.steps.bypass import ensure_bypass
 from hostlink.steps.context import Uplink, one_failure
-from hostlink.steps.difference import BothPorts, find_ports, listed, wish
+from hostlink.steps.difference import BothPorts, find_ports, listed, translator_of, wish
 from hostlink.steps.drift import is_only_told
 from hostlink.steps.keep_link import as_kept
 from hostlink.steps.mtu import grow
 from hostlink.steps.view import is_lost_source, view_but_for
 from hostlink.vpp.compared import Compared
-from hostlink.vpp.quirks import may_answer_in_tables
 
 LEAST = LARGE
 """Destinations: of fewer that VPP lacks the round itself thinks."""
@@ -112,10 +110,10 @@ class Ahead:
 
     def _is_translated_so(self, view: HostView, taken: Collection[VppTable]) -> bool:
         """Whether the routes would be in VPP what `known` says."""
-        cluster, answers = self.uplink.held().owned, may_answer_in_tables(self.uplink.node.vpp.version)
         interfaces = vpp_interfaces(view.addresses, view.routes)
-        now = translator_for(view, interfaces, self._ports.uplink.sw_if_index, cluster, taken, answers)
-        return now == self.known.translator
+        return self.known.translator == translator_of(
+            self.uplink, view, interfaces, self._ports.uplink.sw_if_index, taken
+        )
 
     async def _set_up(self, view: HostView, taken: Collection[VppTable]) -> bool:
         """The ports and neighbours of a new VPP. False: that is more than to add something, and nothing was done."""

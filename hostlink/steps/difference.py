@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
-from hostlink.core.desired import vpp_desired
+from hostlink.core.desired import vpp_desired, vpp_interfaces
 from hostlink.core.desired_packed import Known
 from hostlink.core.desired_routes import Translator, translator_for
-from hostlink.core.model import HostView, Problem, VppInterface, VppTable, VppUplink
+from hostlink.core.model import HostView, IPInterface, Problem, VppInterface, VppTable, VppUplink
 from hostlink.core.operations import EachOperation, VppOperation
 from hostlink.core.plan import plan_uplink
 from hostlink.core.route_set import RouteSet
@@ -67,6 +67,14 @@ def wish(
     )
 
 
+def translator_of(
+    uplink: Uplink, view: HostView, interfaces: Collection[IPInterface], uplink_sw: int, taken: Collection[VppTable]
+) -> Translator:
+    """By which the wish is made of that view's routes. interfaces: VPP's addresses then; taken: as `wish` has it."""
+    answers = may_answer_in_tables(uplink.node.vpp.version)
+    return translator_for(view, interfaces, uplink_sw, uplink.held().owned, taken, answers)
+
+
 def listed(uplink: Uplink, known: Known | None) -> Listed:
     """In which order VPP listed what it had at the last look, by that one's translation."""
     compared = uplink.compared
@@ -117,7 +125,8 @@ async def difference(
     ports = await find_ports(uplink)
     taken = await dataplane.taken_tables()
     uplink.advanced()
-    cluster, answers = uplink.held().owned, may_answer_in_tables(uplink.node.vpp.version)  # as `wish` has them
+    interfaces = vpp_interfaces(view.addresses, view.routes)
+    translator = translator_of(uplink, view, interfaces, ports.uplink.sw_if_index, taken.keys())
     desired, problems = await in_thread(len(view.routes), wish(uplink, view, ports, taken.keys(), known))
     uplink.advanced()
     if compared is None or not compared.is_of(desired.packed, ports.numbers):
@@ -127,7 +136,4 @@ async def difference(
     actual, uses = await without_kept(uplink, desired, found)
     plan = await in_thread(len(view.routes) + len(actual.routes) + len(actual.packed), plan_uplink, desired, actual)
     plan = await past_hidden(uplink, desired, plan)
-    translator = translator_for(
-        view, desired.uplink.addresses, ports.uplink.sw_if_index, cluster, taken.keys(), answers
-    )
     return Difference(plan, desired, actual, problems, taken, uses, compared, translator)

@@ -8,7 +8,7 @@ what differs is looked at by itself. Where VPP lists them as it did the last tim
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from itertools import islice
@@ -107,8 +107,8 @@ async def read_compared(
     for family in Family:
         await session.dump_to(_Looked(session, family, found, said), dump_request(source_id, family))
         advanced()
-    missing = await found.missing()
     orders = {version: one.order() for version, one in found.following.items()} if found.count else found.orders
+    missing = await found.missing(orders.values())
     return Compared(wanted, ports, missing, found.others, len(wanted), orders)
 
 
@@ -149,8 +149,8 @@ class _Found:
             return
         self.others[place] = paths
 
-    async def missing(self) -> AbstractSet[Place]:
-        """Wanted places that nothing of ours is at."""
+    async def missing(self, there: Iterable[DumpOrder[VppPaths]]) -> AbstractSet[Place]:
+        """Wanted places that nothing of ours is at. there: those that something is at."""
         if not self.count:
             return self.wanted.keys()
         if self.count >= len(self.wanted):
@@ -160,8 +160,8 @@ class _Found:
         while breath := list(islice(places, _BREATH)):
             left.update(breath)
             await trio.lowlevel.checkpoint()
-        for following in self.following.values():
-            for some in following.order().slices():
+        for order in there:
+            for some in order.slices():
                 left.difference_update(some)
                 await trio.lowlevel.checkpoint()
         return left

@@ -140,7 +140,8 @@ class RouteDetails(Waiter):
             self._reach = LEAST
             return 0
         self._reach = min(2 * self._reach, MOST)
-        self._see(joined[: len(known) * place_bytes(self._version)], [paths for _, paths in known])  # type: ignore[misc]
+        paths = [one for _, one in known]  # type: ignore[misc]  # nor here
+        self._see(joined[: len(known) * place_bytes(self._version)], paths)
         return size
 
     def _run_at(self, data: bytes, at: int, most: int) -> tuple[Layout, bytes] | None:

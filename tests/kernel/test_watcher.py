@@ -182,3 +182,18 @@ async def test_what_one_link_says_again_and_again_is_looked_into_once(wired, mon
         wired.ip("\n".join([*lines, "addr add 192.0.2.1/24 dev eth1", *lines]))
         assert await watcher.pending() == [Changed("address", other), Changed("address", index)]
     assert 1 < len(looked_into) < 20
+
+
+async def test_what_was_not_looked_into_is_no_refresh_later(wired):
+    """An address that was deprecated, which was passed over as its link had been told, and is preferred again."""
+    async with open_netlink(wired) as nl:
+        index = (await read_link(nl, "eth1")).index
+    one, forever = "addr change fd00:98::1/64 dev eth1", "addr change fd00:98::1/64 dev eth1 preferred_lft forever"
+    wired.ip("addr add fd00:98::1/64 dev eth1 nodad")
+    async with open_watcher(wired, (uapi.RTNLGRP_IPV6_IFADDR,)) as watcher:
+        wired.ip(forever)
+        assert await watcher.pending() == [Changed("address", index)]
+        wired.ip(f"addr add fd00:98::2/64 dev eth1 nodad\n {one} preferred_lft 0")
+        assert await watcher.pending() == [Changed("address", index)]
+        wired.ip(forever)
+        assert await watcher.pending() == [Changed("address", index)]
