@@ -11,7 +11,7 @@ another way is anything looked up.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import chain
 from operator import eq
@@ -26,6 +26,8 @@ _MANY_KINDS = 1000
 """Of so many it is looked whether they are all in use."""
 _TAIL = 16
 """So many tell whether destinations that were not all in their places have ended where the order is."""
+_AROUND = 16
+"""So far before and behind what should come the others of a bucket are."""
 _NEAR = 2000
 """Destinations, besides those that were changed: so far on in the order one is looked for."""
 
@@ -55,6 +57,10 @@ class DumpOrder(Generic[T]):
             numbers = list(map(self._numbers.__getitem__, map(id, said)))
         except KeyError:
             numbers = list(map(self._number, said))
+        self.append_numbers(places, numbers)
+
+    def append_numbers(self, places: bytes | bytearray, numbers: Iterable[int]) -> None:
+        """The same, by number."""
         self.places += places
         self._said.extend(numbers)
 
@@ -148,22 +154,18 @@ class Following(Generic[T]):
             return next(number for number, place in enumerate(some) if place in self._changed)
         return same
 
-    def in_place(self, places: bytes) -> list[T | None]:
-        """What these joined destinations lead to that are in their places, or None; for none if most of them are not.
+    def near(self, places: bytes) -> array[int]:
+        """What these joined destinations lead to, by number, of as many as come hereabouts and were not changed.
 
-        For a dump that may list neighbours the other way round, and that is told to `take`.
+        For a dump that may list neighbours the other way round, and that is told to `take_near`.
         """
-        expected = self._expected(places)
-        found: list[T | None] = [*self._order.said(slice(self._at, self._at + len(expected) // self._size))]
-        ours = self._cut(places[: len(expected)])
-        same = bytes(map(eq, ours, self._cut(expected)))
-        at = same.find(0)
-        while at >= 0:
-            found[at] = None
-            at = same.find(0, at + 1)
+        ours = self._cut(places)
+        which = slice(max(0, self._at - _AROUND), self._at + len(ours) + _AROUND)
+        there = self._cut(self._order.places[which.start * self._size : which.stop * self._size])
+        found = list(map(dict(zip(there, self._order.numbers(which), strict=True)).get, ours))
         if not self._changed.isdisjoint(ours):
             found = [None if place in self._changed else one for place, one in zip(ours, found, strict=True)]
-        return found if 2 * found.count(None) < len(found) else []
+        return array("I", found[: found.index(None)] if None in found else found)  # type: ignore[arg-type]  # see there
 
     def go_on(self, count: int) -> None:
         """So many of what `next` has just given have come, and lead there."""
@@ -181,10 +183,21 @@ class Following(Generic[T]):
         if places == self._expected(places) and self.next(places) == said:
             self.go_on(len(said))
             return
+        self._begin_anew().append(places, said)
+        self._pass(places, len(said))
+
+    def take_near(self, places: bytes, numbers: array[int]) -> None:
+        """These have come, of which `near` has given the numbers."""
+        self._begin_anew().append_numbers(places, numbers)
+        self._pass(places, len(numbers))
+
+    def _begin_anew(self) -> DumpOrder[T]:
         if self._anew is None:
             self._anew = self._order.until(self._at)
-        self._anew.append(places, said)
-        self._at = self._furthest = max(self._furthest, self._behind(places, len(said)))
+        return self._anew
+
+    def _pass(self, places: bytes, count: int) -> None:
+        self._at = self._furthest = max(self._furthest, self._behind(places, count))
 
     def _behind(self, places: bytes, count: int) -> int:
         """Where the order goes on behind so many that were not all next."""

@@ -20,7 +20,7 @@ from hostlink.core.alike import PLACE4_BYTES, Place, place_of, prefix_at
 from hostlink.core.dump_order import DumpOrder, Following
 from hostlink.core.model import Family, PathType, VppPaths, VppRoute, VppUplink
 from hostlink.core.packed_plan import AsWanted
-from hostlink.core.route_set import SLICE, cut
+from hostlink.core.route_set import SLICE, place_bytes
 from hostlink.vpp.errors import understood
 from hostlink.vpp.frames import HEADER
 from hostlink.vpp.on_link import is_on_link
@@ -185,16 +185,6 @@ class _Looked(RouteDetails):
     def _wanted(self, places: Sequence[Place]) -> list[VppPaths | None]:
         return list(map(self._found.wanted.get, places))
 
-    def _wanted_joined(self, places: bytes) -> Sequence[VppPaths | None]:
-        found = self._following.in_place(places)
-        if not found:
-            return super()._wanted_joined(places)
-        if None in found:
-            some = cut(self._version, places)
-            for at in [at for at, paths in enumerate(found) if paths is None]:
-                found[at] = self._found.wanted.get(some[at])
-        return found
-
     def _learn(self, whole: bytes, paths: VppPaths) -> None:
         super()._learn(whole, paths)
         number, layout = self._following.known.number_of(paths), self._run_of(len(whole))
@@ -206,18 +196,22 @@ class _Looked(RouteDetails):
         if found is None:
             return 0
         layout, run = self._near(found[0]), found[1]
-        numbers = self._following.next_numbers(layout.places(run))
-        said = b"".join(map(self._ordered.__getitem__, numbers))
-        if len(numbers) * layout.size < len(run):
-            self._stretch = _LEAST
-        if not said or layout.blank(run[: len(numbers) * layout.size]) != said:
+        places = layout.places(run)
+        step, numbers = place_bytes(self._version), self._following.next_numbers(places)
+        is_next = len(numbers) * step == len(places)
+        if not is_next:
+            numbers = self._following.near(places)
+        size, said = len(numbers) * layout.size, b"".join(map(self._ordered.__getitem__, numbers))
+        if not numbers or layout.blank(run[:size]) != said:
             self._stretch = _LEAST
             return 0
-        if len(said) == len(run):
-            self._stretch, self._reach = min(2 * self._stretch, MOST), _LEAST
-        self._following.go_on(len(numbers))
+        self._stretch, self._reach = min(2 * self._stretch, MOST) if size == len(run) else _LEAST, _LEAST
+        if is_next:
+            self._following.go_on(len(numbers))
+        else:
+            self._following.take_near(places[: len(numbers) * step], numbers)
         self._found.count += len(numbers)
-        return len(said)
+        return size
 
     def _see(self, places: bytes, wanted: Sequence[VppPaths]) -> None:
         self._found.see(self._version, places, wanted)

@@ -102,10 +102,6 @@ class RouteDetails(Waiter):
         """The paths that should be at each; None: none should. Equal ones are one object, nearly always."""
         raise NotImplementedError
 
-    def _wanted_joined(self, places: bytes) -> Sequence[VppPaths | None]:
-        """The same of joined ones, or of the first of them."""
-        return self._wanted(cut(self._version, places))
-
     def _see(self, places: bytes, wanted: Sequence[VppPaths]) -> None:
         """What is wanted was found at these places, joined."""
         raise NotImplementedError
@@ -128,7 +124,7 @@ class RouteDetails(Waiter):
             return 0
         layout, run = found
         joined = layout.places(run)
-        wanted = self._wanted_joined(joined)
+        wanted = self._wanted(cut(self._version, joined))
         known = list(map(self._said.get, map(id, wanted)))
         if None in known and self._recall(wanted):
             known = list(map(self._said.get, map(id, wanted)))

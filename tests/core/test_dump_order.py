@@ -63,36 +63,47 @@ def test_what_is_said_of_the_next_ones_is_so(version, numbers, said, changed, du
     st.sets(NUMBERS, max_size=2),
     st.integers(1, 30),
 )
-def test_what_is_in_its_place_is_so_and_nothing_is_said_of_the_others(numbers, changed, turned, gone, step):
+def test_what_is_near_is_said_as_it_is(numbers, changed, turned, gone, step):
     """Neighbours the other way round, some gone, some that lead elsewhere since."""
-    were, now = dict.fromkeys(numbers, "x"), dict.fromkeys(numbers, "x") | changed
+    were, now = dict.fromkeys(numbers, "x") | dict.fromkeys(numbers[::2], "y"), {}
+    now |= were | changed
     dump = list(numbers)
     for at in turned:
         dump[at : at + 2] = reversed(dump[at : at + 2])
     dump = [number for number in dump if number not in gone]
-    following = Following(4, order_of(numbers, were), {*map(place, changed)})
+    order = order_of(numbers, were)
+    following = Following(4, order, {*map(place, changed)})
     for start in range(0, len(dump), step):
         some = dump[start : start + step]
-        joined = b"".join(map(place, some))
-        found = following.in_place(joined)
-        assert all(one in (now[number], None) for number, one in zip(some, found, strict=False))
-        assert not found or 2 * found.count(None) < len(found) <= len(some)
-        following.take(joined, [now[number] for number in some])
+        while some:
+            found = following.near(b"".join(map(place, some)))
+            assert [order.kinds[one] for one in found] == [now[number] for number in some[: len(found)]]
+            taken, some = some[: max(1, len(found))], some[max(1, len(found)) :]
+            if found:
+                following.take_near(b"".join(map(place, taken)), found)
+            else:
+                following.take(place(taken[0]), [now[taken[0]]])
     assert listed(following.order()) == [(place(number), now[number]) for number in dump]
 
 
-def test_neighbours_the_other_way_round_leave_the_others_in_their_places():
-    order = order_of(range(40), dict.fromkeys(range(40), "x"))
+def test_neighbours_the_other_way_round_are_found():
+    """In one stretch, and where one ends between them."""
+    order = order_of(range(60), {number: str(number % 7) for number in range(60)})
     following = Following(4, order)
-    dump = [*range(18), 19, 18, 20, 22, 21, *range(23, 40)]
-    asked = []
-    for start in (0, 20):
+    dump = [*range(18), 20, 19, 18, *range(21, 38), 39, 40, 38, *range(41, 60)]
+    for start in (0, 20, 40):
         some = dump[start : start + 20]
         joined = b"".join(map(place, some))
-        found = following.in_place(joined)
-        asked += [number for number, one in zip(some, found, strict=True) if one is None]
-        following.take(joined, ["x"] * 20)
-    assert asked == [19, 18, 22, 21]
+        found = following.near(joined)
+        assert [order.kinds[one] for one in found] == [str(number % 7) for number in some]
+        following.take_near(joined, found)
+    assert [one for one, _ in listed(following.order())] == [*map(place, dump)]
+
+
+def test_nothing_is_near_that_was_changed_or_is_not_known():
+    following = Following(4, order_of(range(20), dict.fromkeys(range(20), "x")), {place(5)})
+    assert len(following.near(b"".join(map(place, range(20))))) == 5
+    assert len(following.near(b"".join(map(place, (1, 0, 30, 2))))) == 2
 
 
 def test_what_is_listed_as_before_is_the_same_object():
