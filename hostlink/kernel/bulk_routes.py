@@ -194,6 +194,10 @@ class BulkRoutes:
             with reading("the routes"):
                 self._apart = list({_lasting(route.body): route for route in self._apart}.values())
 
+    def count(self) -> int:
+        """How many have been read, but for the odd ones."""
+        return len(self._alike)
+
     async def settle(self) -> None:
         """When all is read, and before it is asked for: what takes long of a full table."""
 

@@ -173,6 +173,10 @@ class KnownRoutes(BulkRoutes):
         if isinstance(other, KnownRoutes):
             await self._same.merge(other._same)
 
+    def count(self) -> int:
+        """The same among them."""
+        return len(self._same) + super().count()
+
     async def settle(self) -> None:
         """Where it is not all as it was, the same is kept as the rest."""
         self._all_same = len(self._same) > 0 and self._is_as_before()

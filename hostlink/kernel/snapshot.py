@@ -34,7 +34,7 @@ from hostlink.kernel import parse, uapi
 from hostlink.kernel.alike import Alikes
 from hostlink.kernel.attributes import text, u32
 from hostlink.kernel.bulk_routes import BulkRoutes, concerns
-from hostlink.kernel.errors import KernelRefused, ReadUnsteady, reading
+from hostlink.kernel.errors import KernelRefused, ReadUnsteady
 from hostlink.kernel.known_routes import Before
 from hostlink.kernel.link import link_body
 from hostlink.kernel.multicast import read_multicast
@@ -44,6 +44,7 @@ from hostlink.kernel.nic import driver_of, read_driver
 from hostlink.kernel.queueing import read_queueing
 from hostlink.kernel.route_dump import dump_routes
 from hostlink.kernel.routes import read_routes
+from hostlink.kernel.sockets import HEADER, split
 from hostlink.kernel.sysctl import read_sysctls
 from hostlink.kernel.watcher import open_watcher
 
@@ -55,6 +56,8 @@ _PAUSE_S = 0.005
 _FAMILIES = (2, 10)
 _NAME_BYTES = 15
 _MAIN = uapi.RT_TABLE_MAIN
+_PREFIX_LENGTH_AT, _ROUTE_BYTES = HEADER.size + 1, HEADER.size + 12
+"""In a message of a route: header, struct rtmsg."""
 
 
 @read_again
@@ -123,14 +126,26 @@ async def find_link(
 @read_again
 async def _default_route_link(nl: Netlink) -> int | None:
     for family in _FAMILIES:
-        messages = await nl.dump(_routes_request(family, u32(uapi.RTA_TABLE, _MAIN)))
-        with reading("the default route"):
-            defaults = [message for message in messages if message.body[1] == 0]
-        routes = read_routes(defaults)
+        found = await nl.dump_to(_routes_request(family, u32(uapi.RTA_TABLE, _MAIN)), _DefaultRoutes)
+        routes = read_routes(found.messages)
         usable = [route for route in routes if route.type == uapi.RTN_UNICAST and route.next_hops]
         if usable:
             return min(usable, key=lambda route: route.metric).next_hops[0].link_index
     return None
+
+
+class _DefaultRoutes:
+    """Of a dump of routes those of prefix length 0, which are few: there may be a million others."""
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+
+    def take(self, data: bytes, at: int) -> int:
+        length: int = HEADER.unpack_from(data, at)[0]
+        is_whole = _ROUTE_BYTES <= length <= len(data) - at
+        if not is_whole or not data[at + _PREFIX_LENGTH_AT]:
+            self.messages.append(next(split(data[at:])))
+        return at + (length + 3 & ~3)
 
 
 async def read_view(
@@ -273,7 +288,8 @@ async def _routes_of_link(nl: Netlink, link_index: int, alikes: Alikes, before: 
     begin, begin_nowhere = _sinks(alikes, before), _sinks(alikes, None if before is None else before.silent())
     found, nowhere = begin_nowhere(0), begin_nowhere(0)
     await _dumped(nl, [_routes_request(family, u32(uapi.RTA_OIF, link_index)) for family in _FAMILIES], begin, found)
-    by_kind = [_routes_request(family, kind=kind) for family in _FAMILIES for kind in RTN_NOWHERE]
+    is_long = found.count() + alikes.left_out.get(link_index, 0) >= LARGE
+    by_kind = [_routes_request(family, kind=kind, is_long=is_long) for family in _FAMILIES for kind in RTN_NOWHERE]
     await _dumped(nl, by_kind, begin_nowhere, nowhere)
     await found.merge(nowhere)
     return found
@@ -313,10 +329,10 @@ async def _dumped(nl: Netlink, requests: Sequence[Request], begin: _Sinks, found
         await found.merge(await dump_routes(nl, request, partial(begin, request.body[0])))
 
 
-def _routes_request(family: int, filter_attribute: bytes = b"", kind: int = 0) -> Request:
+def _routes_request(family: int, filter_attribute: bytes = b"", kind: int = 0, *, is_long: bool = False) -> Request:
     """kind: RTN_* of the routes wanted; 0: of all."""
     body = struct.pack("=8BI", family, 0, 0, 0, 0, 0, 0, kind, 0) + filter_attribute
-    return Request("read the routes", uapi.RTM_GETROUTE, body)
+    return Request("read the routes", uapi.RTM_GETROUTE, body, is_long=is_long)
 
 
 @read_again

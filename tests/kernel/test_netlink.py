@@ -5,12 +5,15 @@ from __future__ import annotations
 import errno
 import os
 import struct
+from dataclasses import replace
 from functools import partial
 
 import pytest
 import trio
 
 from hostlink.kernel import netlink, uapi
+from hostlink.kernel.alike import Alikes
+from hostlink.kernel.bulk_routes import BulkRoutes
 from hostlink.kernel.errors import AnswersLost, KernelRefused, NoSuchNamespace, ReadUnsteady, Unreadable
 from hostlink.kernel.link import link_body, set_request
 from hostlink.kernel.netlink import Netlink, Request, _batches, both, open_netlink, read_again
@@ -280,3 +283,19 @@ async def test_while_the_kernel_keeps_senders_waiting_a_thread_sends(wired, monk
         monkeypatch.setattr(netlink, "_busy", netlink._Busy())
         await nl.dump(LINKS)
         assert threads == [os.write] * 2
+
+
+async def test_what_the_kernel_searches_for_long_is_asked_by_a_thread(host, monkeypatch):
+    async with open_netlink(host) as nl:
+        threads = []
+
+        async def noted(function, *args):
+            threads.append(function)
+            return function(*args)
+
+        monkeypatch.setattr(trio.to_thread, "run_sync", noted)
+        await nl.requests([blackhole(number) for number in range(9)])
+        for is_long in (False, True):
+            found = await nl.dump_to(replace(ROUTES, is_long=is_long), partial(BulkRoutes, Alikes()))
+            assert len(found.found()) == 9
+        assert threads == [os.write]

@@ -6,6 +6,7 @@ import os
 import signal
 import struct
 import subprocess
+import tracemalloc
 from collections import Counter
 from contextlib import contextmanager
 from ipaddress import ip_address, ip_interface, ip_network
@@ -27,6 +28,7 @@ from hostlink.kernel.sockets import opened
 from hostlink.kernel.watcher import Changed, open_watcher
 from hostlink.lab.factor import deadline_factor
 from tests.kernel.meddling import meddled
+from tests.kernel.test_netlink import blackhole
 
 
 @pytest.fixture
@@ -116,6 +118,19 @@ async def test_links_are_found_by_each_property(busy_host):
         assert await find_link(nl, pci="0000:00:03.0") is None
         with pytest.raises(ValueError, match="a property to go by"):
             await find_link(nl)
+
+
+async def test_of_a_full_table_only_the_default_routes_are_kept(busy_host):
+    busy_host.ip("route add default dev br7")
+    async with open_netlink(busy_host) as nl:
+        assert await nl.requests([blackhole(number) for number in range(20_000)]) == [None] * 20_000
+        tracemalloc.start()
+        try:
+            assert (await find_link(nl, default_route=True)).name == "br7"
+            peak_bytes = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert peak_bytes < 2_000_000, "each message by itself is 200 bytes and more"
 
 
 async def test_default_route_with_the_lowest_metric_wins_and_ipv4_comes_first(busy_host):
