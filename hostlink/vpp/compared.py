@@ -25,7 +25,7 @@ from hostlink.vpp.errors import understood
 from hostlink.vpp.frames import HEADER
 from hostlink.vpp.on_link import is_on_link
 from hostlink.vpp.packed_routes import without_host_bits
-from hostlink.vpp.route_details import HEAD, MOST, RouteDetails, Said, dump_request
+from hostlink.vpp.route_details import HEAD, MOST, RouteDetails, dump_request
 from hostlink.vpp.session import Session
 
 _BREATH = 5000
@@ -96,16 +96,15 @@ async def read_compared(
     wanted: Mapping[Place, VppPaths],
     advanced: Callable[[], None] = lambda: None,
     listed: Listed = NOT_LISTED,
-    said: Said | None = None,
 ) -> Compared:
     """The routes of that source in table 0 beside those that are wanted.
 
-    ports: sw_if_index of the uplink's interfaces; what leaves by others is not looked at. said: by earlier dumps.
+    ports: sw_if_index of the uplink's interfaces; what leaves by others is not looked at.
     Raises VppError.
     """
     found = _Found(wanted, ports, listed if listed.wanted is wanted else NOT_LISTED)
     for family in Family:
-        await session.dump_to(_Looked(session, family, found, said), dump_request(source_id, family))
+        await session.dump_to(_Looked(session, family, found), dump_request(source_id, family))
         advanced()
     orders = {version: one.order() for version, one in found.following.items()} if found.count else found.orders
     missing = await found.missing(orders.values())
@@ -170,8 +169,8 @@ class _Found:
 class _Looked(RouteDetails):
     """Details of a dump, taken as they come."""
 
-    def __init__(self, session: Session, family: Family, found: _Found, said: Said | None) -> None:
-        super().__init__(session, family, said)
+    def __init__(self, session: Session, family: Family, found: _Found) -> None:
+        super().__init__(session, family)
         self._found, self._six = found, family is Family.IPV6
         self._layouts: dict[int, struct.Struct | None] = {}
         self._paths: dict[bytes, VppPaths] = {}

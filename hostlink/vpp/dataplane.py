@@ -39,7 +39,6 @@ from hostlink.vpp.errors import VppRefused
 from hostlink.vpp.messages import NEIGHBOUR_LEARNT, messages_for
 from hostlink.vpp.on_link import as_said, is_on_link, on_link_source, read_on_link
 from hostlink.vpp.packed_routes import Wanted, apply_packed, has_paths
-from hostlink.vpp.route_details import Said
 from hostlink.vpp.routes import RouteFailure, apply_routes, own_source, paths_by_dump, read_routes, routes_at
 from hostlink.vpp.session import Session, raise_first
 from hostlink.vpp.tables import TableUse, drop_tables, read_tables, tables_in_use
@@ -80,8 +79,6 @@ class Dataplane:
     """What hostlink made of the node's reassembly in this life → what it had found there."""
     switched: dict[LocalReassembly, LocalReassembly] = field(default_factory=dict)
     """The same for whether there is any."""
-    said: Said = field(default_factory=Said)
-    """How it says paths."""
 
     async def find(self, uplink: str) -> Ports:
         """The interfaces of a takeover of `uplink`, by tag."""
@@ -139,7 +136,7 @@ class Dataplane:
 
         listed: in which order it was listed earlier.
         """
-        return await read_compared(self.session, self.source_id, ports, wanted, advanced, listed, self.said)
+        return await read_compared(self.session, self.source_id, ports, wanted, advanced, listed)
 
     async def routes_at(self, places: Sequence[tuple[int, Prefix]]) -> dict[tuple[int, Prefix], VppRoute]:
         """hostlink's routes at these (table, prefix), where it has one."""
@@ -194,7 +191,7 @@ class Dataplane:
 
     async def has_paths(self, places: set[Place], wanted: Wanted) -> bool:
         """Whether hostlink's routes in table 0 at these places are as wanted. For many."""
-        return await has_paths(self.session, self.source_id, places, wanted, self.said)
+        return await has_paths(self.session, self.source_id, places, wanted)
 
     async def own_tables(self) -> frozenset[VppTable]:
         """The tables that hostlink made, for any uplink."""

@@ -19,7 +19,7 @@ from hostlink.core.route_set import cut
 from hostlink.vpp.connection import CHUNK, Chunk
 from hostlink.vpp.errors import VppRefused, understood
 from hostlink.vpp.frames import HEADER
-from hostlink.vpp.route_details import HEAD, LENGTHS, RouteDetails, Said, dump_request
+from hostlink.vpp.route_details import HEAD, LENGTHS, RouteDetails, dump_request
 from hostlink.vpp.route_packer import RoutePacker, Template
 from hostlink.vpp.routes import Counted, packer_of, refusal
 from hostlink.vpp.session import Session
@@ -82,12 +82,10 @@ Wanted = Callable[[Sequence[Place]], list[VppPaths | None]]
 
 
 @understood
-async def has_paths(
-    session: Session, source_id: int, places: set[Place], wanted: Wanted, said: Said | None = None
-) -> bool:
+async def has_paths(session: Session, source_id: int, places: set[Place], wanted: Wanted) -> bool:
     """Whether the routes of that source in table 0 are as wanted at these places.
 
-    wanted: is asked of others too, and what is not as it says there does not count. said: as RouteDetails has it.
+    wanted: is asked of others too, and what is not as it says there does not count.
     """
     left, sizes = set[Place](), set[int]()
     each = iter(places)
@@ -97,7 +95,7 @@ async def has_paths(
         await trio.lowlevel.checkpoint()
     for size in sorted(sizes):
         family = Family.IPV4 if size == PLACE4_BYTES else Family.IPV6
-        waiter = _Compared(session, family, left, wanted, said)
+        waiter = _Compared(session, family, left, wanted)
         await session.dump_to(waiter, dump_request(source_id, family))
         if waiter.differs:
             return False
@@ -112,8 +110,8 @@ async def has_paths(
 class _Compared(RouteDetails):
     """Details of a dump, each compared as it comes. What was found is taken out of `left`."""
 
-    def __init__(self, session: Session, family: Family, left: set[Place], wanted: Wanted, said: Said | None) -> None:
-        super().__init__(session, family, said)
+    def __init__(self, session: Session, family: Family, left: set[Place], wanted: Wanted) -> None:
+        super().__init__(session, family)
         self.differs = False
         self._left, self._wanted_at = left, wanted
         self._layouts: dict[int, struct.Struct] = {}

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import trio
 
@@ -30,7 +29,6 @@ LEAST, MOST = 16, 1024
 ADDRESS_BYTES = 16
 """Of IPv4 the first 4 say it, and nobody says what the others are."""
 LENGTHS = [bytes((length,)) for length in range(256)]
-_MOST_SAID = 1000
 _CONTEXT = struct.Struct(">I")
 _DUMP = "ip_route_v2_dump"
 
@@ -40,19 +38,10 @@ def dump_request(source_id: int, family: Family) -> Request:
     return Request(_DUMP, {"src": source_id, "table": {"table_id": 0, "is_ip6": family is Family.IPV6}})
 
 
-@dataclass(slots=True, eq=False)
-class Said:
-    """What one VPP has said of paths, to the byte: to read it for the first time takes half a millisecond for each."""
-
-    of: dict[int, dict[VppPaths, bytes]] = field(default_factory=lambda: {4: {}, 6: {}})
-    """By IP version: framed details that say these paths, of some destination."""
-
-
 class RouteDetails(Waiter):
     """What waits for such a dump to end."""
 
-    def __init__(self, session: Session, family: Family, said: Said | None = None) -> None:
-        """said: by earlier dumps of the same VPP. What this one says is added."""
+    def __init__(self, session: Session, family: Family) -> None:
         super().__init__(_DUMP, session.take_contexts(1))
         self._details_id, self._ping_reply_id = session.id_of(DETAILS), session.id_of("control_ping_reply")
         self._begin = MESSAGE_ID.pack(self._details_id) + _CONTEXT.pack(self.contexts.start)
@@ -67,17 +56,6 @@ class RouteDetails(Waiter):
         self._said: dict[int, tuple[bytes, VppPaths]] = {}
         """Id of wanted paths → details that say them, with zeros for the destination and all that says nothing; and the
         paths, to keep the id."""
-        self._kept = Said() if said is None else said
-
-    def _recall(self, wanted: Sequence[VppPaths | None]) -> bool:
-        """Take up what was said of these in earlier dumps, as it is said in this one. Whether there was any."""
-        found = False
-        for number, paths in {id(one): one for one in wanted if one is not None}.items():
-            whole = None if number in self._said else self._kept.of[self._version].get(paths)
-            if whole is not None:
-                self._learn(whole[: HEADER.size] + self._begin + whole[HEADER.size + len(self._begin) :], paths)
-                found = True
-        return found
 
     def take(self, context: int, message_id: int, data: bytes) -> bool:  # noqa: ARG002 — there is one
         if message_id == self._ping_reply_id:
@@ -120,14 +98,12 @@ class RouteDetails(Waiter):
     def _take_as_wanted(self, data: bytes, at: int) -> int:
         """Those from `at` on that say, to the byte, what VPP said of such paths before. Returns their size."""
         found = self._run_at(data, at, self._reach)
-        if found is None or not (self._said or self._kept.of[self._version]):
+        if found is None or not self._said:
             return 0
         layout, run = found
         joined = layout.places(run)
         wanted = self._wanted(cut(self._version, joined))
         known = list(map(self._said.get, map(id, wanted)))
-        if None in known and self._recall(wanted):
-            known = list(map(self._said.get, map(id, wanted)))
         if None in known:
             del known[known.index(None) :]
         size = len(known) * layout.size
@@ -155,10 +131,6 @@ class RouteDetails(Waiter):
         """That framed details say these paths."""
         layout = self._run_of(len(whole))
         if layout is not None:
-            kept = self._kept.of[self._version]
-            if len(kept) >= _MOST_SAID:
-                kept.clear()
-            kept[paths] = whole
             self._said[id(paths)] = bytes(layout.blank(whole)), paths
 
     def _run_of(self, size: int) -> Layout | None:

@@ -2,8 +2,8 @@
 
 Out: a template for each shape is packed by the codec, once: a whole framed ip_route_add_del_v2 for one table, family
 and tuple of paths. Nearly all routes of a node share a few of those; for each route only context, address and prefix
-length are written into it. In: prefix and table by struct, the paths by the codec once for each distinct run of
-bytes.
+length are written into it. In: all by struct, the paths once for each distinct run of bytes; what hostlink does not
+know the codec reads.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Any
 
 from hostlink.core.alike import Place
@@ -22,7 +22,7 @@ from hostlink.vpp.codec import Codec
 from hostlink.vpp.errors import VppProtocolError
 from hostlink.vpp.frames import HEADER, frame
 from hostlink.vpp.messages import fib_path
-from hostlink.vpp.route_layout import route_layout
+from hostlink.vpp.route_layout import path_layout, route_layout
 
 ADD_DEL = "ip_route_add_del_v2"
 DETAILS = "ip_route_v2_details"
@@ -30,6 +30,7 @@ DETAILS = "ip_route_v2_details"
 _CONTEXT = struct.Struct(">I")
 _IP6 = 1
 """vl_api_address_family_t of IPv6, and fib_path_nh_proto too; 0 is IPv4."""
+_PROTOCOLS = (0, _IP6)
 _MOST_TEMPLATES = 10_000
 _PATH_TYPES = {kind.value: kind for kind in PathType}
 
@@ -131,6 +132,7 @@ class RouteReader:
     def __init__(self, codec: Codec) -> None:
         self._codec = codec
         self._head = route_layout(codec, DETAILS).head
+        self._layout = path_layout(codec, DETAILS)
         self._paths: dict[bytes, tuple[VppPath, ...]] = {}
 
     def read(self, details: bytes) -> VppRoute:
@@ -168,6 +170,11 @@ class RouteReader:
         return paths
 
     def _read_paths(self, details: bytes) -> VppPaths:
+        layout, packed = self._layout, details[self._head.size :]
+        if layout is not None and details[layout.count] * layout.fields.size == len(packed):
+            paths = [*layout.fields.iter_unpack(packed)]
+            if all(kind in _PATH_TYPES and proto in _PROTOCOLS for _, _, _, kind, proto, _ in paths):
+                return tuple(sorted(map(_path_of, paths), key=path_order))
         return read_paths(self._codec.unpack(DETAILS, details).route.paths)
 
 
@@ -186,6 +193,12 @@ def read_paths(paths: Iterable[Any]) -> tuple[VppPath, ...]:
     """A path of a kind that hostlink never makes is left out, so that the route differs from any that it wants."""
     known = [path for path in paths if int(path.type) in _PATH_TYPES]
     return tuple(sorted(map(_path, known), key=path_order))
+
+
+def _path_of(fields: tuple[int, int, int, int, int, bytes]) -> VppPath:
+    sw_if_index, weight, preference, kind, proto, address = fields
+    hop = IPv6Address(address) if proto == _IP6 else IPv4Address(address[:4])
+    return VppPath(sw_if_index, None if hop.is_unspecified else hop, weight, preference, _PATH_TYPES[kind])
 
 
 def _path(path: Any) -> VppPath:

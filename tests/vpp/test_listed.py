@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 
 import pytest
 
 from hostlink.core.alike import place_of, prefix_at
 from hostlink.core.model import VppPath
 from hostlink.vpp.compared import NOT_LISTED, Compared, Listed, read_compared
-from hostlink.vpp.route_details import Said
 from hostlink.vpp.session import open_session
 from tests.vpp.test_compared import OTHER, PATHS, entry, places
 from tests.vpp.test_routes import VIA, api
@@ -131,15 +129,3 @@ async def test_another_wish_is_compared_with(there):
     assert (await looked(session, other, before)).others.keys() == wanted.keys()
     more = {**wanted, place_of(prefix_at(places(1, 0x1E000000)[0])): PATHS}
     assert len((await looked(session, more, before)).missing) == 1
-
-
-async def test_what_was_said_is_kept_once_for_equal_paths(there):
-    """A look that translates anew has other objects for the same paths."""
-    session, table = there
-    said = Said()
-    for _ in range(5):
-        wanted = {place: (replace(VIA),) for place in places(1)} | dict.fromkeys(places(300)[1:], (replace(VIA),))
-        table |= wanted
-        found = await read_compared(session, 23, PORTS, wanted, said=said)
-        assert (found.missing, found.others) == (frozenset(), {})
-    assert [len(said.of[version]) for version in (4, 6)] == [1, 0]

@@ -23,19 +23,26 @@ ROUTE = [
     ["vl_api_fib_path_t", "paths", 0, "n_paths"],
 ]
 PREFIX = [["vl_api_address_t", "address"], ["u8", "len"]]
+FIB_PATH = [
+    *(["u32", name] for name in ("sw_if_index", "table_id", "rpf_id")),
+    ["u8", "weight"],
+    ["u8", "preference"],
+    ["vl_api_fib_path_type_t", "type"],
+    ["u32", "flags"],
+    ["u32", "proto"],
+    ["vl_api_fib_path_nh_t", "nh"],
+    ["u8", "n_labels"],
+    ["vl_api_fib_mpls_label_t", "label_stack", 16],
+]
 HEAD = struct.Struct(">II B16sB BB")
 PATH = struct.Struct(">IIIBBIII16sIIIB112x")
 CONNECTED = VppPath(1, None)
 VIA = VppPath(1, ip_address("10.0.0.2"))
 
 
-def api(route=ROUTE, prefix=PREFIX):
-    """The definitions of routes and sources as VPP 24.10 to 26.06 have them, or with another route or prefix."""
+def api(route=ROUTE, prefix=PREFIX, path=FIB_PATH):
+    """The definitions of routes and sources as VPP 24.10 to 26.06 have them, or with another route, prefix or path."""
     enum = lambda name, kind, *values: [name, *map(list, values), {"enumtype": kind}]  # noqa: E731
-    path = [["u32", name] for name in ("sw_if_index", "table_id", "rpf_id")]
-    path += [["u8", "weight"], ["u8", "preference"], ["vl_api_fib_path_type_t", "type"]]
-    path += [["u32", "flags"], ["u32", "proto"], ["vl_api_fib_path_nh_t", "nh"], ["u8", "n_labels"]]
-    path += [["vl_api_fib_mpls_label_t", "label_stack", 16]]
     next_hop = [["vl_api_address_union_t", "address"], ["u32", "via_label"], ["u32", "obj_id"], ["u32", "table"]]
     source = [["u8", "priority"], ["u8", "id"], ["string", "name", 64]]
     table = [["u32", "table_id"], ["bool", "is_ip6"], ["string", "name", 64]]
