@@ -62,6 +62,11 @@ class Packed:
     orders: Mapping[int, DumpOrder[Alike]] | None = None
     """By IP version that in which it is dumped, if known."""
 
+    def counts(self) -> Mapping[int, int]:
+        """How many there are of each IP version."""
+        found = {version: len(order) for version, order in (self.orders or {}).items()}
+        return found if sum(found.values()) == len(self.sent) else versions(self.sent)
+
 
 class RouteBook:
     """routes: the host's own that use the link. mirrored: what VPP has for them, as it was read back.
@@ -133,7 +138,7 @@ class RouteBook:
         self._orders = packed.orders
         self._note_changed((*apart, *self._alike))
         packed.alike.update(self._alike)
-        self.counts.update(versions(packed.sent))
+        self.counts.update(packed.counts())
         packed.sent.update(self._sent)
         self._blocks = packed.blocks if not self._alike else None
         self._alike, self._sent = packed.alike, packed.sent
