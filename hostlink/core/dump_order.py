@@ -4,8 +4,8 @@ To look one destination up among a million takes most of a microsecond, nearly a
 kernel lists routes by destination, and VPP as its hashes happen to have them: both as they did the last time, but for
 what was changed since. (VPP that was emptied and filled again too, and even a new VPP: 85 to 99 of 100 are where they
 were, and the others a few places away, where a bucket was filled in another order.) So destinations are kept in the
-order of the last dump, joined, and those of the next one are compared with it hundreds at once. Only where it goes
-another way is anything looked up.
+order of the last dump, joined, and those of the next one are compared with it hundreds at once. What is a few places
+away is found in a dictionary of those alone. Only where it goes another way is anything looked up.
 """
 
 from __future__ import annotations
