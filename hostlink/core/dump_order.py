@@ -165,7 +165,7 @@ class Following(Generic[T]):
         found = list(map(dict(zip(there, self._order.numbers(which), strict=True)).get, ours))
         if not self._changed.isdisjoint(ours):
             found = [None if place in self._changed else one for place, one in zip(ours, found, strict=True)]
-        return array("I", found[: found.index(None)] if None in found else found)  # type: ignore[arg-type]  # see there
+        return array("I", found[: found.index(None)] if None in found else found)  # type: ignore[arg-type]  # none is None
 
     def go_on(self, count: int) -> None:
         """So many of what `next` has just given have come, and lead there."""

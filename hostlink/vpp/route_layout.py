@@ -52,7 +52,7 @@ def route_layout(codec: Codec, message: str) -> RouteLayout:
     zeros = _pack(codec, message, {})
     if zeros is None:
         raise _unknown(message, "route")
-    offsets = {field: _find(codec, message, zeros, field, size) for field, size in _FIELDS.items()}
+    offsets = {field: _find(codec, message, zeros, field, size, _nested) for field, size in _FIELDS.items()}
     context = codec.offset_of(message, "context")
     if context is None:
         raise _unknown(message, "context")
@@ -105,9 +105,9 @@ def _path(fields: dict[str, Any]) -> dict[str, Any]:
     return {"n_paths": 1, "paths": [{"label_stack": _NO_LABELS} | fields]}
 
 
-def _find(codec: Codec, message: str, zeros: bytes, field: str, size: int, nest: _Nest | None = None) -> int:
+def _find(codec: Codec, message: str, zeros: bytes, field: str, size: int, nest: _Nest) -> int:
     """Where the field's sentinel stands in place of zeros; all else must be as before."""
-    nest, sentinel = nest or _nested, _SENTINELS[size]
+    sentinel = _SENTINELS[size]
     packed = _pack(codec, message, nest(field, sentinel)) or b""
     at = packed.find(sentinel)
     if at < 0 or zeros != packed.replace(sentinel, bytes(len(sentinel)), 1):

@@ -262,16 +262,22 @@ async def test_two_are_cancelled_together():
     assert scope.cancelled_caught
 
 
-async def test_while_the_kernel_keeps_senders_waiting_a_thread_sends(wired, monkeypatch):
+@pytest.fixture
+def threads(monkeypatch):
+    """What was to be sent by threads, and is sent at once."""
+    found = []
+
+    async def noted(function, *args):
+        found.extend([function] if function is os.write else [])
+        return function(*args)
+
+    monkeypatch.setattr(trio.to_thread, "run_sync", noted)
+    return found
+
+
+async def test_while_the_kernel_keeps_senders_waiting_a_thread_sends(wired, monkeypatch, threads):
     """Somebody holds its lock (a routing daemon that loads a full table): then the loop goes on."""
     async with open_netlink(wired) as nl:
-        threads = []
-
-        async def noted(function, *args):
-            threads.append(function)
-            return function(*args)
-
-        monkeypatch.setattr(trio.to_thread, "run_sync", noted)
         await nl.dump(LINKS)
         assert threads == []
         monkeypatch.setattr(netlink, "_LONG_S", -1.0)
@@ -285,15 +291,8 @@ async def test_while_the_kernel_keeps_senders_waiting_a_thread_sends(wired, monk
         assert threads == [os.write] * 2
 
 
-async def test_what_the_kernel_searches_for_long_is_asked_by_a_thread(host, monkeypatch):
+async def test_what_the_kernel_searches_for_long_is_asked_by_a_thread(host, threads):
     async with open_netlink(host) as nl:
-        threads = []
-
-        async def noted(function, *args):
-            threads.append(function)
-            return function(*args)
-
-        monkeypatch.setattr(trio.to_thread, "run_sync", noted)
         await nl.requests([blackhole(number) for number in range(9)])
         for is_long in (False, True):
             found = await nl.dump_to(replace(ROUTES, is_long=is_long), partial(BulkRoutes, Alikes()))

@@ -17,8 +17,8 @@ import pytest
 import trio
 
 from hostlink.core import operations as op
-from hostlink.core.model import Address, NextHop, Route
-from hostlink.kernel import uapi
+from hostlink.core.model import RTN_NOWHERE, Address, NextHop, Route
+from hostlink.kernel import snapshot, uapi
 from hostlink.kernel.apply import apply_host
 from hostlink.kernel.errors import ReadUnsteady
 from hostlink.kernel.namespace import open_file
@@ -118,6 +118,25 @@ async def test_links_are_found_by_each_property(busy_host):
         assert await find_link(nl, pci="0000:00:03.0") is None
         with pytest.raises(ValueError, match="a property to go by"):
             await find_link(nl)
+
+
+@pytest.mark.parametrize(("large", "is_long"), [(5, True), (50, False)])
+async def test_beside_a_full_table_the_few_that_lead_nowhere_are_searched_for_by_a_thread(
+    busy_host, monkeypatch, large, is_long
+):
+    """Of both families those of the link, then each type that leads nowhere."""
+    asked, dump_to = [], Netlink.dump_to
+
+    async def noted(self, request, *rest, **more):
+        asked.append(request.is_long)
+        return await dump_to(self, request, *rest, **more)
+
+    busy_host.ip("".join(f"route add 10.9.{number}.0/24 via 192.0.2.2\n" for number in range(9)))
+    monkeypatch.setattr(Netlink, "dump_to", noted)
+    monkeypatch.setattr(snapshot, "LARGE", large)
+    async with open_netlink(busy_host) as nl:
+        await read_view(nl, "eth1")
+    assert asked == [False] * 2 + [is_long] * 2 * len(RTN_NOWHERE)
 
 
 async def test_of_a_full_table_only_the_default_routes_are_kept(busy_host):
