@@ -111,6 +111,10 @@ class RouteBook:
         self._sent: dict[Place, VppPaths] = {}
         """What VPP's table 0 has for such prefixes, as it was read back. Those are not in `_mirrored`."""
         self._moved: dict[Place, None] = {}
+        self._doubted: set[tuple[int, Prefix]] = set()
+        """(VPP's table, prefix) of which VPP may not have done what it was told last."""
+        self._doubted_places: set[Place] = set()
+        """The same in table 0, of packed destinations."""
         self._paths: dict[Alike, VppPaths | None] = {}
         self._ways = {} if packed is None else {paths: paths for paths in packed.ways}
         """The paths of `_sent`, and perhaps more: equal ones are one object, which is compared at once."""
@@ -473,14 +477,17 @@ class RouteBook:
                     self._elsewhere[after.table_id, after.prefix.version] += before is None
         return add, delete
 
-    def unsettle(self, add: Iterable[VppRoute], delete: Iterable[VppRoute], packed: PackedRoutes) -> None:
-        """VPP has not done all of that after all. The book is at its end, but for what it says was true."""
-        for route in add:
-            self._mirrored.pop(_place(route), None)
-        self._mirrored |= {_place(route): route for route in delete}
-        for _, places in packed.add:
-            for place in places:
-                self._sent.pop(place, None)
+    def doubt(self, add: Iterable[VppRoute], delete: Iterable[VppRoute], packed: PackedRoutes) -> None:
+        """VPP may not have done all of that: refused it, or never got it. The book is at its end."""
+        self._doubted.update((route.table_id, route.prefix) for route in (*add, *delete))
+        self._doubted_places.update(packed.places())
+
+    def is_sure_of(self, key: tuple[int, Prefix], paths: VppPaths | None) -> bool:
+        """Whether VPP should have, and has had, just these paths for a prefix of one of its tables. None: no route."""
+        if key in self._doubted or (key[0] == 0 and place_of(key[1]) in self._doubted_places):
+            return False
+        route = self.wanted(key)
+        return paths == (None if route is None else route.paths)
 
     def touched_places(self) -> list[Place]:
         """Of the packed destinations those that were folded since this was asked last, for `settle_places`."""

@@ -10,31 +10,20 @@ to VPP together, and are read back when it pauses.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import chain, islice
-from typing import TypeVar
-
 import trio
 
-from hostlink.core.alike import PackedRoutes, Place, prefix_at
-from hostlink.core.describe import describe
+from hostlink.core.alike import prefix_at
 from hostlink.core.events import Mirrored
-from hostlink.core.model import Prefix, VppRoute
-from hostlink.core.operations import AddVppRoute, DeleteVppRoute
-from hostlink.core.plan import route_order
-from hostlink.core.route_book import Key, RouteBook
-from hostlink.core.route_changes import Change
+from hostlink.core.model import Prefix
+from hostlink.core.route_book import RouteBook
+from hostlink.steps.carry_over import PLENTY, SLICE, CarryOver, Some
 from hostlink.steps.context import Uplink
-from hostlink.steps.tables import end_followed, make_followed
+from hostlink.steps.tables import end_followed
 
 BURST = 16
 """Messages at once: more are somebody's table, and not somebody's change."""
-GATHER_S, PLENTY = 0.005, 1000
-"""Of fewer, more are waited for."""
-AT_ONCE = 5000
-"""Messages of one step: within any deadline, and what is done to all of them at once is short. The rest waits."""
-SLICE = 500
-"""Messages or prefixes handled in one go before other tasks get their turn: some 10 ms."""
+GATHER_S = 0.005
+"""So long more are waited for, where they are not plenty."""
 LOOKED_UP = 1000
 """Places read back one by one; of more the whole table is read."""
 _AS_DEAR = 100
@@ -43,13 +32,9 @@ PAUSE_S = 0.2
 """Nothing came for so long: the storm pauses. `ip -batch` on a busy machine stops for less."""
 LATEST_S = 10.0
 """What was changed is read back after so long at the latest, however the storm goes on."""
-DESCRIBED = 20
 
 _WORK = "bringing route changes of the host to VPP"
 _Place = tuple[int, Prefix]
-Some = tuple[str, ...]
-"""What was done, in words; of much the first few."""
-T = TypeVar("T")
 
 
 async def follow(uplink: Uplink, step: int) -> Mirrored | None:
@@ -61,76 +46,32 @@ async def follow(uplink: Uplink, step: int) -> Mirrored | None:
         if len(inbox) < PLENTY:
             await trio.sleep(GATHER_S)
         uplink.work.goes_on(_WORK, len(inbox))
-    messages = inbox.take(AT_ONCE)
     uplink.book, done = None, None  # until all that follows has ended well
     try:
-        done = await _follow(uplink, book, messages)
+        done = await _follow(uplink, book)
     finally:
         # The journal in memory may be told by what the book says, which then is on no disk.
         uplink.unsaved |= done is None
     if done is None:
         inbox.look_at_everything()
         return None
-    uplink.work.advance(len(messages))
     return Mirrored(step, done)
 
 
-async def _follow(uplink: Uplink, book: RouteBook, messages: list[Change]) -> Some | None:
-    if not await _fold(book, messages) or uplink.inbox.everything:
+async def _follow(uplink: Uplink, book: RouteBook) -> Some | None:
+    """What was done. None: everything must be looked at."""
+    tables, work = book.tables(), CarryOver(uplink, book)
+    if not await work.run():
         return None
-    tables, keys, places = book.tables(), book.touched(), book.touched_places()
-    done = await _carry_over(uplink, book, keys, places)
-    if done is None:
+    if await _is_time_to_read_back(uplink) and not await _read_back(uplink, book):
         return None
-    await end_followed(uplink, book, tables, keys)
+    await end_followed(uplink, book, tables, [key for one in work.portions for key in one.keys])
     uplink.book = book
     uplink.told["routes"] = book.problems
     uplink.mirrored |= {"routes_ipv4": book.counts[4], "routes_ipv6": book.counts[6]}
-    uplink.note_edits(book, (*keys, *places))
-    return done
-
-
-async def _fold(book: RouteBook, messages: list[Change]) -> bool:
-    for part in _slices(messages):
-        if not book.fold_all(part):
-            return False
-        await trio.lowlevel.checkpoint()
-    return True
-
-
-async def _carry_over(uplink: Uplink, book: RouteBook, keys: list[Key], places: list[Place]) -> Some | None:
-    """Change VPP as the book has changed, and read it back. Returns what was done; None: VPP differs, or refuses."""
-    add: list[VppRoute] = []
-    delete: list[VppRoute] = []
-    for part in _slices(keys):
-        new, gone = book.settle(part)
-        add += new
-        delete += gone
-        await trio.lowlevel.checkpoint()
-    add.sort(key=route_order)
-    delete.sort(key=route_order, reverse=True)
-    if not await make_followed(uplink, book):
-        book.unsettle(add, delete, PackedRoutes())
-        return None
-    packed = PackedRoutes()
-    for some in _slices(places):
-        packed.extend(*book.settle_places(some))
-        await trio.lowlevel.checkpoint()
-    if await uplink.node.dataplane().change_routes(add, delete, packed):
-        book.unsettle(add, delete, packed)
-        return None
-    uplink.note_unread(add, delete, packed)
-    if await _is_time_to_read_back(uplink) and not await _read_back(uplink, book):
-        return None
-    return _described(add, delete, packed)
-
-
-def _described(add: list[VppRoute], delete: list[VppRoute], packed: PackedRoutes) -> Some:
-    added = [*islice(chain(add, packed.added()), DESCRIBED)]
-    deleted = [*islice(chain(delete, packed.deleted()), DESCRIBED)]
-    done = [describe(AddVppRoute(route)) for route in added] + [describe(DeleteVppRoute(route)) for route in deleted]
-    more = len(add) + len(delete) + len(packed) - len(done)
-    return (*done, f"{more} more routes") if more else tuple(done)
+    for portion in work.portions:
+        uplink.note_edits(book, (*portion.keys, *portion.places))
+    return work.described()
 
 
 async def _is_time_to_read_back(uplink: Uplink) -> bool:
@@ -175,7 +116,3 @@ async def _as_wanted(uplink: Uplink, book: RouteBook, places: list[_Place]) -> b
                 return False
         await trio.lowlevel.checkpoint()
     return True
-
-
-def _slices(items: list[T]) -> Iterator[list[T]]:
-    return (items[start : start + SLICE] for start in range(0, len(items), SLICE))

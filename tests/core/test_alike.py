@@ -312,14 +312,20 @@ def place(one):
     return one.table_id, one.prefix
 
 
-def test_what_vpp_has_refused_was_never_true():
+def test_of_what_vpp_may_not_have_done_the_book_is_not_sure():
     reader, followed = Reader(), book([route()])
+    (paths,) = {one.paths for one in followed.mirrored()}
+    new = route("203.0.113.0/24").prefix
     assert follow(followed, reader.change(RouteChange(route("203.0.113.0/24"))))
     packed = PackedRoutes()
     packed.extend(*followed.settle_places(followed.touched_places()))
     assert len(packed) == 1
-    followed.unsettle((), (), packed)
-    assert [one.prefix for one in followed.mirrored()] == [route().prefix]
+    assert followed.is_sure_of((0, new), paths)
+    followed.doubt((), (), packed)
+    assert not followed.is_sure_of((0, new), paths)
+    assert not followed.is_sure_of((0, new), None)
+    assert followed.is_sure_of((0, route().prefix), paths)
+    assert followed.is_sure_of((1, new), None)
 
 
 def test_a_change_can_be_had_as_a_value():

@@ -213,13 +213,18 @@ def test_one_that_leads_nowhere_right_behind_the_first_that_leads_out_is_not_mis
     assert not followed.fold(RouteChange(Route(ip_network("198.18.0.0/15"), 100, type=6)))
 
 
-def test_what_vpp_has_refused_was_never_true():
-    """And what it was told to delete is there still."""
-    followed = book([replace(route(), table=100)])
+def test_of_what_vpp_may_not_have_done_the_book_is_not_sure():
+    """Neither of what it was told to add nor of what it was told to delete."""
+    there = replace(route(), table=100)
+    followed = book([there])
     assert followed.fold(RouteChange(replace(route("203.0.113.0/24"), table=100)))
-    assert followed.fold(RouteChange(replace(route(), table=100), gone=True))
-    followed.unsettle(*settled(followed), PackedRoutes())
-    assert [one.prefix for one in followed.mirrored()] == [route().prefix]
+    assert followed.fold(RouteChange(there, gone=True))
+    (added,), (deleted,) = settled(followed)
+    came, went = ((one.table_id, one.prefix) for one in (added, deleted))
+    assert followed.is_sure_of(came, added.paths)
+    assert followed.is_sure_of(went, None)
+    followed.doubt([added], [deleted], PackedRoutes())
+    assert not any(followed.is_sure_of(place, paths) for place in (came, went) for paths in (added.paths, None))
 
 
 changes = st.builds(
