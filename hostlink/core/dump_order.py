@@ -224,6 +224,10 @@ class Following(Generic[T]):
             return True
         raise ValueError(f"destination {place.hex()} is not where it was")
 
+    def unmet(self, places: Sequence[Place]) -> Sequence[Place]:
+        """Those that `is_passed` is not true of. Raises ValueError as it does."""
+        return [place for place in places if not self.is_passed(place)] if len(self._order) else places
+
     def unmeet_last(self) -> None:
         """The last of those `met` counts no more."""
         last = self.met.pop()

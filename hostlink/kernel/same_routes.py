@@ -55,7 +55,7 @@ class SameRoutes:
         if count == len(places):
             self._following.go_on(count)
             return
-        anew = [place for place in places if not self._following.is_passed(place)]
+        anew = self._following.unmet(places)
         self._following.take(joined, kinds)
         before = len(self._others)
         if anew:
