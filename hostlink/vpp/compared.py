@@ -11,7 +11,7 @@ import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from operator import add
 
 import trio
@@ -23,7 +23,7 @@ from hostlink.core.packed_plan import AsWanted
 from hostlink.core.route_set import SLICE, place_bytes
 from hostlink.vpp.errors import understood
 from hostlink.vpp.frames import HEADER
-from hostlink.vpp.on_link import is_on_link
+from hostlink.vpp.on_link import Sources, is_on_link, read_on_link
 from hostlink.vpp.packed_routes import without_host_bits
 from hostlink.vpp.route_details import HEAD, MOST, RouteDetails, dump_request
 from hostlink.vpp.session import Session
@@ -52,6 +52,9 @@ class Compared:
     """How many were wanted then."""
     orders: Mapping[int, DumpOrder[VppPaths]] = field(default_factory=dict)
     """By IP version, in which order VPP lists those that are wanted and there."""
+    on_link: tuple[VppRoute, ...] = ()
+    """The on-link ones of all uplinks, which have a source of their own: among a million others VPP looks for them
+    for a seventh of a second."""
 
     def is_of(self, wanted: Mapping[Place, VppPaths], ports: frozenset[int]) -> bool:
         """Whether it says how these are, as long as nobody has changed what is wanted; more of it is noticed."""
@@ -91,24 +94,25 @@ NOT_LISTED = Listed()
 @understood
 async def read_compared(
     session: Session,
-    source_id: int,
+    sources: Sources,
     ports: frozenset[int],
     wanted: Mapping[Place, VppPaths],
     advanced: Callable[[], None] = lambda: None,
     listed: Listed = NOT_LISTED,
 ) -> Compared:
-    """The routes of that source in table 0 beside those that are wanted.
+    """The routes of these sources in table 0, beside those that are wanted of the first.
 
     ports: sw_if_index of the uplink's interfaces; what leaves by others is not looked at.
     Raises VppError.
     """
     found = _Found(wanted, ports, listed if listed.wanted is wanted else NOT_LISTED)
     for family in Family:
-        await session.dump_to(_Looked(session, family, found), dump_request(source_id, family))
+        await session.dump_to(_Looked(session, family, found), dump_request(sources.own, family))
         advanced()
     orders = {version: one.order() for version, one in found.following.items()} if found.count else found.orders
     missing = await found.missing(orders.values())
-    return Compared(wanted, ports, missing, found.others, len(wanted), orders)
+    on_link = [await read_on_link(session, sources.on_link, 0, family) for family in Family]
+    return Compared(wanted, ports, missing, found.others, len(wanted), orders, tuple(chain.from_iterable(on_link)))
 
 
 class _Found:

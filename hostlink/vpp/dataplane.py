@@ -37,7 +37,7 @@ from hostlink.vpp import read
 from hostlink.vpp.compared import NOT_LISTED, Compared, Listed, read_compared
 from hostlink.vpp.errors import VppRefused
 from hostlink.vpp.messages import NEIGHBOUR_LEARNT, messages_for
-from hostlink.vpp.on_link import as_said, is_on_link, on_link_source, read_on_link
+from hostlink.vpp.on_link import Sources, as_said, is_on_link, on_link_source, read_on_link
 from hostlink.vpp.packed_routes import Wanted, apply_packed, has_paths
 from hostlink.vpp.routes import RouteFailure, apply_routes, own_source, paths_by_dump, read_routes, routes_at
 from hostlink.vpp.session import Session, raise_first
@@ -116,8 +116,7 @@ class Dataplane:
 
         compared: what `compare` has found, of the packed routes of `wanted` and of these interfaces.
         """
-        sources = read.Sources(self.source_id, self.on_link_id)
-        there = await read.read_uplink(self.session, sources, uplink, host, wanted, advanced, compared)
+        there = await read.read_uplink(self.session, self._sources, uplink, host, wanted, advanced, compared)
         self.on_link |= {(route.table_id, route.prefix) for route in there.routes if is_on_link(route)}
         return there
 
@@ -136,7 +135,11 @@ class Dataplane:
 
         listed: in which order it was listed earlier.
         """
-        return await read_compared(self.session, self.source_id, ports, wanted, advanced, listed)
+        return await read_compared(self.session, self._sources, ports, wanted, advanced, listed)
+
+    @property
+    def _sources(self) -> Sources:
+        return Sources(self.source_id, self.on_link_id)
 
     async def routes_at(self, places: Sequence[tuple[int, Prefix]]) -> dict[tuple[int, Prefix], VppRoute]:
         """hostlink's routes at these (table, prefix), where it has one."""

@@ -12,6 +12,7 @@ A host route is attached only when it is said without a next hop; VPP then shows
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
 from hostlink.core.model import NO_INDEX, Family, PathType, VppRoute
 from hostlink.vpp.errors import VppProtocolError, understood
@@ -19,6 +20,15 @@ from hostlink.vpp.routes import read_routes
 from hostlink.vpp.session import Session
 
 SOURCE_NAME = "CLI"
+
+
+class Sources(NamedTuple):
+    """The FIB sources of hostlink's routes."""
+
+    own: int
+    """Of those by gateways."""
+    on_link: int
+    """Of those without: `on_link_source`."""
 
 
 @understood

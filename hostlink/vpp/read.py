@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface
-from typing import Any, NamedTuple
+from typing import Any
 
 import trio
 
@@ -39,7 +39,7 @@ from hostlink.vpp.compared import Compared, read_compared
 from hostlink.vpp.compared import concerns as _concerns
 from hostlink.vpp.errors import VppError, VppRefused, understood
 from hostlink.vpp.messages import FULL_REASSEMBLY, NEIGHBOUR_STATIC_NO_FIB_ENTRY
-from hostlink.vpp.on_link import read_on_link
+from hostlink.vpp.on_link import Sources, read_on_link
 from hostlink.vpp.routes import read_routes
 from hostlink.vpp.session import Request, Session
 from hostlink.vpp.tables import read_tables
@@ -51,15 +51,6 @@ _SLICE = 2000
 """Routes looked at in one go before other tasks get their turn: some 5 ms."""
 FAMILIES = (Family.IPV4, Family.IPV6)
 PROTOCOLS = {"tcp": 6, "udp": 17}
-
-
-class Sources(NamedTuple):
-    """The FIB sources of hostlink's routes."""
-
-    own: int
-    """Of those by gateways."""
-    on_link: int
-    """Of those without (vpp/on_link.py)."""
 
 
 @understood
@@ -97,10 +88,9 @@ async def read_uplink(
     tables = ours(await read_tables(session))
     mine = frozenset((uplink.sw_if_index, host.sw_if_index))
     if compared is None:
-        compared = await read_compared(session, sources.own, mine, {} if wanted is None else wanted.packed, advanced)
+        compared = await read_compared(session, sources, mine, {} if wanted is None else wanted.packed, advanced)
     routes, packed = await compared.parted(wanted)
-    for family in FAMILIES:
-        routes += await read_on_link(session, sources.on_link, 0, family)
+    routes += compared.on_link
     for table in sorted(tables):
         routes += await read_routes(session, sources.own, table.table_id, table.family)
         routes += await read_on_link(session, sources.on_link, table.table_id, table.family)

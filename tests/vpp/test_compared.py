@@ -10,6 +10,7 @@ from hostlink.core.alike import place_of, prefix_at
 from hostlink.core.model import PathType, VppPath, VppPort, VppRoute, VppUplink
 from hostlink.vpp.compared import read_compared
 from hostlink.vpp.errors import VppProtocolError
+from hostlink.vpp.on_link import Sources
 from hostlink.vpp.session import open_session
 from tests.vpp.test_routes import VIA, api, details, packed_path
 
@@ -17,6 +18,7 @@ PATHS = (VIA,)
 OTHER = replace(VIA, next_hop=ip_address("10.0.0.3"))
 FOREIGN = replace(VIA, sw_if_index=9)
 NOTHING = VppUplink(VppPort(1), VppPort(2))
+SOURCES = Sources(own=23, on_link=4)
 HOPS = {one.next_hop: one.next_hop.packed for one in (VIA, OTHER)}
 
 
@@ -39,7 +41,9 @@ async def read(peer, wanted, entries, at_once=1000):
     """What is read of these details where `wanted` is wanted."""
 
     async def list_them(request):
-        six = request.body[5]
+        source, six = request.body[0], request.body[5]
+        if source != SOURCES.own:
+            return
         frames = [peer.message("ip_route_v2_details", request.context, one) for one in entries if one[8] == six]
         data = b"".join(frames)
         for start in range(0, len(data), at_once):
@@ -47,7 +51,7 @@ async def read(peer, wanted, entries, at_once=1000):
 
     peer.on["ip_route_v2_dump"] = list_them
     async with open_session(peer.path) as session:
-        compared = await read_compared(session, 23, frozenset({1, 2}), {} if wanted is None else wanted.packed)
+        compared = await read_compared(session, SOURCES, frozenset({1, 2}), {} if wanted is None else wanted.packed)
         routes, packed = await compared.parted(wanted)
     assert len(routes) == len(set(routes))
     return set(routes), packed
@@ -123,3 +127,19 @@ async def test_details_cut_short_are_a_protocol_error(peer, before):
     many = [entry(place, PATHS) for place in places(before)]
     with pytest.raises(VppProtocolError, match="does not fit its definition"):
         await read(peer, NOTHING, [*many, entry(places(1)[0], PATHS)[:30]])
+
+
+async def test_on_link_ones_are_of_a_source_of_their_own(peer):
+    """And what an operator has made by gateways under that source is his."""
+    on_link = VppRoute(0, ip_network("198.51.100.0/24"), (replace(VIA, next_hop=None),))
+    by_gateway = entry(place_of(ip_network("203.0.113.0/24")), PATHS)
+
+    async def list_them(request):
+        if request.body[0] == SOURCES.on_link and not request.body[5]:
+            for one in (entry(place_of(on_link.prefix), on_link.paths), by_gateway):
+                await peer.send(peer.message("ip_route_v2_details", request.context, one))
+
+    peer.on["ip_route_v2_dump"] = list_them
+    async with open_session(peer.path) as session:
+        compared = await read_compared(session, SOURCES, frozenset({1, 2}), {})
+    assert compared.on_link == (on_link,)

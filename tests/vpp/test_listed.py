@@ -10,7 +10,7 @@ from hostlink.core.alike import place_of, prefix_at
 from hostlink.core.model import VppPath
 from hostlink.vpp.compared import NOT_LISTED, Compared, Listed, read_compared
 from hostlink.vpp.session import open_session
-from tests.vpp.test_compared import OTHER, PATHS, entry, places
+from tests.vpp.test_compared import OTHER, PATHS, SOURCES, entry, places
 from tests.vpp.test_routes import VIA, api
 
 SEVERAL = tuple(sorted((VIA, OTHER)))
@@ -33,7 +33,7 @@ async def there(make_peer):
     peer, table = await make_peer("listed.sock", api_json=api()), {}
 
     async def list_them(request):
-        if request.body[5]:
+        if request.body[0] != SOURCES.own or request.body[5]:
             return
         entries = [entry(place, paths) for place, paths in table.items()]
         await peer.send(*(peer.message("ip_route_v2_details", request.context, one) for one in entries))
@@ -45,7 +45,7 @@ async def there(make_peer):
 
 async def looked(session, wanted, before: Compared | None = None, changed=frozenset()) -> Compared:
     listed = NOT_LISTED if before is None else Listed(before.wanted, before.orders, changed)
-    return await read_compared(session, 23, PORTS, wanted, listed=listed)
+    return await read_compared(session, SOURCES, PORTS, wanted, listed=listed)
 
 
 def shuffled(table, seed=1):
