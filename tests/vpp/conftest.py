@@ -51,6 +51,8 @@ def definitions(*, extra_field: bool = False) -> str:
 BUNDLED_CRCS = {
     "sockclnt_create": "455fb9c4",
     "sockclnt_create_reply": "35166268",
+    "sockclnt_delete": "8ac76db6",
+    "sockclnt_delete_reply": "8f38b1ee",
     "get_api_json": "51077d14",
     "get_api_json_reply": "ea715b59",
     "control_ping": "51077d14",

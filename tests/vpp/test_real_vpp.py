@@ -2,7 +2,9 @@
 
 import os
 import signal
+import time
 from ipaddress import ip_address, ip_network
+from pathlib import Path
 
 import pytest
 import trio
@@ -209,3 +211,29 @@ async def test_a_route_that_gets_or_loses_its_gateway_changes_its_source_and_lea
         )
     there, away = (True, True, True, False), (True, False, False, True)
     assert seen == [there, away, there, away, (False, False, False, False)]
+
+
+async def test_many_sessions_that_end_do_not_stop_it(vpp):
+    """While its errno says EAGAIN, as it does after answers had to wait, it does not notice one that only closes."""
+    async with open_session(vpp.api_socket) as session:
+        source_id, before = await own_source(session), _sockets_of(vpp)
+        await apply_routes(session, source_id, add=routes(await make_loopback(session), 5000), delete=())
+        for _ in range(30):
+            await _leave_answers_waiting(session, source_id)
+            async with open_session(vpp.api_socket):
+                pass
+        with trio.fail_after(5):
+            await session.request("control_ping")
+        assert _sockets_of(vpp) == before
+
+
+async def _leave_answers_waiting(session, source_id):
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(read_routes, session, source_id, 0, Family.IPV4)
+        for _ in range(5):
+            await trio.lowlevel.checkpoint()
+        time.sleep(0.05)  # noqa: ASYNC251 — nobody reads for so long
+
+
+def _sockets_of(vpp):
+    return sum(os.readlink(one).startswith("socket:") for one in Path(f"/proc/{vpp.process.pid}/fd").iterdir())

@@ -219,6 +219,31 @@ async def test_what_the_body_raises_comes_out_as_it_is(peer):
             raise LookupError("mine")
 
 
+async def test_who_leaves_says_so(peer):
+    """Else VPP may keep the socket for good (tests/vpp/test_real_vpp.py)."""
+    async with open_session(peer.path):
+        assert peer.got[-1].name == "get_api_json"
+    (left,) = await peer.wait_got(1, "sockclnt_delete")
+    assert left.client_index == peer.client_index
+    assert left.body == struct.pack(">I", peer.client_index)
+
+
+async def test_who_is_not_let_go_goes_all_the_same(peer, autojump_clock):  # noqa: ARG001
+    peer.on["sockclnt_delete"] = never
+    start = trio.current_time()
+    async with open_session(peer.path):
+        await trio.sleep(3)
+    assert 4 <= trio.current_time() - start < 5
+
+
+async def test_whom_vpp_does_not_know_has_not_to_say_that_he_leaves(peer):
+    peer.create_response = -1
+    with pytest.raises(VppRefused):
+        async with open_session(peer.path):
+            raise AssertionError("it was let in")
+    assert [one.name for one in peer.got] == ["sockclnt_create"]
+
+
 async def test_leaving_the_session_ends_who_still_waits(peer, nursery):
     peer.on["set_flags"] = never
     failed = trio.Event()

@@ -11,7 +11,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +26,9 @@ REPLY = struct.Struct(">8xI4xHIiI")
 _PIECE_BYTES = 1 << 18
 _END_BYTES = 64
 """More than a framed control_ping_reply, with which a dump ends."""
-_SILENT_S = 10
+_SILENT_S, _LEAVE_S = 10, 1
+_CREATED = struct.Struct(">HIIiI")
+"""The beginning of sockclnt_create_reply: message id, (unused), context, response, index."""
 _DUMP_CONTEXT, _PING_CONTEXT = 1, 2
 
 Groups = Sequence[tuple[VppPaths, Sequence[Place]]]
@@ -110,14 +112,29 @@ def raw_client(api_socket: Path) -> Iterator[RawClient]:
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(_SILENT_S)
         connection.connect(str(api_socket))
-        yield RawClient(connection, _introduce(connection))
+        client_index, leaving_id = _introduce(connection)
+        try:
+            yield RawClient(connection, client_index)
+        finally:
+            with suppress(OSError):
+                _leave(connection, leaving_id, client_index)
 
 
-def _introduce(connection: socket.socket) -> int:
-    """sockclnt_create by hand (vlibmemory/memclnt.api). Returns the client_index."""
+def _introduce(connection: socket.socket) -> tuple[int, int]:
+    """sockclnt_create by hand (vlibmemory/memclnt.api). Returns the client_index, and the id of sockclnt_delete."""
     connection.sendall(frame(struct.pack(">HI64s", 15, 1, b"bench")))
     (length,) = HEADER.unpack(_receive(connection, HEADER.size))
-    return int(struct.unpack_from(">HIIiI", _receive(connection, length))[4])
+    reply = _receive(connection, length)
+    name_at = reply.index(b"sockclnt_delete_", _CREATED.size)
+    return int(_CREATED.unpack_from(reply)[4]), int.from_bytes(reply[name_at - 2 : name_at], "big")
+
+
+def _leave(connection: socket.socket, leaving_id: int, client_index: int) -> None:
+    """Have VPP close its end (hostlink/vpp/session.py says why), and wait for it."""
+    connection.settimeout(_LEAVE_S)
+    connection.sendall(frame(struct.pack(">HIII", leaving_id, client_index, 0, client_index)))
+    while connection.recv(_PIECE_BYTES):
+        pass
 
 
 def _receive(connection: socket.socket, size: int) -> bytes:
