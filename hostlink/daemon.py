@@ -8,7 +8,6 @@ on without us and the next start adopts it.
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import sys
@@ -18,7 +17,7 @@ from pathlib import Path
 
 import trio
 
-from hostlink import held
+from hostlink import collector, held
 from hostlink.allocator import keep_little
 from hostlink.config import Config, Match, MetricsConfig
 from hostlink.control import serve_control
@@ -63,7 +62,7 @@ def run_daemon(config: Config, try_s: float | None = None, file: Path = Path(CON
     if refusal is not None:
         return say_failed(refusal)
     keep_little()
-    tame_collector()
+    collector.tame()
     sys.setswitchinterval(SWITCH_S)
     try:
         with acquire_lock(config.paths.runtime, DAEMON):
@@ -72,15 +71,6 @@ def run_daemon(config: Config, try_s: float | None = None, file: Path = Path(CON
         return say_failed(f"HL-112: {error}")
     except OSError as error:
         return say_failed(f"{config.paths.runtime}: {error.strerror or error}: the runtime folder cannot be used")
-
-
-def tame_collector() -> None:
-    """Python's cycle collector stops everything to look at all objects again and again while many are made. A full
-    table makes a million that refer nowhere back, and the loop stood for half a second (measured, 100,000 routes). So
-    it comes often enough to have some ten thousand new ones each time, and next to never for all of them."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(10_000, 3, 1300)
 
 
 def _refusal(config: Config) -> str | None:

@@ -13,6 +13,7 @@ from ipaddress import ip_network
 
 import trio
 
+from hostlink import collector
 from hostlink.config import Cluster
 from hostlink.core.advertised import superseded
 from hostlink.core.attached import Leaning, leaning_on
@@ -31,6 +32,7 @@ from hostlink.journal import Phase
 from hostlink.kernel.alike import Alikes
 from hostlink.kernel.apply import HostFailure, apply_host
 from hostlink.kernel.errors import KernelError
+from hostlink.kernel.snapshot import LARGE
 from hostlink.kernel.tap import adopt_tap
 from hostlink.problems import problem
 from hostlink.steps.ahead import Ahead, ahead_of_look
@@ -76,7 +78,8 @@ async def mirror(uplink: Uplink, step: int) -> Mirrored:
     done = () if followed is None else followed.changes
     while True:
         try:
-            return Mirrored(step, (*done, *await _round(uplink)))
+            with collector.paused():
+                return Mirrored(step, (*done, *await _round(uplink)))
         except CannotPutBack:
             raise
         except (StepError, KernelError, VppRefused):
@@ -110,6 +113,7 @@ async def _round(uplink: Uplink) -> list[str]:
     uplink.forget_followed()
     if known is None:
         await uplink.forget_books()
+        collector.sweep()
     changes = await look_at_nic(uplink)
     changes += await keep_tags(uplink)
     changes += await keep_nic_port(uplink)
@@ -141,6 +145,8 @@ async def _round(uplink: Uplink) -> list[str]:
         known = None
         await uplink.forget_books()
     changes += renewed + await _vpp(uplink, view, known, None if renewed else ahead)
+    if known is None and len(view.routes) >= LARGE:
+        collector.pass_over()
     return changes + await drop_carrier(uplink) + await keep_mac(uplink, view)
 
 

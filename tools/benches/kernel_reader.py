@@ -18,7 +18,7 @@ _AF_INET = 2
 
 def by_hostlink(namespace: str, link: str) -> int:
     """How many routes the look found. This is the one place that knows how the daemon looks."""
-    from hostlink.daemon import tame_collector
+    from hostlink import collector
     from hostlink.kernel.netlink import open_netlink
     from hostlink.kernel.snapshot import read_view
 
@@ -29,7 +29,7 @@ def by_hostlink(namespace: str, link: str) -> int:
             assert view is not None, f"there is no {link}"
             return len(view.routes)
 
-    tame_collector()
+    collector.tame()
     return trio.run(look)
 
 
