@@ -77,9 +77,13 @@ async def _steady_view(
     No deadline ends the waiting (the running step is said to get on): VPP keeps what it has meanwhile, which is better
     for the host than a give-back, and an operator is told.
     """
+    alikes, takeover = uplink.node.alikes, uplink.takeover
+    expected = 0 if takeover is None else len(takeover.last_good.routes)
     while True:
         try:
-            view = await read_view(nl, mark(uplink.name), alikes=uplink.node.alikes, before=before, but_for=but_for)
+            view = await read_view(
+                nl, mark(uplink.name), alikes=alikes, before=before, but_for=but_for, expected=expected
+            )
         except ReadUnsteady as error:
             uplink.advanced()
             uplink.tell("restless", (problem("HL-323", f"{uplink.name}: {error}"),))

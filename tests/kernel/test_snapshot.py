@@ -18,6 +18,7 @@ import trio
 
 from hostlink.core import operations as op
 from hostlink.core.model import RTN_NOWHERE, Address, NextHop, Route
+from hostlink.core.route_set import by_key
 from hostlink.kernel import snapshot, uapi
 from hostlink.kernel.apply import apply_host
 from hostlink.kernel.errors import ReadUnsteady
@@ -137,6 +138,26 @@ async def test_beside_a_full_table_the_few_that_lead_nowhere_are_searched_for_by
     async with open_netlink(busy_host) as nl:
         await read_view(nl, "eth1")
     assert asked == [False] * 2 + [is_long] * 2 * len(RTN_NOWHERE)
+
+
+@pytest.mark.parametrize(("expected", "dumps"), [(9, 2), (4, 2 + 2 * len(RTN_NOWHERE))])
+async def test_where_many_are_expected_all_are_dumped_at_once(busy_host, monkeypatch, expected, dumps):
+    """And what is read is the same: what leads nowhere comes among them, and others' routes are left out."""
+    asked, dump_to = [], Netlink.dump_to
+
+    async def noted(self, request, *rest, **more):
+        asked.append(request)
+        return await dump_to(self, request, *rest, **more)
+
+    busy_host.ip("".join(f"route add 10.9.{number}.0/24 via 192.0.2.2\n" for number in range(9)))
+    busy_host.ip("route add blackhole 10.8.0.0/24")
+    async with open_netlink(busy_host) as nl:
+        wanted = await read_view(nl, "eth1")
+        monkeypatch.setattr(Netlink, "dump_to", noted)
+        monkeypatch.setattr(snapshot, "LARGE", 5)
+        found = await read_view(nl, "eth1", expected=expected)
+    assert len(asked) == dumps
+    assert by_key(found.routes) == by_key(wanted.routes)
 
 
 async def test_of_a_full_table_only_the_default_routes_are_kept(busy_host):
