@@ -26,7 +26,7 @@ from hostlink.steps.giveback import give_back
 from hostlink.vpp.dataplane import open_dataplane
 from hostlink.vpp.errors import VppError
 from hostlink.vpp.session import open_session
-from hostlink.vpp_watch import peer_pid, vpp_deadline_s
+from hostlink.vpp_watch import vpp_deadline_s
 
 EXIT_DONE, EXIT_FAILED = 0, 1
 
@@ -154,7 +154,7 @@ def give_back_blocking(config: Config, takeover: Takeover) -> bool:
 async def _give_back_with_vpp(node: Node, uplink: Uplink) -> GivenBack:
     try:
         async with open_session(os.fspath(node.config.vpp.api_socket), deadline_s=vpp_deadline_s(node)) as session:
-            node.vpp = VppLife(await open_dataplane(session), pid=peer_pid(node.config.vpp.api_socket))
+            node.vpp = VppLife(await open_dataplane(session), pid=session.peer_pid)
             with one_failure():
                 return await give_back(uplink, 0)
     except VppError:

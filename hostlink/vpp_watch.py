@@ -7,11 +7,8 @@ answer is not a death: a busy main thread takes seconds over a large table (F53)
 from __future__ import annotations
 
 import os
-import socket
-import struct
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from pathlib import Path
 
 import trio
 
@@ -49,19 +46,26 @@ async def keep_vpp(
                 node.vpp = await _introduce(node, session)
                 node.vpp_known.set()
                 tell(VppFound(fit=node.vpp.dataplane is not None and not node.vpp.obstacles))
-                with one_failure():  # a VPP that dies while it is pinged fails the ping too
-                    reason = await _until_lost(node, session, interface_changed, parked_changed)
+                try:
+                    with one_failure():  # a VPP that dies while it is pinged fails the ping too
+                        reason = await _until_lost(node, session, interface_changed, parked_changed)
+                except VppError as error:
+                    reason = error
+                _lose(node, tell, reason)  # before the session is left, which takes its time where VPP hangs
         except VppError as error:
-            reason = error
-        was_usable, node.vpp = node.vpp.dataplane is not None, VppLife(last_error=str(reason))
-        node.vpp_known.set()
-        if node.contributions:
-            node.losses.append(trio.current_time())
-        node.contributions.clear()
-        if was_usable:
-            tell(VppLost(str(reason), node.losses_lately()))
+            _lose(node, tell, error)
         awaited = node.losses and trio.current_time() - node.losses[-1] < node.config.vpp.grace_s
         await trio.sleep(RETRY_SOON_S if awaited else RETRY_S)
+
+
+def _lose(node: Node, tell: Tell, reason: VppError) -> None:
+    was_usable, node.vpp = node.vpp.dataplane is not None, VppLife(last_error=str(reason))
+    node.vpp_known.set()
+    if node.contributions:
+        node.losses.append(trio.current_time())
+    node.contributions.clear()
+    if was_usable:
+        tell(VppLost(str(reason), node.losses_lately()))
 
 
 async def _introduce(node: Node, session: Session) -> VppLife:
@@ -78,7 +82,7 @@ async def who_answers(node: Node, session: Session, opening: Callable[[Session],
     opening: `open_dataplane`, or `read_only` for who must not change anything after that either. Raises VppError.
     """
     missing = check_contract(session.message_table)
-    pid = peer_pid(node.config.vpp.api_socket)
+    pid = session.peer_pid
     obstacles = namespace_obstacles(node, pid)
     if missing:
         names = "; ".join(str(one) for one in missing)
@@ -103,15 +107,6 @@ def namespace_obstacles(node: Node, pid: int | None) -> tuple[Problem, ...]:
     if pid is not None and not same_namespace(namespace, pid):
         return (problem("HL-202", f"VPP (process {pid}) does not run in the network namespace {namespace!r}"),)
     return ()
-
-
-def peer_pid(path: Path) -> int | None:
-    """The process that listens at a Unix socket, as this process's PID namespace knows it (unix(7), SO_PEERCRED)."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        if probe.connect_ex(os.fspath(path)) != 0:
-            return None
-        pid, _, _ = struct.unpack("3i", probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-    return pid or None
 
 
 async def _until_lost(

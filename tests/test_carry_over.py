@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_network
 from typing import cast
 
@@ -13,17 +13,21 @@ import trio.testing
 
 from hostlink.config import Config, Match, UplinkConfig, VppConfig
 from hostlink.core.alike import PackedRoutes, place_of
-from hostlink.core.model import Prefix, VppPort, VppRoute, VppUplink
-from hostlink.core.operations import AddVppRoute, ChangeVppRoutes, DeleteVppRoute, EachOperation
+from hostlink.core.model import Prefix, VppPort, VppRoute, VppTable, VppUplink
+from hostlink.core.operations import AddVppRoute, ChangeVppRoutes, DeleteVppRoute, DeleteVppTable, EachOperation
+from hostlink.core.plan import plan_uplink
 from hostlink.core.route_changes import Change, RouteChange
+from hostlink.core.vpp_tables import tables_of
 from hostlink.kernel.netlink import Netlink
 from hostlink.steps import carry_over
 from hostlink.steps.carry_over import CarryOver
 from hostlink.steps.context import Node, Uplink
 from hostlink.steps.drift import parted
+from hostlink.steps.follow import follow
 from hostlink.vpp.dataplane import Dataplane
 from hostlink.vpp.errors import VppTimeout
-from tests.core.test_alike import Reader, book, route
+from hostlink.vpp.tables import TableUse
+from tests.core.test_alike import OTHER4, Reader, book, route
 
 AT_ONCE = 3
 
@@ -36,8 +40,10 @@ class Vpp:
     """(added, deleted)"""
     under_way: int = 0
     may_go_on: trio.Event = field(default_factory=trio.Event)
+    tables: set[VppTable] = field(default_factory=set)
+    there: dict[tuple[int, Prefix], VppRoute] = field(default_factory=dict)
     refuses_from: int = 1000
-    is_silent: bool = False
+    silent_from: int = 1000
 
     async def change_routes(
         self, add: Sequence[VppRoute], delete: Sequence[VppRoute], packed: PackedRoutes
@@ -46,11 +52,32 @@ class Vpp:
         self.under_way += 1
         await self.may_go_on.wait()
         self.under_way -= 1
-        if self.is_silent:
+        if len(self.told) >= self.silent_from:
             raise VppTimeout("no answer")
         added, deleted = [*add, *packed.added()], [*delete, *packed.deleted()]
+        assert tables_of(added) <= self.tables, "VPP refuses routes of a table that it does not have"
+        self.there |= {(one.table_id, one.prefix): one for one in added}
+        for one in deleted:
+            self.there.pop((one.table_id, one.prefix), None)
         self.told.append(({one.prefix for one in added}, {one.prefix for one in deleted}))
         return ["refused"] if len(self.told) > self.refuses_from else []
+
+    async def routes_at(self, places: Iterable[tuple[int, Prefix]]) -> dict[tuple[int, Prefix], VppRoute]:
+        return {place: self.there[place] for place in places if place in self.there}
+
+    async def make_tables(self, tables: Iterable[VppTable]) -> bool:
+        await trio.lowlevel.checkpoint()
+        self.tables.update(tables)
+        return True
+
+    async def own_tables(self) -> frozenset[VppTable]:
+        return frozenset(self.tables)
+
+    async def tables_in_use(self, _: Iterable[VppTable]) -> dict[VppTable, TableUse]:
+        return {}
+
+    async def apply(self, plan: Sequence[DeleteVppTable]) -> None:
+        self.tables.difference_update(one.table for one in plan)
 
 
 @pytest.fixture
@@ -86,6 +113,11 @@ def added(number: int) -> Change:
 
 def deleted(number: int) -> Change:
     return READER.change(RouteChange(route(str(prefix(number))), gone=True))
+
+
+def elsewhere(number: int, *, gone: bool = False) -> Change:
+    """In a table of its own."""
+    return RouteChange(replace(route(str(prefix(number))), table=100), gone), None
 
 
 def prefixes(*numbers: int) -> set[Prefix]:
@@ -172,9 +204,9 @@ async def test_what_vpp_did_not_answer_for_is_no_drift(work: CarryOver, vpp: Vpp
     uplink.inbox.routes([added(0), added(1)])
     assert await work.run()
     uplink.wished, uplink.truth = NOTHING, work.book
+    vpp.silent_from = 1
     (paths,) = {*work.book.paths_at([place_of(prefix(0))])}
     assert paths is not None
-    vpp.is_silent = True
     uplink.inbox.routes([deleted(0), added(2)])
     with pytest.raises(VppTimeout):
         await again.run()
@@ -187,3 +219,52 @@ async def test_what_vpp_did_not_answer_for_is_no_drift(work: CarryOver, vpp: Vpp
 
 
 NOTHING = VppUplink(VppPort(1), VppPort(2))
+
+
+async def test_what_vpp_has_done_is_journalled_whatever_becomes_of_the_rest(work: CarryOver, vpp: Vpp) -> None:
+    """VPP dies in the middle of a storm and stays away: what is given back then is what the host had, as journalled."""
+    vpp.silent_from = 2
+    work.uplink.inbox.routes([*map(added, range(9))])
+    with pytest.raises(VppTimeout):
+        await work.run()
+    assert work.written == 2
+    assert {*work.uplink.edits} == {*map(place_of, prefixes(*range(6)))}
+    assert work.uplink.behind
+
+
+async def test_by_a_book_at_its_end_nothing_is_known(work: CarryOver, vpp: Vpp) -> None:
+    """What was folded in may not be settled, and as much as before may be there all the same."""
+    work.uplink.inbox.routes([added(0)])
+    assert await work.run()
+    assert work.book.known() is not None
+    vpp.silent_from = 1
+    work.uplink.inbox.routes([READER.change(RouteChange(route(str(prefix(0)), OTHER4), replaces=True))])
+    with pytest.raises(VppTimeout):
+        await CarryOver(work.uplink, work.book).run()
+    assert work.book.known() is None
+
+
+@pytest.mark.parametrize("_", range(10))
+async def test_a_table_that_is_filled_and_emptied_again_is_made_and_goes(work: CarryOver, vpp: Vpp, _: int) -> None:
+    """By then the next portion may be made out, or not: trio's tasks have no order."""
+    uplink = work.uplink
+    uplink.book = work.book
+    uplink.inbox.routes([elsewhere(0), added(1), added(2), elsewhere(0, gone=True), added(3)])
+    assert await follow(uplink, 1) is not None
+    assert vpp.told == [(prefixes(0, 1, 2), set()), (prefixes(3), prefixes(0))]
+    assert vpp.tables == uplink.tables == set()
+
+
+async def test_a_table_that_was_emptied_before_all_went_wrong_is_no_drift(work: CarryOver, vpp: Vpp) -> None:
+    """Nobody has come to drop it; the next look does, and does not only tell it (HL-306)."""
+    uplink = work.uplink
+    uplink.inbox.routes([elsewhere(0)])
+    assert await work.run()
+    uplink.wished, uplink.truth = replace(NOTHING, tables=frozenset(vpp.tables)), work.book
+    uplink.book, vpp.refuses_from = work.book, 2
+    uplink.inbox.routes([elsewhere(0, gone=True), *map(added, range(1, 4))])
+    assert await follow(uplink, 2) is None
+    there = uplink.wished
+    plan = plan_uplink(NOTHING, there)
+    assert plan == tuple(map(DeleteVppTable, vpp.tables))
+    assert parted(uplink, plan, there) == ((), plan)

@@ -125,6 +125,7 @@ class RouteBook:
         """Kinds of which more than the route hangs on each one's end."""
         self._kinds: dict[Alike, None] = {}
         """Of `_alike`, and perhaps more."""
+        self._is_ended = False
         self._forgot = False
         """There were more of both than are worth keeping, and some are forgotten."""
         self._orders: Mapping[int, DumpOrder[Alike]] | None = None
@@ -195,7 +196,7 @@ class RouteBook:
 
     def known(self) -> Known | None:
         """What need not be translated again, as long as nothing is folded in. None: VPP was not told all of it."""
-        if self._moved or self._touched or len(self._alike) != len(self._sent) or self._forgot:
+        if self._is_ended or self._moved or self._touched or len(self._alike) != len(self._sent) or self._forgot:
             return None
         return Known(self._translator, self.as_set(), self._sent, tuple(self._ways), self._changed)
 
@@ -477,8 +478,12 @@ class RouteBook:
                     self._elsewhere[after.table_id, after.prefix.version] += before is None
         return add, delete
 
+    def end(self) -> None:
+        """Some of what was folded in is not settled, or VPP may not have done it: nothing is known by it any more."""
+        self._is_ended = True
+
     def doubt(self, add: Iterable[VppRoute], delete: Iterable[VppRoute], packed: PackedRoutes) -> None:
-        """VPP may not have done all of that: refused it, or never got it. The book is at its end."""
+        """VPP may not have done all of that: refused it, or never got it."""
         self._doubted.update((route.table_id, route.prefix) for route in (*add, *delete))
         self._doubted_places.update(packed.places())
 

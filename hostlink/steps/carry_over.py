@@ -15,7 +15,7 @@ import trio
 
 from hostlink.core.alike import PackedRoutes, Place
 from hostlink.core.describe import DESCRIBED, describe
-from hostlink.core.model import VppRoute
+from hostlink.core.model import VppRoute, VppTable
 from hostlink.core.operations import AddVppRoute, DeleteVppRoute
 from hostlink.core.plan import route_order
 from hostlink.core.route_book import Key, RouteBook
@@ -41,8 +41,10 @@ class Portion:
     """What some messages have changed. keys, places: where. The rest: what VPP is told of it."""
 
     messages: int
-    keys: list[Key] = field(default_factory=list)
-    places: list[Place] = field(default_factory=list)
+    keys: list[Key]
+    places: list[Place]
+    tables: frozenset[VppTable] = frozenset()
+    """Those that it stands on: the next portion may need none of them any more."""
     add: list[VppRoute] = field(default_factory=list)
     delete: list[VppRoute] = field(default_factory=list)
     packed: PackedRoutes = field(default_factory=PackedRoutes)
@@ -62,14 +64,18 @@ class CarryOver:
 
         False: everything must be looked at, or VPP refuses. Then, and when it raises, the book is at its end.
         """
+        is_done = False
         try:
             portion = await self._made_out()
             while portion is not None and self._is_more():
                 portion = await self._write_and_make_out(portion)
-            return portion is not None and await self._write(portion)
+            is_done = portion is not None and await self._write(portion)
         finally:
+            if not is_done:
+                self.book.end()
             for one in self.portions[self.written :]:
                 self.book.doubt(one.add, one.delete, one.packed)
+        return is_done
 
     def _is_more(self) -> bool:
         return len(self.uplink.inbox) >= PLENTY and len(self.portions) < PORTIONS
@@ -96,6 +102,7 @@ class CarryOver:
             add, delete = book.settle(keys)
             portion.add += add
             portion.delete += delete
+            portion.tables |= book.tables()
             await trio.lowlevel.checkpoint()
         portion.add.sort(key=route_order)
         portion.delete.sort(key=route_order, reverse=True)
@@ -107,11 +114,12 @@ class CarryOver:
     async def _write(self, portion: Portion) -> bool:
         """Whether VPP has done all of it. Nothing of it goes out where everything must be looked at by now."""
         uplink, dataplane = self.uplink, self.uplink.node.dataplane()
-        if uplink.inbox.everything or not await make_followed(uplink, self.book):
+        if uplink.inbox.everything or not await make_followed(uplink, portion.tables):
             return False
         if await dataplane.change_routes(portion.add, portion.delete, portion.packed):
             return False
         uplink.note_unread(portion.add, portion.delete, portion.packed)
+        uplink.note_edits(self.book, (*portion.keys, *portion.places))
         uplink.advanced(portion.messages)
         self.written += 1
         return True

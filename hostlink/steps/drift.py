@@ -44,7 +44,8 @@ def parted(
     if before is None or not plan or not is_only_told(uplink.node):
         return (), plan
     is_sure = _wanted_before(uplink, before)
-    tables = before.tables if uplink.truth is None else uplink.truth.tables()
+    # Of one that was emptied since, and is to go, the book says nothing any more.
+    tables = before.tables if uplink.truth is None else uplink.tables
     before, actual = (replace(one, routes=frozenset(), packed={}) for one in (replace(before, tables=tables), actual))
     healing = set(plan_uplink(before, actual))
     parts = [part for one in plan for part in _of_routes(one, is_sure) or [(one, one in healing)]]

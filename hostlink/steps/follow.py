@@ -66,9 +66,6 @@ async def _follow(uplink: Uplink, book: RouteBook) -> Some | None:
     if await _is_time_to_read_back(uplink) and not await _read_back(uplink, book):
         return None
     await end_followed(uplink, book, tables, [key for one in work.portions for key in one.keys])
-    for portion in work.portions:
-        uplink.note_edits(book, (*portion.keys, *portion.places))
-        await trio.lowlevel.checkpoint()
     uplink.book = book
     uplink.told["routes"] = book.problems
     uplink.mirrored |= {"routes_ipv4": book.counts[4], "routes_ipv6": book.counts[6]}

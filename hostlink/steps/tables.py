@@ -47,9 +47,9 @@ def kept(name: str, uses: Uses) -> tuple[Problem, ...]:
     )
 
 
-async def make_followed(uplink: Uplink, book: RouteBook) -> bool:
-    """Before routes that were followed go out. False: a table cannot be made. Raises VppError."""
-    missing = book.tables() - uplink.tables
+async def make_followed(uplink: Uplink, tables: frozenset[VppTable]) -> bool:
+    """Before routes that were followed go out, into these. False: one cannot be made. Raises VppError."""
+    missing = tables - uplink.tables
     if not missing:
         return True
     if not await uplink.node.dataplane().make_tables(missing):
@@ -92,7 +92,7 @@ async def end_followed(uplink: Uplink, book: RouteBook, before: Collection[VppTa
 
     Nearly all that is followed is in table main, where nothing of this changes.
     """
-    if book.tables() != before:
+    if book.tables() != before or uplink.tables - book.tables():
         await _drop_empty(uplink, book)
     elif not _of_taken(uplink, keys):
         return

@@ -48,6 +48,8 @@ _WORTH_A_RUN_BYTES = 1000
 """More than any header and what comes before a message's context."""
 _EVENTS_KEPT = 256
 _CONTEXTS = 1 << 32
+_PEER = struct.Struct("=iII")
+"""struct ucred: process, user, group."""
 _CONTEXT = struct.Struct(">I")
 
 
@@ -122,6 +124,12 @@ class Connection:
         """Of answers that were taken at once, and no end of them in between."""
         self._closed = trio.Event()
         self._reason: VppError | None = None
+
+    @property
+    def peer_pid(self) -> int | None:
+        """The process at the other end when it began to listen. None: not one of this PID namespace."""
+        raw = self._stream.socket.getsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_PEERCRED, _PEER.size)
+        return _PEER.unpack(raw)[0] or None
 
     def take_contexts(self, count: int) -> range:
         """A block of contexts. They come round after 2^32, long after any deadline."""

@@ -60,6 +60,8 @@ class Session:
     def __init__(self, connection: Connection, deadline_s: float) -> None:
         self._connection = connection
         self._client_index = 0
+        self.is_known = False
+        """Whether VPP has let it in, and is to be told when it goes."""
         self.deadline_s = deadline_s
         """Seconds without any progress after which a wait ends with VppTimeout."""
 
@@ -81,6 +83,11 @@ class Session:
     @property
     def counters(self) -> Counters:
         return self._connection.counters
+
+    @property
+    def peer_pid(self) -> int | None:
+        """VPP's process, as this process's PID namespace knows it (unix(7), SO_PEERCRED). None: it does not."""
+        return self._connection.peer_pid
 
     async def wait_closed(self) -> VppError:
         """Wait until the session has ended, by VPP's death or otherwise. Returns the reason."""
@@ -172,6 +179,7 @@ class Session:
         if created.response != 0:
             raise VppRefused("sockclnt_create", {"name": client_name}, created.response)
         self._client_index = created.index
+        self.is_known = True
         table = {entry.name: entry.index for entry in created.message_table}
         connection.dictionary = Dictionary(names.codec, table)
         definitions = await self.request("get_api_json")
@@ -187,8 +195,9 @@ class Session:
         Sixteen of those at once, whosever they are, and its main thread does nothing else any more
         (vl_socket_read_ready in vlibmemory/socket_api.c, vlib_file_poll in vlib/file.c; 25.10 to 26.06).
         """
-        with suppress(VppError):
-            await self.request("sockclnt_delete", deadline_s=_LEAVE_S, index=self._client_index)
+        if self.is_known:
+            with suppress(VppError):
+                await self.request("sockclnt_delete", deadline_s=_LEAVE_S, index=self._client_index)
 
     def _pack(self, request: Request, context: int) -> bytes:
         message_id = self._connection.dictionary.id_of(request.name)
@@ -234,31 +243,29 @@ class _Opening:
         self._path = path
         self._client_name = client_name
         self._deadline_s = deadline_s
-        self._session: Session | None = None
-        """Once VPP knows it."""
 
     async def __aenter__(self) -> Session:
         stream = await connect(self._path, self._deadline_s)
         self._connection = Connection(stream, Dictionary(bootstrap_codec(), _BOOTSTRAP_TABLE))
         self._nursery = trio.open_nursery()
         (await self._nursery.__aenter__()).start_soon(self._run)
-        session = Session(self._connection, self._deadline_s)
+        self._session = Session(self._connection, self._deadline_s)
         try:
-            await session.greet(self._client_name)
+            await self._session.greet(self._client_name)
         except BaseException:
             await self.__aexit__(None, None, None)
             raise
-        self._session = session
-        return session
+        return self._session
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._session is not None:
+        try:
             with trio.CancelScope(shield=True):
                 await self._session.leave()
-        self._connection.close(VppGone("hostlink closed the session"))
-        await self._nursery.__aexit__(None, None, None)
+        finally:
+            self._connection.close(VppGone("hostlink closed the session"))
+            await self._nursery.__aexit__(None, None, None)
 
     async def _run(self) -> None:
         # Shielded, so that a body that was cancelled can still talk to VPP while it cleans up. Closing ends it.

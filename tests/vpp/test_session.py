@@ -1,5 +1,6 @@
 """The session against a scripted peer: what it sends, how it waits, and how it matches what comes."""
 
+import os
 import struct
 
 import pytest
@@ -8,7 +9,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from hostlink.vpp.connection import WINDOW
 from hostlink.vpp.errors import VppBadRequest, VppGone, VppRefused, VppTimeout
-from hostlink.vpp.session import Request, open_session, raise_first
+from hostlink.vpp.session import Request, Session, open_session, raise_first
 
 
 def index_request(sw_if_index):
@@ -242,6 +243,32 @@ async def test_whom_vpp_does_not_know_has_not_to_say_that_he_leaves(peer):
         async with open_session(peer.path):
             raise AssertionError("it was let in")
     assert [one.name for one in peer.got] == ["sockclnt_create"]
+
+
+async def test_who_was_let_in_and_learnt_nothing_leaves_all_the_same(peer):
+    """It is tried again and again while VPP is slow."""
+    peer.on["get_api_json"] = never
+    with pytest.raises(VppTimeout):
+        async with open_session(peer.path, deadline_s=0.1):
+            raise AssertionError("it has no definitions")
+    assert [one.name for one in peer.got] == ["sockclnt_create", "get_api_json", "sockclnt_delete"]
+
+
+async def test_the_session_ends_also_where_it_cannot_be_left(peer, monkeypatch):
+    async def fail(_):
+        raise LookupError
+
+    monkeypatch.setattr(Session, "leave", fail)
+    with pytest.raises(LookupError):
+        async with open_session(peer.path) as session:
+            pass
+    with pytest.raises(VppGone, match="hostlink closed the session"):
+        await session.request("control_ping")
+
+
+async def test_the_peer_is_known_by_its_process(peer):
+    async with open_session(peer.path) as session:
+        assert session.peer_pid == os.getpid()
 
 
 async def test_leaving_the_session_ends_who_still_waits(peer, nursery):

@@ -125,7 +125,7 @@ def _introduce(connection: socket.socket) -> tuple[int, int]:
     connection.sendall(frame(struct.pack(">HI64s", 15, 1, b"bench")))
     (length,) = HEADER.unpack(_receive(connection, HEADER.size))
     reply = _receive(connection, length)
-    name_at = reply.index(b"sockclnt_delete_", _CREATED.size)
+    name_at = reply.index(b"sockclnt_delete_8ac76db6", _CREATED.size)
     return int(_CREATED.unpack_from(reply)[4]), int.from_bytes(reply[name_at - 2 : name_at], "big")
 
 
