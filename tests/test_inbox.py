@@ -57,3 +57,20 @@ async def test_who_waits_for_messages_hears_of_vpp_too() -> None:
         nursery.start_soon(inbox.wait_more)
         await trio.testing.wait_all_tasks_blocked()
         inbox.look_at_vpp()
+
+
+def test_of_what_was_heard_it_is_known_how_much_until_the_look_after_the_next() -> None:
+    """Also of what was not kept: a look that is begun because of it goes by that, and one that is made in vain too."""
+    inbox = looked()
+    inbox.routes([CHANGE] * 3)
+    inbox.look_at_everything()
+    inbox.routes([CHANGE] * 2)
+    assert inbox.heard == 5
+    inbox.begin_look()
+    assert inbox.heard == 5
+    inbox.routes([CHANGE])
+    assert inbox.heard == 6
+    inbox.begin_look()
+    assert inbox.heard == 1
+    inbox.begin_look()
+    assert inbox.heard == 0

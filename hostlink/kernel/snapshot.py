@@ -165,7 +165,7 @@ async def read_view(
     routes; whoever compares views, or follows routes from one on, gives the same one each time. before: routes that
     were there, read with the same `alikes`: where none of its `alike` has changed, the view's routes have that very
     dictionary (kernel/known_routes.py). but_for: routes that are taken as they are, instead of being read. expected:
-    about how many routes there will be, where there is no `before`.
+    about how many routes there may be.
 
     Raises ReadUnsteady if the link or its addresses changed during each attempt, Unreadable if nothing can be made of
     what the kernel says of them.
@@ -262,7 +262,8 @@ async def read_global_addresses(nl: Netlink, link_index: int) -> list[IPAddress]
 async def _routes(nl: Netlink, link_index: int, alikes: Alikes, before: Before | None, expected: int) -> RouteSet:
     """Of every table and type, those that use the link or lead nowhere."""
     others = alikes.left_out.get(link_index, 0)
-    if (expected if before is None else len(before.routes.alike)) < max(LARGE, 2 * others):
+    known = 0 if before is None else len(before.routes.alike)
+    if max(expected, known) < max(LARGE, 2 * others):
         alikes.left_out[link_index] = others // 2  # some day it is tried again
         found = await _routes_of_link(nl, link_index, alikes, before)
         await found.settle()

@@ -23,6 +23,10 @@ class Inbox:
     """The kernel has said more than route messages tell, or nothing is known yet."""
     _of_vpp: bool = False
     """VPP has said that something changed there."""
+    heard: int = 0
+    """Route messages since the look before the last one was begun, kept or not: so many routes may have come."""
+    _heard_since: int = 0
+    """Of them those since the last one was begun."""
     _messages: list[Change] = field(default_factory=list)
     _filled: trio.Event = field(default_factory=trio.Event)
 
@@ -33,6 +37,8 @@ class Inbox:
 
     def routes(self, messages: Sequence[Change]) -> None:
         """Route messages to be followed, unless everything is looked at anyway."""
+        self.heard += len(messages)
+        self._heard_since += len(messages)
         if self._of_host:
             return
         if len(self._messages) + len(messages) > MOST:
@@ -62,6 +68,7 @@ class Inbox:
         """Everything is being read now: what was said before is in it. What is said from here on is kept."""
         self._of_host = self._of_vpp = False
         self._messages.clear()
+        self.heard, self._heard_since = self._heard_since, 0
 
     def begin_comparing(self) -> None:
         """VPP is being read now: what it said before is in it, as what is said of hostlink's own work."""

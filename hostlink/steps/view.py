@@ -78,7 +78,7 @@ async def _steady_view(
     for the host than a give-back, and an operator is told.
     """
     alikes, takeover = uplink.node.alikes, uplink.takeover
-    expected = 0 if takeover is None else len(takeover.last_good.routes)
+    expected = uplink.inbox.heard + (0 if takeover is None else len(takeover.last_good.routes))
     while True:
         try:
             view = await read_view(

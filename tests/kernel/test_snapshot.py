@@ -18,10 +18,11 @@ import trio
 
 from hostlink.core import operations as op
 from hostlink.core.model import RTN_NOWHERE, Address, NextHop, Route
-from hostlink.core.route_set import by_key
+from hostlink.core.route_set import RouteSet, by_key
 from hostlink.kernel import snapshot, uapi
 from hostlink.kernel.apply import apply_host
 from hostlink.kernel.errors import ReadUnsteady
+from hostlink.kernel.known_routes import Before
 from hostlink.kernel.namespace import open_file
 from hostlink.kernel.netlink import Netlink, open_netlink
 from hostlink.kernel.snapshot import find_link, read_link, read_policy, read_view
@@ -156,8 +157,10 @@ async def test_where_many_are_expected_all_are_dumped_at_once(busy_host, monkeyp
         monkeypatch.setattr(Netlink, "dump_to", noted)
         monkeypatch.setattr(snapshot, "LARGE", 5)
         found = await read_view(nl, "eth1", expected=expected)
-    assert len(asked) == dumps
-    assert by_key(found.routes) == by_key(wanted.routes)
+        asked_anew = len(asked)
+        again = await read_view(nl, "eth1", before=Before(RouteSet()), expected=expected)
+    assert (asked_anew, len(asked)) == (dumps, 2 * dumps)
+    assert by_key(found.routes) == by_key(again.routes) == by_key(wanted.routes)
 
 
 async def test_of_a_full_table_only_the_default_routes_are_kept(busy_host):
