@@ -115,6 +115,9 @@ class Connection:
         self.counters = Counters()
         self._event_sender, self.events = trio.open_memory_channel[Event](_EVENTS_KEPT)
         self._stream = stream
+        raw = stream.socket.getsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_PEERCRED, _PEER.size)
+        self.peer_pid: int | None = _PEER.unpack(raw)[0] or None
+        """Who listened at the other end, also when that has ended. None: not a process of this PID namespace."""
         self._splitter = FrameSplitter()
         self._outbox = bytearray()
         self._outbox_filled = trio.Event()
@@ -124,12 +127,6 @@ class Connection:
         """Of answers that were taken at once, and no end of them in between."""
         self._closed = trio.Event()
         self._reason: VppError | None = None
-
-    @property
-    def peer_pid(self) -> int | None:
-        """The process at the other end when it began to listen. None: not one of this PID namespace."""
-        raw = self._stream.socket.getsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_PEERCRED, _PEER.size)
-        return _PEER.unpack(raw)[0] or None
 
     def take_contexts(self, count: int) -> range:
         """A block of contexts. They come round after 2^32, long after any deadline."""

@@ -60,7 +60,7 @@ class Session:
     def __init__(self, connection: Connection, deadline_s: float) -> None:
         self._connection = connection
         self._client_index = 0
-        self.is_known = False
+        self._is_known = False
         """Whether VPP has let it in, and is to be told when it goes."""
         self.deadline_s = deadline_s
         """Seconds without any progress after which a wait ends with VppTimeout."""
@@ -179,7 +179,7 @@ class Session:
         if created.response != 0:
             raise VppRefused("sockclnt_create", {"name": client_name}, created.response)
         self._client_index = created.index
-        self.is_known = True
+        self._is_known = True
         table = {entry.name: entry.index for entry in created.message_table}
         connection.dictionary = Dictionary(names.codec, table)
         definitions = await self.request("get_api_json")
@@ -195,7 +195,7 @@ class Session:
         Sixteen of those at once, whosever they are, and its main thread does nothing else any more
         (vl_socket_read_ready in vlibmemory/socket_api.c, vlib_file_poll in vlib/file.c; 25.10 to 26.06).
         """
-        if self.is_known:
+        if self._is_known:
             with suppress(VppError):
                 await self.request("sockclnt_delete", deadline_s=_LEAVE_S, index=self._client_index)
 

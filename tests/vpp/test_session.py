@@ -269,6 +269,9 @@ async def test_the_session_ends_also_where_it_cannot_be_left(peer, monkeypatch):
 async def test_the_peer_is_known_by_its_process(peer):
     async with open_session(peer.path) as session:
         assert session.peer_pid == os.getpid()
+        await peer.hang_up()
+        await session.wait_closed()
+        assert session.peer_pid == os.getpid(), "it dies while its definitions are read, and then it is asked"
 
 
 async def test_leaving_the_session_ends_who_still_waits(peer, nursery):
