@@ -15,6 +15,7 @@ from operator import itemgetter
 
 from hostlink.core.desired_routes import Translator, of_values
 from hostlink.core.model import Prefix, Problem, VppPaths, VppRoute
+from hostlink.core.places import PlaceMap
 from hostlink.core.route_set import SLICE, Alike, KeptRoutes, Place, Routes, RouteSet, apart, items, kinds, place_of
 
 SPECIAL = 0b1110_0000
@@ -38,7 +39,7 @@ class Translated:
     """What VPP should have, in two parts, and what it cannot have."""
 
     routes: frozenset[VppRoute]
-    packed: dict[Place, VppPaths]
+    packed: PlaceMap[VppPaths]
     ways: tuple[VppPaths, ...]
     """The paths of `packed`, each once."""
     problems: tuple[Problem, ...]
@@ -50,7 +51,7 @@ class Known:
 
     translator: Translator
     routes: RouteSet
-    sent: dict[Place, VppPaths]
+    sent: PlaceMap[VppPaths]
     ways: tuple[VppPaths, ...]
     """The paths of `sent`, each once, and perhaps some that went: of those none leans on an on-link route."""
     changed: AbstractSet[Place] | None = frozenset()
@@ -70,7 +71,7 @@ def translated(translator: Translator, routes: Routes, known: Known | None = Non
         routes = routes.spread()  # whose kinds are the same objects each time
     ways, never = _ways(translator, kinds(routes))
     packed, odd = _packed(routes, ways)
-    there = routes.alike if isinstance(routes, RouteSet) else {}
+    there = routes.alike if isinstance(routes, RouteSet) else PlaceMap[Alike]()
     values = list(apart(routes))
     for place in (*odd, *(place for place in never if packed.pop(place, None) is not None)):
         values.append(there[place].at(place))
@@ -101,16 +102,16 @@ def _plain(version: int, apart: Collection[Prefix]) -> Prefix:
     raise AssertionError("there are more prefixes than can be set apart")
 
 
-def _packed(routes: Routes, ways: dict[Alike, VppPaths | None]) -> tuple[dict[Place, VppPaths], list[Place]]:
+def _packed(routes: Routes, ways: dict[Alike, VppPaths | None]) -> tuple[PlaceMap[VppPaths], list[Place]]:
     """What can be packed, and the rest. In slices: what is written in C stops all other threads."""
-    packed: dict[Place, VppPaths] = {}
+    packed = PlaceMap[VppPaths]()
     odd: list[Place] = []
     pairs = iter(items(routes))
     while some := list(islice(pairs, SLICE)):
         places, found = zip(*some, strict=True)
         paths = list(map(ways.__getitem__, found))
         if all(paths) and max(map(_first_byte, places)) < SPECIAL:
-            packed.update(zip(places, paths, strict=True))  # type: ignore[arg-type]  # None is not among them
+            packed.puts(places, paths)  # type: ignore[arg-type]  # None is not among them
             continue
         for place, one in zip(places, paths, strict=True):
             if one is None or is_special(place):
@@ -120,7 +121,7 @@ def _packed(routes: Routes, ways: dict[Alike, VppPaths | None]) -> tuple[dict[Pl
     return packed, odd
 
 
-def _used(packed: dict[Place, VppPaths], ways: dict[Alike, VppPaths | None]) -> tuple[VppPaths, ...]:
+def _used(packed: PlaceMap[VppPaths], ways: dict[Alike, VppPaths | None]) -> tuple[VppPaths, ...]:
     """Of the kinds' paths those that some route has; nearly always all, and soon found."""
     left = {id(paths): paths for paths in ways.values() if paths is not None}
     used: list[VppPaths] = []

@@ -11,9 +11,10 @@ from dataclasses import replace
 
 from hostlink.core.model import HostView, NextHop, Route
 from hostlink.core.operations import AddHostAddress, AddHostRoute, ChangeHostAddress, HostOperation
+from hostlink.core.places import PlaceMap
 from hostlink.core.plan_host import KernelMakes
 from hostlink.core.route import RT_TABLE_MAIN
-from hostlink.core.route_set import Alike, Place, Routes, RouteSet, items, place_of
+from hostlink.core.route_set import Alike, Routes, RouteSet, items, place_of
 
 
 def carried(wanted: HostView, there: HostView, plan: Iterable[HostOperation]) -> HostView:
@@ -36,9 +37,9 @@ def _kept_as(wanted: Routes, routes: Iterable[Route], hops: _Hops) -> Routes:
     """As a look would find them: packed is what was packed in `wanted`."""
     if isinstance(wanted, tuple):
         return tuple(routes)
-    were, moved = dict(items(wanted)), dict[Alike, Alike]()
+    were, moved = PlaceMap(items(wanted)), dict[Alike, Alike]()
     apart: list[Route] = []
-    alike: dict[Place, Alike] = {}
+    alike = PlaceMap[Alike]()
     for route in routes:
         place = place_of(route.prefix)
         kind = were.get(place) if route.table == RT_TABLE_MAIN else None
@@ -48,7 +49,8 @@ def _kept_as(wanted: Routes, routes: Iterable[Route], hops: _Hops) -> Routes:
         if kind not in moved:
             moved[kind] = Alike.of(replace(kind.route, next_hops=hops.of(kind.route)), kind.cut)
         alike[place] = moved[kind]
-    return RouteSet(apart, {place: alike[place] for place in were if place in alike})  # in the kernel's order
+    in_order = ((place, alike[place]) for place in were if place in alike)  # the kernel's
+    return RouteSet(apart, PlaceMap(in_order))
 
 
 class _Hops:

@@ -8,6 +8,7 @@ from itertools import islice
 
 from hostlink.core.alike import PackedRoutes
 from hostlink.core.model import VppPaths, VppUplink
+from hostlink.core.places import gets
 from hostlink.core.route_set import SLICE, Alike, Place, grouped, place_of
 
 
@@ -52,13 +53,15 @@ def added(places: Iterable[Place], wanted: Mapping[Place, VppPaths]) -> PackedRo
     """What is wanted at these places, to be added or replaced."""
     groups: dict[tuple[int, int], list[Place]] = {}
     ways: dict[int, VppPaths] = {}
-    for place in places:
-        paths = wanted[place]
-        group = groups.get((id(paths), len(place)))
-        if group is None:
-            group = groups[id(paths), len(place)] = []
-            ways[id(paths)] = paths
-        group.append(place)
+    each = iter(places)
+    while some := list(islice(each, SLICE)):
+        for place, paths in zip(some, gets(wanted, some), strict=True):
+            assert paths is not None, f"nothing is wanted at {place.hex()}"
+            group = groups.get((id(paths), len(place)))
+            if group is None:
+                group = groups[id(paths), len(place)] = []
+                ways[id(paths)] = paths
+            group.append(place)
     changes = PackedRoutes()
     changes.extend([(ways[number], group) for (number, _), group in groups.items()], ())
     return changes
@@ -79,8 +82,7 @@ def _differing(wanted: Mapping[Place, VppPaths], there: Mapping[Place, VppPaths]
         return
     places = iter(wanted)
     while some := list(islice(places, SLICE)):
-        ours = list(map(wanted.__getitem__, some))
-        theirs = list(map(there.get, some))
+        ours, theirs = gets(wanted, some), gets(there, some)
         if ours != theirs:
             yield from (place for place, one, other in zip(some, ours, theirs, strict=True) if one != other)
 

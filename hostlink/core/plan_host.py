@@ -52,6 +52,7 @@ from hostlink.core.operations import (
     SetSysctl,
     SetToken,
 )
+from hostlink.core.places import PlaceMap
 from hostlink.core.route_set import Alike, Routes, RouteSet, apart, at, items, of_kind
 
 # include/uapi/linux/rtnetlink.h
@@ -181,7 +182,7 @@ def _routes(desired: HostView, actual: HostView) -> Iterator[HostOperation]:
 def _lacking(desired: Routes, actual: Routes, index: Mapping[int, int]) -> Iterator[Route]:
     """Without those that are alike on both sides: of a full table there may be a handful of kinds, and nothing else."""
     yield from apart(desired)
-    there = actual.alike if isinstance(actual, RouteSet) else {}
+    there = actual.alike if isinstance(actual, RouteSet) else PlaceMap[Alike]()
     same: dict[tuple[Alike, Alike], bool] = {}
     for place, one in items(desired):
         found = there.get(place)

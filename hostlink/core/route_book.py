@@ -33,6 +33,7 @@ from hostlink.core.desired_packed import is_special as _is_special
 from hostlink.core.desired_routes import Translator, route_key
 from hostlink.core.dump_order import MOST_CHANGED, DumpOrder
 from hostlink.core.model import Family, Prefix, Problem, Route, VppPaths, VppRoute, VppTable
+from hostlink.core.places import PlaceMap
 from hostlink.core.route_changes import Change, RouteChange, change_at
 from hostlink.core.route_edits import RouteEdit
 from hostlink.core.route_set import AlikeRoutes, KeptRoutes, RouteSet, grouped, kept, version_of, versions
@@ -51,8 +52,8 @@ _alike_of = attrgetter("alike")
 class Packed:
     """What a look found packed on both sides, of the same places."""
 
-    alike: dict[Place, Alike]
-    sent: dict[Place, VppPaths]
+    alike: PlaceMap[Alike]
+    sent: PlaceMap[VppPaths]
     kinds: list[Alike]
     """Of `alike`, and perhaps more."""
     ways: tuple[VppPaths, ...] = ()
@@ -106,9 +107,9 @@ class RouteBook:
         self._touched: dict[Key, None] = {}
         told = {key: translator.of_prefix(there)[1] for key, there in self._host.items()} if problems else {}
         self._problems = {key: lacks for key, lacks in told.items() if lacks}
-        self._alike: dict[Place, Alike] = {}
+        self._alike = PlaceMap[Alike]()
         """The host's routes that are kept so: of table main, each the only one of its prefix."""
-        self._sent: dict[Place, VppPaths] = {}
+        self._sent = PlaceMap[VppPaths]()
         """What VPP's table 0 has for such prefixes, as it was read back. Those are not in `_mirrored`."""
         self._moved: dict[Place, None] = {}
         self._doubted: set[tuple[int, Prefix]] = set()
@@ -203,8 +204,8 @@ class RouteBook:
     def crumble(self) -> None:
         """Let go of what is packed, bit by bit: a large dictionary that goes at once keeps all threads waiting."""
         for packed in (self._alike, self._sent):
-            while packed:
-                packed.popitem()
+            while packed.let_some_go():
+                pass
 
     def routes_elsewhere(self) -> Iterator[Route]:
         """Those of other tables than main."""
@@ -234,7 +235,7 @@ class RouteBook:
 
     def paths_at(self, places: Sequence[Place]) -> list[VppPaths | None]:
         """The paths that VPP's table 0 should have at each, if any."""
-        found = list(map(self._sent.get, places))
+        found = self._sent.gets(places)
         if None in found:
             for number, place in enumerate(places):
                 if found[number] is None and place in self._apart:
@@ -318,10 +319,10 @@ class RouteBook:
         kinds = dict(zip(saids, places, strict=True))
         if any(said.gone or self._paths_of(said.alike, place) is None for said, place in kinds.items()):
             return False
-        there = (self._alike.keys(), self._apart, self._never)
+        there = (self._alike, self._apart, self._never)
         if not all(known.isdisjoint(places) for known in there) or is_any_special(places):
             return False
-        self._alike.update(zip(places, map(_alike_of, saids), strict=True))
+        self._alike.puts(places, list(map(_alike_of, saids)))
         self._moved.update(dict.fromkeys(places))
         return True
 
@@ -534,13 +535,13 @@ class RouteBook:
 
     def _settle_new(self, places: Sequence[Place]) -> list[tuple[VppPaths, list[Place]]] | None:
         """The same of places of which VPP has had none and can have all, as a storm's are. None: they are not such."""
-        ones = list(map(self._alike.get, places))
-        if None in ones or not self._sent.keys().isdisjoint(places):
+        ones = self._alike.gets(places)
+        if None in ones or not self._sent.isdisjoint(places):
             return None
         found = list(map(self._paths.get, ones))  # type: ignore[arg-type]  # none of them is None
         if None in found:
             return None
-        self._sent.update(zip(places, found, strict=True))  # type: ignore[arg-type]  # nor of these
+        self._sent.puts(places, found)  # type: ignore[arg-type]  # nor of these
         self.counts.update(versions(places))
         groups = grouped(zip(places, ones, strict=True))
         return [(self._sent[some[0]], some) for some in groups.values()]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from hostlink.core.alike import Alike, AlikeEdit, place_of
 from hostlink.core.model import Prefix, Route
+from hostlink.core.places import PlaceMap
 from hostlink.core.route_set import KeptRoutes, RouteSet, by_key, kept, split
 from hostlink.core.vpp_tables import RT_TABLE_MAIN
 
@@ -22,7 +23,7 @@ class RouteEdit:
 
 def edited_set(routes: KeptRoutes, edits: Iterable[RouteEdit | AlikeEdit]) -> KeptRoutes:
     """The routes with the edits, the later ones last: no value is made of what is alike."""
-    values, alike = by_key(routes.apart), dict(routes.items())
+    values, alike = by_key(routes.apart), PlaceMap(routes.items())
     for edit in edits:
         if isinstance(edit, RouteEdit):
             if edit.table == RT_TABLE_MAIN:

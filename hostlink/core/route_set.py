@@ -16,13 +16,13 @@ from itertools import islice
 from struct import Struct
 from typing import TYPE_CHECKING, Literal, TypeVar
 
+from hostlink.core.places import Place as Place
+from hostlink.core.places import PlaceMap
 from hostlink.core.route import RT_TABLE_MAIN, Prefix, Route, metric
 
 if TYPE_CHECKING:
     from hostlink.core.dump_order import DumpOrder
 
-Place = bytes
-"""A destination: its prefix length in one byte, then its address, 4 bytes of IPv4 or 16 of IPv6, network order."""
 PLACE4_BYTES, PLACE6_BYTES = 5, 17
 Cut = tuple[bytes, bytes, bytes]
 NO_CUT: Cut = (b"", b"", b"")
@@ -85,17 +85,19 @@ class RouteSet:
     def __init__(
         self,
         apart: Iterable[Route] = (),
-        alike: dict[Place, Alike] | None = None,
+        alike: Mapping[Place, Alike] | None = None,
         kinds: Iterable[Alike] | None = None,
         blocks: tuple[AlikeRoutes, ...] | None = None,
         orders: Mapping[int, DumpOrder[Alike]] | None = None,
     ) -> None:
-        """kinds: those of `alike`, and perhaps more, from who knows them: looking for them takes a while.
+        """alike: kept as it is where it is a PlaceMap.
+
+        kinds: those of `alike`, and perhaps more, from who knows them: looking for them takes a while.
 
         blocks: `alike` as it is kept, from who has kept it. orders: by IP version that in which it is dumped, if known.
         """
         self.apart = tuple(apart)
-        self.alike = {} if alike is None else alike
+        self.alike: PlaceMap[Alike] = alike if isinstance(alike, PlaceMap) else PlaceMap(alike or {})
         self._kinds = None if kinds is None else list(kinds)
         self.blocks = blocks
         self.orders = {} if orders is None else orders
@@ -239,7 +241,7 @@ class KeptRoutes:
 
     def spread(self) -> RouteSet:
         """As a set in which one looks things up."""
-        return RouteSet(self.apart, dict(self.items()))
+        return RouteSet(self.apart, PlaceMap(self.items()))
 
 
 Routes = tuple[Route, ...] | RouteSet | KeptRoutes
@@ -369,7 +371,7 @@ def same_routes(one: Routes, other: Routes) -> bool:
         return by_key(one.apart) == by_key(other.apart)
     if isinstance(other, RouteSet) and not isinstance(one, RouteSet):
         one, other = other, one
-    there = one.alike if isinstance(one, RouteSet) else dict(items(one))
+    there = one.alike if isinstance(one, RouteSet) else PlaceMap(items(one))
     matched, odd = _matched(there, other)
     if matched is None:
         return False
@@ -386,12 +388,12 @@ def in_order_of(one: KeptRoutes, other: KeptRoutes) -> KeptRoutes:
     return KeptRoutes(tuple(said.get(route, route) if said else route for route in other.apart), other.alike)
 
 
-def _matched(there: dict[Place, Alike], other: Routes) -> tuple[int | None, list[Route]]:
+def _matched(there: PlaceMap[Alike], other: Routes) -> tuple[int | None, list[Route]]:
     """How many of the other's are there so (None: one is there otherwise), and those that are not there."""
     same: dict[tuple[Alike, Alike], bool] = {}
     matched, odd = 0, []
     for kind, places in _groups(other):
-        mine = list(map(there.get, places))
+        mine = there.gets(places)
         if mine.count(mine[0]) != len(mine) or mine[0] is None:
             odd += [kind.at(place) for place, found in zip(places, mine, strict=True) if found is None]
         for found in dict.fromkeys(mine):

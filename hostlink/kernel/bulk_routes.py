@@ -16,6 +16,7 @@ from operator import add
 
 import trio
 
+from hostlink.core.places import PlaceMap
 from hostlink.core.route import RT_TABLE_MAIN, Route
 from hostlink.core.route_set import NO_CUT, PLACE4_BYTES, PLACE6_BYTES, Alike, Place, RouteSet, are_places, place_of
 from hostlink.kernel import uapi
@@ -54,7 +55,7 @@ class BulkRoutes:
         self._known: dict[tuple[int, bytes], _Tails] = {}
         """(family, what is said between prefix length and address) → what is said after it → kind."""
         self._window = LEAST
-        self._alike: dict[Place, Alike] = {}
+        self._alike = PlaceMap[Alike]()
         self._met: dict[Alike, None] = {}
         self._apart: list[Route] = []
         self._firsts: set[Place] = set()
@@ -117,15 +118,13 @@ class BulkRoutes:
         return found[: found.index(None)] if None in found else found  # type: ignore[return-value]  # none before the first
 
     def _keep(self, places: list[Place], kinds: list[Alike]) -> None:
-        alike = self._alike
         if not self._firsts.isdisjoint(places):
             late = [(place, one) for place, one in zip(places, kinds, strict=True) if place in self._firsts]
             self._apart += [one.at(place) for place, one in late]
             rest = [(place, one) for place, one in zip(places, kinds, strict=True) if place not in self._firsts]
             places, kinds = [place for place, _ in rest], [one for _, one in rest]
-        before = len(alike)
-        firsts = list(map(alike.setdefault, places, kinds))
-        if len(alike) - before == len(places):
+        firsts, new = self._alike.adds(places, kinds)
+        if new == len(places):
             return
         for place, one, first in zip(places, kinds, firsts, strict=True):
             if first is not one:  # else it is new, or the same route again

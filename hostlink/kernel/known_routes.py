@@ -107,7 +107,7 @@ class KnownRoutes(BulkRoutes):
                 self._confirm(layout.version, joined[: len(kinds) * place_bytes(layout.version)], kinds)
             return at + len(kinds) * size
         places = cut(layout.version, joined)
-        found = list(map(self._before.alike.get, places))
+        found = self._before.alike.gets(places)
         kinds = found[: found.index(None)] if None in found else found  # type: ignore[assignment]  # cut before it
         if not kinds or not self._say(kinds, layout, data, at):
             return 0
@@ -135,7 +135,7 @@ class KnownRoutes(BulkRoutes):
         return self._said[one]
 
     def _keep(self, places: list[Place], kinds: list[Alike]) -> None:
-        were = list(map(self._before.alike.get, places))
+        were = self._before.alike.gets(places)
         if were == kinds:
             self._keep_same(places, kinds)
             return

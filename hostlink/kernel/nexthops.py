@@ -17,7 +17,8 @@ from dataclasses import replace
 from ipaddress import ip_address
 
 from hostlink.core.model import NextHop, Route
-from hostlink.core.route_set import Alike, Place, RouteSet, kinds
+from hostlink.core.places import PlaceMap
+from hostlink.core.route_set import Alike, RouteSet, kinds
 from hostlink.kernel import uapi
 from hostlink.kernel.alike import Alikes
 from hostlink.kernel.attributes import walk
@@ -43,7 +44,7 @@ async def completed(nl: Netlink, routes: RouteSet, alikes: Alikes) -> RouteSet:
     objects = await _objects(nl)
     apart = [_complete(route, objects) if _only_named(route) else route for route in routes.apart]
     whole = {one: alikes.of(_complete(one.route, objects)) for one in named}
-    alike: dict[Place, Alike] = {}
+    alike = PlaceMap[Alike]()
     for place, one in routes.alike.items():
         complete = whole.get(one, one)
         if complete is None:

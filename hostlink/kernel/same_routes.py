@@ -6,20 +6,20 @@ of its turn is kept by itself.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import chain, islice
 
 import trio
 
 from hostlink.core.dump_order import DumpOrder, Following
-from hostlink.core.place_set import PlaceSet
+from hostlink.core.places import PlaceMap, PlaceSet
 from hostlink.core.route_set import SLICE, Alike, Place
 
 
 class SameRoutes:
     """known: all that may be as it was. following: the dump beside the order of the last one; None: it has none."""
 
-    def __init__(self, known: Mapping[Place, Alike], following: Following[Alike] | None = None) -> None:
+    def __init__(self, known: PlaceMap[Alike], following: Following[Alike] | None = None) -> None:
         self._known, self._following = known, following
         self._by_order = [] if following is None else [following]
         """Of one IP version each."""
@@ -83,7 +83,7 @@ class SameRoutes:
         """Whether one of these is known: then where it came is asked."""
         each = iter(places)
         while some := list(islice(each, SLICE)):
-            if not self._known.keys().isdisjoint(some):
+            if not self._known.isdisjoint(some):
                 return True
             await trio.lowlevel.checkpoint()
         return False

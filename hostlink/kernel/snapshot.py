@@ -29,6 +29,7 @@ import trio
 
 from hostlink.core.desired_routes import route_key
 from hostlink.core.model import RTN_NOWHERE, Address, HostView, IPAddress, Link, Neighbour, PolicyRule, Rule
+from hostlink.core.places import PlaceMap
 from hostlink.core.route_set import RouteSet, with_apart
 from hostlink.kernel import parse, uapi
 from hostlink.kernel.alike import Alikes
@@ -314,7 +315,7 @@ def _of_link(routes: RouteSet, link_index: int) -> RouteSet:
     kept = [one for one in routes.apart if concerns(one, link_index)]
     foreign = {one for one in routes.kinds if not concerns(one.route, link_index)}
     if foreign:  # by a nexthop object that was only named
-        return RouteSet(kept, {place: one for place, one in routes.alike.items() if one not in foreign})
+        return RouteSet(kept, PlaceMap((place, one) for place, one in routes.alike.items() if one not in foreign))
     return routes if len(kept) == len(routes.apart) else with_apart(routes, kept)
 
 

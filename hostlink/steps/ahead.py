@@ -38,6 +38,7 @@ from hostlink.steps.difference import BothPorts, find_ports, listed, translator_
 from hostlink.steps.drift import is_only_told
 from hostlink.steps.keep_link import as_kept
 from hostlink.steps.mtu import grow
+from hostlink.steps.offload import in_thread
 from hostlink.steps.view import is_lost_source, view_but_for
 from hostlink.vpp.compared import Compared
 
@@ -149,6 +150,7 @@ class Ahead:
         self.changes += [f"VPP: {self.count - DESCRIBED} more routes"] if self.count > DESCRIBED else []
         all_of_it = self._is_new and self.count == len(compared.missing) and not self._refused
         self.compared = replace(compared, missing=frozenset()) if all_of_it else None
+        await in_thread(len(compared.missing), compared.forget_missing)
 
     async def _put_back_some(self, compared: Compared) -> None:
         is_all = len(compared.missing) == len(self.known.sent)

@@ -11,7 +11,8 @@ from hostlink.core.desired import vpp_desired, vpp_interfaces
 from hostlink.core.desired_packed import Known
 from hostlink.core.desired_routes import Translator, translator_for
 from hostlink.core.model import HostView, IPInterface, Problem, VppInterface, VppTable, VppUplink
-from hostlink.core.operations import EachOperation, VppOperation
+from hostlink.core.operations import ChangeVppRoutes, EachOperation, VppOperation
+from hostlink.core.places import PlaceMap
 from hostlink.core.plan import plan_uplink
 from hostlink.core.route_set import RouteSet
 from hostlink.steps.context import Uplink, fail
@@ -109,9 +110,17 @@ class Difference:
     def as_known(self, view: HostView) -> Known | None:
         """What need not be translated again of that view, whose difference it is. None: not all that is alike is so."""
         routes, sent = view.routes, self.desired.packed
-        if not isinstance(routes, RouteSet) or not isinstance(sent, dict) or len(routes.alike) != len(sent):
+        if not isinstance(routes, RouteSet) or not isinstance(sent, PlaceMap) or len(routes.alike) != len(sent):
             return None
         return Known(self.translator, routes, sent, self.desired.ways)
+
+
+def let_go(compared: Compared, *steps: VppOperation) -> None:
+    """Of what was found to be done, when that is over: of a full table some at a time. Not to be asked any more."""
+    compared.forget_missing()
+    for one in steps:
+        if isinstance(one, ChangeVppRoutes):
+            one.packed.let_go()
 
 
 async def difference(

@@ -25,6 +25,7 @@ from hostlink.core.events import Mirrored
 from hostlink.core.leased import put_back, still_there, superseded_copies
 from hostlink.core.model import HostView, Problem, Route, VppUplink
 from hostlink.core.operations import ChangeVppRoutes, DeleteHostRoute, EachOperation
+from hostlink.core.places import PlaceMap
 from hostlink.core.route_book import Packed, RouteBook
 from hostlink.core.route_set import KeptRoutes, RouteSet
 from hostlink.fights import WITHIN_S
@@ -39,7 +40,7 @@ from hostlink.steps.ahead import Ahead, ahead_of_look
 from hostlink.steps.bypass import close_bypass, ensure_bypass
 from hostlink.steps.changes import carry_out_in_vpp
 from hostlink.steps.context import CannotPutBack, StepError, Uplink, fail
-from hostlink.steps.difference import Difference, difference
+from hostlink.steps.difference import Difference, difference, let_go
 from hostlink.steps.drift import parted, told
 from hostlink.steps.elsewhere import tell_elsewhere
 from hostlink.steps.follow import BURST, follow
@@ -289,7 +290,8 @@ async def _vpp(uplink: Uplink, view: HostView, known: Known | None, ahead: Ahead
             uplink.mirrored = {"addresses": len(desired.uplink.addresses), **counts}
             return done
         is_read_back, same = True, same or found.as_known(view)
-        uplink.work.begin("changing VPP", len(EachOperation(plan)))
+        count = len(EachOperation(plan))
+        uplink.work.begin("changing VPP", count)
         carried_out = await carry_out_in_vpp(uplink, view, plan, desired.uplink.addresses)
         if not leads_to_host(uplink):
             # Until then VPP brings the host nothing: that comes before what is only to be looked at again.
@@ -298,7 +300,8 @@ async def _vpp(uplink: Uplink, view: HostView, known: Known | None, ahead: Ahead
         if number or uplink.hidden:
             await note_hidden(uplink, plan if number else [one for one in plan if not isinstance(one, ChangeVppRoutes)])
         done += describe_all(carried_out)
-    words = "; ".join(describe_all(plan))
+        words = "; ".join(describe_all(plan))
+        await in_thread(count, let_go, found.compared, *found.steps, *plan)
     raise fail("HL-410", f"{uplink.name}: VPP still differs after {ROUNDS} rounds: {words}")
 
 
@@ -318,7 +321,7 @@ def _book(view: HostView, found: Difference, owned: tuple[Route, ...], alikes: A
 def _packed(view: HostView, desired: VppUplink, owned: tuple[Route, ...]) -> tuple[KeptRoutes, Packed | None]:
     """The host's own routes, those that VPP does not have packed as values; and those that it has."""
     routes, sent = view.routes, desired.packed
-    if not isinstance(routes, RouteSet) or not isinstance(sent, dict):
+    if not isinstance(routes, RouteSet) or not isinstance(sent, PlaceMap):
         return KeptRoutes(tuple(without(routes, owned)), ()), None
     odd = [place for place in routes.alike if place not in sent] if len(routes.alike) != len(sent) else []
     values = [routes.alike.pop(place).at(place) for place in odd]

@@ -20,6 +20,7 @@ from hostlink.core.alike import PLACE4_BYTES, Place, place_of, prefix_at
 from hostlink.core.dump_order import DumpOrder, Following
 from hostlink.core.model import Family, PathType, VppPaths, VppRoute, VppUplink
 from hostlink.core.packed_plan import AsWanted
+from hostlink.core.places import PlaceSet, gets
 from hostlink.core.route_set import SLICE, place_bytes
 from hostlink.vpp.errors import understood
 from hostlink.vpp.frames import HEADER
@@ -59,6 +60,11 @@ class Compared:
     def is_of(self, wanted: Mapping[Place, VppPaths], ports: frozenset[int]) -> bool:
         """Whether it says how these are, as long as nobody has changed what is wanted; more of it is noticed."""
         return self.wanted is wanted and self.count == len(wanted) and self.ports == ports
+
+    def forget_missing(self) -> None:
+        """When what is missing is told and over: of a full table some at a time."""
+        while isinstance(self.missing, PlaceSet) and self.missing.let_some_go():
+            pass
 
     async def parted(self, wanted: VppUplink | None) -> tuple[list[VppRoute], AsWanted]:
         """What is wanted as a value or is on-link, and all others packed. None: all as values."""
@@ -158,7 +164,7 @@ class _Found:
             return self.wanted.keys()
         if self.count >= len(self.wanted):
             return frozenset()
-        left: set[Place] = set()
+        left = PlaceSet()
         places = iter(self.wanted)
         while breath := list(islice(places, _BREATH)):
             left.update(breath)
@@ -186,7 +192,7 @@ class _Looked(RouteDetails):
         """Details that are compared with the order in one go."""
 
     def _wanted(self, places: Sequence[Place]) -> list[VppPaths | None]:
-        return list(map(self._found.wanted.get, places))
+        return gets(self._found.wanted, places)
 
     def _learn(self, whole: bytes, paths: VppPaths) -> None:
         super()._learn(whole, paths)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hostlink.core.alike import Alike, AlikeChange, PackedRoutes, place_of, prefix_at
 from hostlink.core.attached import Leaning
 from hostlink.core.desired_routes import Translator, translator_for, vpp_routes
-from hostlink.core.model import Address, HostView, Link, NextHop, PathType, Route
+from hostlink.core.model import Address, HostView, Link, NextHop, PathType, Route, VppPath
 from hostlink.core.route_book import RouteBook, by_key
 from hostlink.core.route_changes import RouteChange, change_at
 from hostlink.core.vpp_tables import tables_of
@@ -208,6 +208,16 @@ def test_what_has_the_same_paths_goes_out_together():
         packed.extend(*followed.settle_places(followed.touched_places()))
     assert [(paths[0].next_hop, len(places)) for paths, places in packed.add] == [(VIA4, 20), (OTHER4, 20)]
     assert len(packed) == len(set(packed.places())) == 40
+
+
+def test_what_is_let_go_of_is_gone_and_nobody_elses():
+    mine = [place_of(ip_network(f"10.0.{number}.0/24")) for number in range(3)]
+    packed, paths = PackedRoutes(), (VppPath(1, VIA4),)
+    packed.extend([(paths, mine)], mine)
+    packed.let_go()
+    assert (len(packed), list(packed.places()), len(mine)) == (0, [], 3)
+    packed.extend([(paths, mine[:1])], ())
+    assert list(packed.places()) == mine[:1]
 
 
 # -------------------------------------------------------------------------------------------- both ways, whatever comes

@@ -16,6 +16,7 @@ from hostlink.core.desired import networks_by_route, vpp_desired
 from hostlink.core.desired_routes import translator_for
 from hostlink.core.model import Address, HostView, Link, NextHop, Route, VppPath, VppRoute, VppUplink
 from hostlink.core.packed_plan import AsWanted
+from hostlink.core.places import PlaceMap
 from hostlink.core.plan import plan_uplink
 from hostlink.core.route_book import Packed, RouteBook
 from hostlink.core.route_changes import RouteChange
@@ -182,7 +183,7 @@ def followed(values):
     found, _ = wish(routes)
     odd = [place for place in routes.alike if place not in found.packed]
     apart = (*routes.apart, *(routes.alike.pop(place).at(place) for place in odd))
-    adopted = Packed(routes.alike, dict(found.packed), routes.kinds, found.ways)
+    adopted = Packed(routes.alike, PlaceMap(found.packed), routes.kinds, found.ways)
     one = RouteBook(apart, found.routes, translator, settled, problems, reader.of, leaning, adopted)
     return one, RouteBook(values, desired.routes, translator, settled, problems, leaning=leaning), reader
 

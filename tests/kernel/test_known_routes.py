@@ -9,6 +9,7 @@ import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hostlink.core.places import PlaceMap
 from hostlink.core.route_set import RouteSet, cut
 from hostlink.kernel import known_routes, uapi
 from hostlink.kernel.alike import Alikes
@@ -178,14 +179,18 @@ def looked(alikes: Alikes, before: Before, bodies: list[bytes], size: int = 481)
     return trio.run(settled)
 
 
-class Asked(dict):
-    """A dictionary that counts who looks things up in it."""
+class Asked(PlaceMap):
+    """Counts what is looked up in it."""
 
     count = 0
 
-    def get(self, key, default=None):
+    def get(self, place, default=None):
         self.count += 1
-        return super().get(key, default)
+        return super().get(place, default)
+
+    def gets(self, places):
+        self.count += len(places)
+        return super().gets(places)
 
 
 def test_a_table_that_is_dumped_as_before_is_not_looked_up():
