@@ -24,7 +24,7 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -396,9 +396,11 @@ def _to_keep(view: HostView) -> HostView:
 
 
 def _to_bytes(takeover: Takeover) -> bytes:
-    body = encode(takeover)
-    envelope = {"format": FORMAT, "version": VERSION, "sha256": _digest(body), "body": body}
-    return json.dumps(envelope, indent=1, ensure_ascii=True).encode("ascii") + b"\n"
+    """Its checksum is of the very text, but for the line that each key begins: a full table is made to text once."""
+    body = [piece.encode("ascii") for piece in _plainest(encode(takeover))]
+    head = _text({"format": FORMAT, "version": VERSION, "sha256": _sha256(body)})[:-1].encode("ascii")
+    lines = (b"\n" + piece if piece.endswith(b":") else piece for piece in body)
+    return b"".join((head, b',"body":', *lines, b"}\n"))
 
 
 def _edits(line: bytes, generation: int) -> tuple[RouteEdit | AlikeEdit, ...]:
@@ -421,14 +423,21 @@ def _edits(line: bytes, generation: int) -> tuple[RouteEdit | AlikeEdit, ...]:
 
 def _digest(body: object) -> str:
     """SHA-256 over the body with sorted keys and no spaces, so that only the content counts."""
+    return _sha256(piece.encode("ascii") for piece in _plainest(body))
+
+
+def _sha256(pieces: Iterable[bytes]) -> str:
     found = hashlib.sha256()
-    for piece in _plainest(body):
-        found.update(piece.encode("ascii"))
+    for piece in pieces:
+        found.update(piece)
     return found.hexdigest()
 
 
 def _plainest(tree: object) -> Iterator[str]:
-    """That text, in pieces: while one of a full table is made, nothing else runs in this process."""
+    """That text, in pieces: while one of a full table is made, nothing else runs in this process.
+
+    Each key is one of them, with its colon, and no other ends with one.
+    """
     if isinstance(tree, dict):
         for number, key in enumerate(sorted(tree)):
             yield f"{',' if number else '{'}{_text(key)}:"
