@@ -14,7 +14,8 @@ nothing behind: what the kernel still had to say is read and dropped before the 
 
 Sending blocks as long as another process holds the kernel's RTNL lock; that is how netlink is made. While somebody does
 (a routing daemon that loads a full table: 350 ms were seen), it is a thread that sends. So it is where the kernel has
-to search a full table for the few that a dump asks for: 90 ms of a million.
+to search a full table for the few that a dump asks for (90 ms of a million), and where it waits before it has carried
+out what is asked of a link, until no CPU uses any more what was there before (RCU: 10 to 30 ms).
 """
 
 from __future__ import annotations
@@ -56,6 +57,13 @@ _FEW_PARTS = 8
 _PARTS_TOGETHER, _PARTS_AHEAD = 8, 16
 
 
+_LONG = frozenset(
+    (
+        *(uapi.RTM_NEWLINK, uapi.RTM_DELLINK, uapi.RTM_SETLINK),
+        *(uapi.RTM_NEWQDISC, uapi.RTM_DELQDISC, uapi.RTM_NEWTFILTER, uapi.RTM_DELTFILTER),
+    )
+)
+"""What the kernel may carry out only when no CPU uses any more what was there before."""
 _LONG_S, _BUSY_S = 0.002, 10.0
 """Sending waited for so long, so for some time it is taken to do so again."""
 
@@ -180,7 +188,7 @@ class Netlink:
 
     async def _exchange(self, batch: Sequence[Request]) -> list[KernelRefused | None]:
         first, data = self._pack(batch, uapi.NLM_F_REQUEST | uapi.NLM_F_ACK)
-        await self._send(data)
+        await self._send(data, is_long=not _LONG.isdisjoint(request.type for request in batch))
         answers: list[KernelRefused | None] = [None] * len(batch)
         missing = len(batch)
         try:
