@@ -1,7 +1,11 @@
 """The big table's own logic: goals, sizes, rows that fail, and what its instruments write."""
 
+import os
 import re
+import subprocess
+import sys
 from ipaddress import IPv4Address, ip_network
+from pathlib import Path
 
 import pytest
 import trio
@@ -175,9 +179,9 @@ async def test_what_fails_between_rows_fails_the_daemons_life():
 
 
 def test_spans_are_read_as_they_were_written():
-    written = [Span(100, 5, 2, "runner.run parse.py:7"), Span(200, 7)]
+    written = [Span(100, 5, 2, 1, "runner.run parse.py:7"), Span(200, 7)]
     assert parse("".join(span.line() for span in written)) == written
-    assert parse(written[0].line() + "200 7 0 half of a li") == written[:1]
+    assert parse(written[0].line() + "200 7 0 0 half of a li") == written[:1]
 
 
 def test_no_file_is_no_spans(tmp_path):
@@ -190,14 +194,15 @@ def test_the_longest_of_a_time_is_one_that_was_under_way_in_it():
     assert longest([before, after], 100, 200) is None
 
 
-def test_on_a_busy_machine_the_longest_may_be_asked_for_by_its_cpu():
-    preempted, busy = Span(0, 500, 3), Span(600, 20, 19)
+def test_on_a_busy_machine_the_longest_may_be_asked_for_without_its_wait_for_a_cpu():
+    preempted, busy, kept_by_a_thread = Span(0, 500, 3, 497), Span(600, 20, 19, 1), Span(700, 18, 0, 0)
     assert longest([preempted, busy], 0, 999) == preempted
-    assert longest([preempted, busy], 0, 999, by_cpu=True) == busy
+    assert longest([preempted, busy, kept_by_a_thread], 0, 999, own=True) == busy
+    assert longest([preempted, kept_by_a_thread], 0, 999, own=True) == kept_by_a_thread
 
 
 def test_turns_of_a_start_are_told_from_the_others():
-    start, other = Span(1, 9, 9, "daemon._serve _traps.py:216"), Span(2, 8, 8, "daemon._watch_host x.py:1")
+    start, other = Span(1, 9, 9, 0, "daemon._serve _traps.py:216"), Span(2, 8, 8, 0, "daemon._watch_host x.py:1")
     assert parted([start, other]) == ([start], [other])
 
 
@@ -223,6 +228,31 @@ def test_a_long_turn_is_noted_with_its_task_and_a_short_one_is_not(tmp_path):
     assert re.fullmatch(r"worker\.work from test_bench_table\.py:\d+ to test_bench_table\.py:\d+", span.what)
 
 
+def test_what_a_turn_waits_for_a_cpu_is_told_apart(tmp_path):
+    if not Path("/proc/thread-self/schedstat").exists():
+        pytest.skip("this kernel does not count how long a thread waits for a CPU")
+    file, allowed = tmp_path / "turns", os.sched_getaffinity(0)
+
+    async def work():
+        blocked_until = trio.current_time() + 0.1
+        while trio.current_time() < blocked_until:
+            pass
+
+    busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        for process in (0, busy.pid):
+            os.sched_setaffinity(process, {min(allowed)})
+        with file.open("w", buffering=1) as out:
+            trio.run(work, instruments=[Turns(out, 90_000_000)])
+    finally:
+        os.sched_setaffinity(0, allowed)
+        busy.kill()
+        busy.wait()
+    (span,) = read(file)
+    assert span.queued_ns > 10_000_000
+    assert span.own_ns < span.took_ns - 10_000_000
+
+
 # -------------------------------------------------------------------------------------------------------------- /proc
 
 
@@ -239,7 +269,7 @@ def test_numbers_of_a_status_file():
 
 def test_what_wakes_an_idle_daemon_without_a_reason_is_counted():
     tasks = ["woken", "vpp_watch._until_lost.ping x.py:1", "vpp.session._Opening._run x.py:2", "poller.poll y.py:3"]
-    found = unexplained([Span(number, 1, 1, what) for number, what in enumerate([*tasks, "poller.poll y.py:9"])])
+    found = unexplained([Span(number, 1, 1, 0, what) for number, what in enumerate([*tasks, "poller.poll y.py:9"])])
     assert found == {"poller.poll": 2}
 
 

@@ -1,8 +1,9 @@
 """`hostlink` with an instrument in its event loop: `python -m tools.benches.instrumented run …`, for the benches only.
 
 Each turn of a task that keeps the loop for long is a span in $HOSTLINK_BENCH_TURNS (spans.py): how long, how much of it
-this thread was on a CPU (the rest it waited for one, or for a thread that computes), which task, and where it was
-before and after. With $HOSTLINK_BENCH_ALL_TURNS every turn is one, and each time that the loop was woken.
+this thread was on a CPU, and how much it waited for one (the rest it waited for a thread of the daemon that computes,
+or for the kernel), which task, and where it was before and after. With $HOSTLINK_BENCH_ALL_TURNS every turn is one, and
+each time that the loop was woken.
 """
 
 from __future__ import annotations
@@ -29,16 +30,17 @@ _Place = tuple[str, int]
 
 
 class Turns(trio.abc.Instrument):
-    """Writes the spans. least_ns: shorter turns are none."""
+    """Writes the spans of the thread that makes it. least_ns: shorter turns are none."""
 
     def __init__(self, out: TextIO, least_ns: int) -> None:
         self._out, self._least_ns = out, least_ns
-        self._began = self._cpu = 0
+        self._began = self._cpu = self._queued = 0
+        self._schedstat = _schedstat()
         self._from: _Place | None = None
 
     def before_task_step(self, task: trio.lowlevel.Task) -> None:
         self._from = _place(task.coro)
-        self._cpu = time.thread_time_ns()
+        self._cpu, self._queued = time.thread_time_ns(), self._queued_ns()
         self._began = time.monotonic_ns()
 
     def after_task_step(self, task: trio.lowlevel.Task) -> None:
@@ -48,11 +50,24 @@ class Turns(trio.abc.Instrument):
             what = (
                 f"{_short(task.name)} from {_words(self._from, 'its begin')} to {_words(_place(task.coro), 'its end')}"
             )
-            self._out.write(Span(self._began, took, cpu, what).line())
+            self._out.write(Span(self._began, took, cpu, self._queued_ns() - self._queued, what).line())
+
+    def _queued_ns(self) -> int:
+        """How long this thread has waited for a CPU, of all its time."""
+        return 0 if self._schedstat is None else int(os.pread(self._schedstat, 100, 0).split()[1])
 
     def after_io_wait(self, timeout: float) -> None:
         if timeout > 0 and not self._least_ns:
-            self._out.write(Span(time.monotonic_ns(), 0, 0, WOKEN).line())
+            self._out.write(Span(time.monotonic_ns(), 0, what=WOKEN).line())
+
+
+def _schedstat() -> int | None:
+    """A descriptor of what the kernel counts of this thread (Documentation/scheduler/sched-stats.rst: time on a CPU,
+    time of waiting for one, both in ns). None of a kernel that does not: then no wait is taken off."""
+    try:
+        return os.open("/proc/thread-self/schedstat", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
 
 
 def _short(name: str) -> str:

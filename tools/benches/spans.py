@@ -12,28 +12,36 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """began_ns: CLOCK_MONOTONIC. cpu_ns: of the thread; 0 where it was not measured."""
+    """began_ns: CLOCK_MONOTONIC. cpu_ns: of the thread, and queued_ns: it could have run and had no CPU; both 0 where
+    that was not measured."""
 
     began_ns: int
     took_ns: int
     cpu_ns: int = 0
+    queued_ns: int = 0
     what: str = ""
 
     @property
     def took_ms(self) -> float:
         return self.took_ns / 1e6
 
+    @property
+    def own_ns(self) -> int:
+        """What it took but for waiting for a CPU: computing, and waiting for other threads of the process."""
+        return self.took_ns - self.queued_ns
+
     def line(self) -> str:
         """As it is written."""
-        return f"{self.began_ns} {self.took_ns} {self.cpu_ns} {self.what}\n"
+        return f"{self.began_ns} {self.took_ns} {self.cpu_ns} {self.queued_ns} {self.what}\n"
 
 
 def parse(text: str) -> list[Span]:
     """All whole lines; the last one may still be being written."""
     spans = []
     for line in text.split("\n")[:-1]:
-        began, took, cpu, what = line.split(" ", 3)
-        spans.append(Span(int(began), int(took), int(cpu), what))
+        *numbers, what = line.split(" ", 4)
+        began, took, cpu, queued = map(int, numbers)
+        spans.append(Span(began, took, cpu, queued, what))
     return spans
 
 
@@ -42,7 +50,7 @@ def read(path: Path) -> list[Span]:
     return parse(path.read_text()) if path.exists() else []
 
 
-def longest(spans: Iterable[Span], since_ns: int, until_ns: int, *, by_cpu: bool = False) -> Span | None:
-    """Of those that were under way in that time. by_cpu: of its time only what was spent on a CPU counts."""
+def longest(spans: Iterable[Span], since_ns: int, until_ns: int, *, own: bool = False) -> Span | None:
+    """Of those that were under way in that time. own: by `own_ns`."""
     inside = (span for span in spans if span.began_ns < until_ns and span.began_ns + span.took_ns > since_ns)
-    return max(inside, key=lambda span: span.cpu_ns if by_cpu else span.took_ns, default=None)
+    return max(inside, key=lambda span: span.own_ns if own else span.took_ns, default=None)

@@ -163,9 +163,11 @@ async def _living(run: Run, count: int, sizes: Sizes, dataplane: Dataplane) -> A
             run.lines.append(_longest(life, "control socket, slowest answer", spans.read(answers), ANSWER, since_ns))
         if "loop" in run.chosen:
             starts, others = parted(spans.read(turns))
-            run.lines.append(_longest(life, "loop, longest turn", others, TURN, since_ns))
-            run.lines.append(_longest(life, "loop, longest turn by its CPU", others, None, since_ns, by_cpu=True))
-            run.lines.append(_longest(life, "loop, longest turn of a start", starts, None, since_ns))
+            run.lines += [
+                _longest(life, "loop, longest turn but for waits for a CPU", others, TURN, since_ns, own=True),
+                _longest(life, "loop, longest turn with those", others, None, since_ns),
+                _longest(life, "loop, longest turn of a start", starts, None, since_ns),
+            ]
 
 
 def instrument(stage: Stage, **environment: str) -> Path:
@@ -183,19 +185,20 @@ def parted(turns: Sequence[spans.Span]) -> tuple[list[spans.Span], list[spans.Sp
 
 
 def _longest(
-    life: Life, title: str, found: Sequence[spans.Span], goal: Goal | None, since_ns: int, *, by_cpu: bool = False
+    life: Life, title: str, found: Sequence[spans.Span], goal: Goal | None, since_ns: int, *, own: bool = False
 ) -> Line:
     """In milliseconds. Turns shorter than are noted are 0; without any answer there is nothing to say."""
     run, count, judged = life.run, life.count, life.sizes.vpp_judged
-    span = spans.longest(found, since_ns, time.monotonic_ns(), by_cpu=by_cpu)
+    span = spans.longest(found, since_ns, time.monotonic_ns(), own=own)
     if span is None:
         return Line(title, count, None if goal is ANSWER else 0.0, "ms", goal=goal, judged=judged)
     run.notes.append(f"{title}, {count:,} routes: in “{run.what_at(span.began_ns)}”{_cpu(span)}.")
-    return Line(title, count, span.cpu_ns / 1e6 if by_cpu else span.took_ms, "ms", goal=goal, judged=judged)
+    return Line(title, count, span.own_ns / 1e6 if own else span.took_ms, "ms", goal=goal, judged=judged)
 
 
 def _cpu(span: spans.Span) -> str:
-    return f", {span.cpu_ns / 1e6:.0f} ms of it on a CPU, by {span.what}" if span.what else ""
+    waited = f" and {span.queued_ns / 1e6:.0f} ms waiting for one" if span.queued_ns else ""
+    return f", {span.cpu_ns / 1e6:.0f} ms of it on a CPU{waited}, by {span.what}" if span.what else ""
 
 
 async def _fill(life: Life) -> list[Line]:
