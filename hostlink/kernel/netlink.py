@@ -33,7 +33,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 
 import trio
 
-from hostlink.kernel import uapi
+from hostlink.kernel import busy, uapi
 from hostlink.kernel.attributes import walk
 from hostlink.kernel.errors import AnswersLost, KernelError, KernelRefused, ReadUnsteady, Unreadable, reading
 from hostlink.kernel.namespace import open_file
@@ -64,18 +64,8 @@ _LONG = frozenset(
     )
 )
 """What the kernel may carry out only when no CPU uses any more what was there before."""
-_LONG_S, _BUSY_S = 0.002, 10.0
-"""Sending waited for so long, so for some time it is taken to do so again."""
-
-
-@dataclass(slots=True)
-class _Busy:
-    until: float = 0.0
-    """time.monotonic() until when the kernel's lock is taken to be held for long, now and then."""
-
-
-_busy = _Busy()
-"""One for all: there is one such lock."""
+_LONG_S = 0.002
+"""Sending that took longer has waited for somebody who holds the kernel's lock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,14 +269,14 @@ class Netlink:
 
     async def _send(self, data: bytes, *, is_long: bool = False) -> None:
         began, used = time.monotonic(), time.thread_time()
-        if is_long or began < _busy.until:
+        if is_long or busy.is_likely():
             sent = await trio.to_thread.run_sync(os.write, self._sock.fileno(), data)
             waited_s = 0.0 if is_long else time.monotonic() - began
         else:
             sent = await self._sock.send(data)  # in which other tasks have their turn
             waited_s = time.monotonic() - began - (time.thread_time() - used)
         if waited_s > _LONG_S:
-            _busy.until = time.monotonic() + _BUSY_S
+            busy.note()
         if sent != len(data):
             raise KernelError(f"netlink took {sent} of {len(data)} bytes")
 

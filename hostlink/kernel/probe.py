@@ -16,8 +16,8 @@ import errno
 import os
 import socket
 import struct
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, closing
 from ipaddress import IPv4Address, IPv6Address
 
 import trio
@@ -137,13 +137,23 @@ async def _arp(nl: Netlink, address: IPv4Address, link: Link, timeout_s: float) 
     request = _ARP.pack(1, 0x0800, 6, 4, 1, mac, source.packed, b"\0" * 6, address.packed)
     with inside(nl.namespace_fd):
         sock = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, 0)
-    with closing(sock):
+    async with _closing_beside(sock):
         if not _reached(lambda: sock.bind((link.name, _ETH_P_ARP))):
             return False
         everybody = (link.name, _ETH_P_ARP, 0, 0, b"\xff" * 6)
         return await _ask(
             sock, lambda: sock.sendto(request, everybody), lambda packet: _is_arp_reply(packet, address), timeout_s
         )
+
+
+@asynccontextmanager
+async def _closing_beside(sock: socket.socket) -> AsyncIterator[None]:
+    """To close a packet socket waits until no CPU uses it any more (RCU: 10 to 30 ms). A thread does it."""
+    try:
+        yield
+    finally:
+        with trio.CancelScope(shield=True):
+            await trio.to_thread.run_sync(sock.close)
 
 
 def _source(address: IPv4Address, own: tuple[Address, ...]) -> IPv4Address:

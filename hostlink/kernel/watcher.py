@@ -31,7 +31,7 @@ from typing import Literal, NamedTuple
 
 import trio
 
-from hostlink.kernel import uapi
+from hostlink.kernel import busy, uapi
 from hostlink.kernel.attributes import walk
 from hostlink.kernel.earshot import hear_only
 from hostlink.kernel.errors import Unreadable, reading
@@ -175,6 +175,8 @@ class Watcher:
                 await trio.sleep(_GATHER_S)
             self._pending.extend(_distinct(await self._receive(), self._queued()))
             self._storm = sum(len(changed.routes) for changed in self._pending) > _MANY
+            if self._storm:
+                busy.note()
         return self._pending.popleft()
 
     async def pending(self) -> list[Changed]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from hostlink.kernel import netlink
+from hostlink.kernel import busy, netlink
 
 _numbers = itertools.count()
 
@@ -20,7 +20,7 @@ _numbers = itertools.count()
 @pytest.fixture(autouse=True)
 def quiet_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody holds the kernel's lock for long: then threads send, past the sockets that tests put in the way."""
-    monkeypatch.setattr(netlink, "_busy", netlink._Busy())
+    monkeypatch.setattr(busy, "_until", 0.0)
     monkeypatch.setattr(netlink, "_LONG_S", 1000.0)
 
 

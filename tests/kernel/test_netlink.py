@@ -11,12 +11,12 @@ from functools import partial
 import pytest
 import trio
 
-from hostlink.kernel import netlink, uapi
+from hostlink.kernel import busy, netlink, uapi
 from hostlink.kernel.alike import Alikes
 from hostlink.kernel.bulk_routes import BulkRoutes
 from hostlink.kernel.errors import AnswersLost, KernelRefused, NoSuchNamespace, ReadUnsteady, Unreadable
 from hostlink.kernel.link import link_body, set_request
-from hostlink.kernel.netlink import Netlink, Request, _batches, both, open_netlink, read_again
+from hostlink.kernel.netlink import Netlink, Request, _batches, both, open_netlink, open_watcher, read_again
 from hostlink.kernel.routes import read_routes
 from hostlink.kernel.snapshot import read_link, read_links
 
@@ -286,9 +286,29 @@ async def test_while_the_kernel_keeps_senders_waiting_a_thread_sends(wired, monk
         for _ in range(2):
             assert len(await nl.dump(LINKS)) == 2
         assert threads == [os.write] * 2
-        monkeypatch.setattr(netlink, "_busy", netlink._Busy())
+        monkeypatch.setattr(busy, "_until", 0.0)
         await nl.dump(LINKS)
         assert threads == [os.write] * 2
+
+
+async def test_what_is_asked_of_a_link_is_sent_by_a_thread(host, threads):
+    """The kernel waits for all CPUs in it."""
+    async with open_netlink(host) as nl:
+        await nl.request(blackhole(1))
+        assert threads == []
+        await nl.requests([blackhole(2), set_request(1, operation="set lo up", up=True)])
+        assert threads == [os.write]
+
+
+@pytest.mark.parametrize(("count", "by_thread"), [(16, []), (17, [os.write])])
+async def test_while_routes_pour_in_a_thread_sends(host, threads, count, by_thread):
+    """Whoever adds them holds the kernel's lock nearly all the time."""
+    async with open_netlink(host) as nl, open_watcher(host, routes=True) as watcher:
+        threads.clear()
+        await nl.requests([blackhole(number) for number in range(count)])
+        await anext(watcher)
+        await nl.dump(LINKS)
+    assert threads == by_thread
 
 
 async def test_what_the_kernel_searches_for_long_is_asked_by_a_thread(host, threads):

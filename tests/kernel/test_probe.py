@@ -92,6 +92,23 @@ def test_reply_to_another_ping_is_no_answer():
     assert not _is_reply(icmp6 + other, 6, token)
 
 
+async def test_the_socket_that_asked_by_arp_is_closed_by_a_thread(talking, monkeypatch):
+    """Also where nobody has waited for the answer: the kernel waits for all CPUs in it."""
+    run_sync, closed = trio.to_thread.run_sync, []
+
+    async def noted(function, *args):
+        owner = getattr(function, "__self__", None)
+        closed.extend([owner] if isinstance(owner, socket.socket) and function == owner.close else [])
+        return await run_sync(function, *args)
+
+    monkeypatch.setattr(trio.to_thread, "run_sync", noted)
+    async with open_netlink(talking) as nl:
+        assert await neighbour_answers(nl, ip_address(PRESENT[0]), "eth1")
+        with trio.move_on_after(0.1):
+            await neighbour_answers(nl, ip_address(ABSENT[0]), "eth1")
+    assert [(sock.family, sock.fileno()) for sock in closed] == [(socket.AF_PACKET, -1)] * 2
+
+
 async def test_arp_is_answered_to_a_device_without_address(wired, wire):
     wire.ip("addr add 192.0.2.2/24 dev wire0")
     async with open_netlink(wired) as nl:
