@@ -20,6 +20,7 @@ from hostlink.lab.layout import NIC
 from hostlink.lab.stage import Stage
 from hostlink.vpp.dataplane import open_dataplane
 from hostlink.vpp.errors import VppRefused
+from hostlink.vpp.quirks import reaches_neighbours_from_tables
 from hostlink.vpp.route_packer import read_paths
 from hostlink.vpp.session import Request, Session, open_session
 
@@ -140,6 +141,17 @@ async def mirrored(stage: Stage, table_id: int = 0) -> set[str]:
             await dataplane.read_uplink(ports.uplink, ports.host)  # so that it knows which of CLI's are on-link
         routes = await dataplane.routes_of({(table_id, 4), (table_id, 6)})
     return {str(ip_network(route.prefix)) for route in routes}
+
+
+async def vpp_version(stage: Stage) -> str:
+    """As VPP says it."""
+    version: str = json.loads((await stage.hostlink("state", "--json")).stdout)["vpp"]["version"]
+    return version
+
+
+async def lacks_in_tables(stage: Stage) -> list[str]:
+    """The code of what is told of an old VPP for as long as the link has routes in another table, or none."""
+    return [] if reaches_neighbours_from_tables(await vpp_version(stage)) else ["HL-312"]
 
 
 async def problems(stage: Stage, code: str) -> list[str]:
