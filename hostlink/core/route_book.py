@@ -13,26 +13,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from operator import attrgetter
 from typing import Literal
 
-from hostlink.core.alike import (
-    NO_CUT,
-    Alike,
-    AlikeChange,
-    AlikeEdit,
-    PackedRoutes,
-    Place,
-    place_of,
-    prefix_at,
-)
+from hostlink.core.alike import NO_CUT, Alike, AlikeChange, AlikeEdit, Place, place_of, prefix_at
 from hostlink.core.attached import Leaning
 from hostlink.core.desired_packed import Known, is_any_special
 from hostlink.core.desired_packed import is_special as _is_special
 from hostlink.core.desired_routes import Translator, route_key
+from hostlink.core.doubts import Doubts
 from hostlink.core.dump_order import MOST_CHANGED, DumpOrder
+from hostlink.core.kind_paths import KindPaths
 from hostlink.core.model import Family, Prefix, Problem, Route, VppPaths, VppRoute, VppTable
+from hostlink.core.packed_look import Packed
 from hostlink.core.places import PlaceMap
 from hostlink.core.route_changes import Change, RouteChange, change_at
 from hostlink.core.route_edits import RouteEdit
@@ -42,31 +35,9 @@ from hostlink.core.vpp_tables import RT_TABLE_MAIN, vpp_table_id
 
 Key = tuple[int, Prefix]
 """(table of the host, prefix)."""
-_MOST_KINDS = 10_000
 _MANY = 16
 """Messages: fewer are sooner taken in one by one than all at once."""
 _alike_of = attrgetter("alike")
-
-
-@dataclass(frozen=True, slots=True)
-class Packed:
-    """What a look found packed on both sides, of the same places."""
-
-    alike: PlaceMap[Alike]
-    sent: PlaceMap[VppPaths]
-    kinds: list[Alike]
-    """Of `alike`, and perhaps more."""
-    ways: tuple[VppPaths, ...] = ()
-    """The paths of `sent`, and perhaps more; equal ones are one object."""
-    blocks: tuple[AlikeRoutes, ...] | None = None
-    """`alike` as it is kept, if that is known."""
-    orders: Mapping[int, DumpOrder[Alike]] | None = None
-    """By IP version that in which it is dumped, if known."""
-
-    def counts(self) -> Mapping[int, int]:
-        """How many there are of each IP version."""
-        found = {version: len(order) for version, order in (self.orders or {}).items()}
-        return found if sum(found.values()) == len(self.sent) else versions(self.sent)
 
 
 class RouteBook:
@@ -112,23 +83,16 @@ class RouteBook:
         self._sent = PlaceMap[VppPaths]()
         """What VPP's table 0 has for such prefixes, as it was read back. Those are not in `_mirrored`."""
         self._moved: dict[Place, None] = {}
-        self._doubted: set[tuple[int, Prefix]] = set()
-        """(VPP's table, prefix) of which VPP may not have done what it was told last."""
-        self._doubted_places: set[Place] = set()
-        """The same in table 0, of packed destinations."""
-        self._paths: dict[Alike, VppPaths | None] = {}
-        self._ways = {} if packed is None else {paths: paths for paths in packed.ways}
-        """The paths of `_sent`, and perhaps more: equal ones are one object, which is compared at once."""
+        self.doubts = Doubts()
+        self._kinds = KindPaths(translator, leaning, () if packed is None else packed.ways)
+        """The kinds of `_alike` and the paths of `_sent`, and perhaps more."""
+        self._paths_of = self._kinds.at
         self._never = frozenset(map(place_of, {*translator.set_apart, *self._settled}))
         self._apart = {place_of(prefix) for table, prefix in self._host if table == RT_TABLE_MAIN}
         """Prefixes of table main that `_host` or `_mirrored` has."""
         self._held: frozenset[Alike] = frozenset()
         """Kinds of which more than the route hangs on each one's end."""
-        self._kinds: dict[Alike, None] = {}
-        """Of `_alike`, and perhaps more."""
         self._is_ended = False
-        self._forgot = False
-        """There were more of both than are worth keeping, and some are forgotten."""
         self._orders: Mapping[int, DumpOrder[Alike]] | None = None
         """By IP version that in which `_alike` was dumped, but for those `_changed`."""
         self._changed: set[Place] | None = set()
@@ -148,8 +112,8 @@ class RouteBook:
         packed.sent.update(self._sent)
         self._blocks = packed.blocks if not self._alike else None
         self._alike, self._sent = packed.alike, packed.sent
-        self._kinds |= dict.fromkeys(packed.kinds)
-        self._held = frozenset(one for one in packed.kinds if self._leans(one.route))
+        self._kinds.kinds |= dict.fromkeys(packed.kinds)
+        self._held = frozenset(one for one in packed.kinds if self._kinds.leans(one.route))
         for place in apart:
             self._set_apart(prefix_at(place))
         self._touched.clear()
@@ -165,7 +129,7 @@ class RouteBook:
             if paths is not None and mirrored is not None and mirrored.paths == paths:
                 del self._host[key], self._mirrored[0, key[1]]
                 self._alike[place], self._sent[place] = one, paths
-                self._kinds[one] = None
+                self._kinds.kinds[one] = None
                 self._apart.discard(place)
 
     # ----------------------------------------------------------------------------------------------------- what it has
@@ -185,7 +149,7 @@ class RouteBook:
     def as_set(self) -> RouteSet:
         """The same, as long as nothing is folded in."""
         values = (route for there in self._host.values() for route in there)
-        kinds = None if self._forgot else self._kinds  # then who asks for them looks for them
+        kinds = None if self._kinds.forgot else self._kinds.kinds  # then who asks for them looks for them
         return RouteSet(values, self._alike, kinds, self._blocks, self._orders)
 
     def kept(self) -> KeptRoutes:
@@ -197,9 +161,10 @@ class RouteBook:
 
     def known(self) -> Known | None:
         """What need not be translated again, as long as nothing is folded in. None: VPP was not told all of it."""
-        if self._is_ended or self._moved or self._touched or len(self._alike) != len(self._sent) or self._forgot:
+        moving = self._is_ended or self._moved or self._touched
+        if moving or len(self._alike) != len(self._sent) or self._kinds.forgot:
             return None
-        return Known(self._translator, self.as_set(), self._sent, tuple(self._ways), self._changed)
+        return Known(self._translator, self.as_set(), self._sent, self._kinds.ways, self._changed)
 
     def crumble(self) -> None:
         """Let go of what is packed, bit by bit: a large dictionary that goes at once keeps all threads waiting."""
@@ -329,28 +294,6 @@ class RouteBook:
     def _replaced(self, old: Alike, new: Alike, place: Place) -> bool:
         """Whether a route of the one kind stands in the place of one of the other, simple as it is."""
         return old.key == new.key and old not in self._held and self._paths_of(new, place) is not None
-
-    def _paths_of(self, alike: Alike, place: Place) -> VppPaths | None:
-        """VPP's paths for routes of that kind where no prefix stands out; None: they are not that simple."""
-        try:
-            return self._paths[alike]
-        except KeyError:
-            if len(self._paths) >= _MOST_KINDS:
-                self._paths.clear()
-                self._kinds.clear()
-                self._ways.clear()
-                self._forgot = True
-            one = alike.at(place)
-            paths = None if self._leans(one) else self._translator.paths_anywhere(one)
-            paths = self._paths[alike] = None if paths is None else self._ways.setdefault(paths, paths)
-            if paths is not None:  # else it is no kind of `_alike`
-                self._kinds[alike] = None
-            return paths
-
-    def _leans(self, route: Route) -> bool:
-        """Whether more than itself hangs on such a route, when it comes or when it goes."""
-        leaning = self._leaning
-        return leaning is not None and any(leaning.concerns(route, gone=gone) for gone in (False, True))
 
     def _set_apart(self, prefix: Prefix) -> Place:
         """From now on that prefix of table main is a list of routes."""
@@ -483,14 +426,9 @@ class RouteBook:
         """Some of what was folded in is not settled, or VPP may not have done it: nothing is known by it any more."""
         self._is_ended = True
 
-    def doubt(self, add: Iterable[VppRoute], delete: Iterable[VppRoute], packed: PackedRoutes) -> None:
-        """VPP may not have done all of that: refused it, or never got it."""
-        self._doubted.update((route.table_id, route.prefix) for route in (*add, *delete))
-        self._doubted_places.update(packed.places())
-
     def is_sure_of(self, key: tuple[int, Prefix], paths: VppPaths | None) -> bool:
         """Whether VPP should have, and has had, just these paths for a prefix of one of its tables. None: no route."""
-        if key in self._doubted or (key[0] == 0 and place_of(key[1]) in self._doubted_places):
+        if key in self.doubts:
             return False
         route = self.wanted(key)
         return paths == (None if route is None else route.paths)
@@ -538,7 +476,7 @@ class RouteBook:
         ones = self._alike.gets(places)
         if None in ones or not self._sent.isdisjoint(places):
             return None
-        found = list(map(self._paths.get, ones))  # type: ignore[arg-type]  # none of them is None
+        found = self._kinds.known(ones)  # type: ignore[arg-type]  # none of them is None
         if None in found:
             return None
         self._sent.puts(places, found)  # type: ignore[arg-type]  # nor of these

@@ -74,7 +74,7 @@ class CarryOver:
             if not is_done:
                 self.book.end()
             for one in self.portions[self.written :]:
-                self.book.doubt(one.add, one.delete, one.packed)
+                self.book.doubts.update(one.add, one.delete, one.packed)
         return is_done
 
     def _is_more(self) -> bool:

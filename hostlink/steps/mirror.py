@@ -25,8 +25,9 @@ from hostlink.core.events import Mirrored
 from hostlink.core.leased import put_back, still_there, superseded_copies
 from hostlink.core.model import HostView, Problem, Route, VppUplink
 from hostlink.core.operations import ChangeVppRoutes, DeleteHostRoute, EachOperation
+from hostlink.core.packed_look import Packed
 from hostlink.core.places import PlaceMap
-from hostlink.core.route_book import Packed, RouteBook
+from hostlink.core.route_book import RouteBook
 from hostlink.core.route_set import KeptRoutes, RouteSet
 from hostlink.fights import WITHIN_S
 from hostlink.journal import Phase

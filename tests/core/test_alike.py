@@ -331,7 +331,7 @@ def test_of_what_vpp_may_not_have_done_the_book_is_not_sure():
     packed.extend(*followed.settle_places(followed.touched_places()))
     assert len(packed) == 1
     assert followed.is_sure_of((0, new), paths)
-    followed.doubt((), (), packed)
+    followed.doubts.update((), (), packed)
     assert not followed.is_sure_of((0, new), paths)
     assert not followed.is_sure_of((0, new), None)
     assert followed.is_sure_of((0, route().prefix), paths)
@@ -353,6 +353,6 @@ def test_kinds_that_come_and_go_are_not_kept_for_ever():
         for gone in (False, True):
             assert book.fold_all([(AlikeChange(one, gone), place)])
             book.settle_places(book.touched_places())
-    assert len(book._kinds) <= 10_000
+    assert len(book._kinds.kinds) <= 10_000
     assert book.known() is None
     assert book.as_set().kinds == []

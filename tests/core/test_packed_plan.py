@@ -15,10 +15,11 @@ from hostlink.core.attached import Leaning, leaning_on
 from hostlink.core.desired import networks_by_route, vpp_desired
 from hostlink.core.desired_routes import translator_for
 from hostlink.core.model import Address, HostView, Link, NextHop, Route, VppPath, VppRoute, VppUplink
+from hostlink.core.packed_look import Packed
 from hostlink.core.packed_plan import AsWanted
 from hostlink.core.places import PlaceMap
 from hostlink.core.plan import plan_uplink
-from hostlink.core.route_book import Packed, RouteBook
+from hostlink.core.route_book import RouteBook
 from hostlink.core.route_changes import RouteChange
 from hostlink.core.route_set import RouteSet, by_key
 from tests.core.test_route_set import Reader, with_body

@@ -223,7 +223,7 @@ def test_of_what_vpp_may_not_have_done_the_book_is_not_sure():
     came, went = ((one.table_id, one.prefix) for one in (added, deleted))
     assert followed.is_sure_of(came, added.paths)
     assert followed.is_sure_of(went, None)
-    followed.doubt([added], [deleted], PackedRoutes())
+    followed.doubts.update([added], [deleted], PackedRoutes())
     assert not any(followed.is_sure_of(place, paths) for place in (came, went) for paths in (added.paths, None))
 
 
