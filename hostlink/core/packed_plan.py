@@ -56,7 +56,8 @@ def added(places: Iterable[Place], wanted: Mapping[Place, VppPaths]) -> PackedRo
     each = iter(places)
     while some := list(islice(each, SLICE)):
         for place, paths in zip(some, gets(wanted, some), strict=True):
-            assert paths is not None, f"nothing is wanted at {place.hex()}"
+            if paths is None:
+                raise KeyError(place)
             group = groups.get((id(paths), len(place)))
             if group is None:
                 group = groups[id(paths), len(place)] = []

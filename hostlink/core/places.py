@@ -15,7 +15,8 @@ from operator import itemgetter
 from typing import TypeVar, overload
 
 Place = bytes
-"""A destination: its prefix length in one byte, then its address, 4 bytes of IPv4 or 16 of IPv6, network order."""
+"""A destination: its prefix length in one byte, then its address, 4 bytes of IPv4 or 16 of IPv6, network order. Nothing
+here asks whether it is one: of what is shorter than two bytes there is an IndexError."""
 T = TypeVar("T")
 D = TypeVar("D")
 _PARTS = 256
@@ -108,7 +109,15 @@ class PlaceMap(MutableMapping[Place, T]):
         return isinstance(place, bytes) and place in self._parts[place[1]]
 
     def __iter__(self) -> Iterator[Place]:
-        return chain.from_iterable(self._parts)
+        return chain.from_iterable(self._unchanged())
+
+    def _unchanged(self) -> Iterator[dict[Place, T]]:
+        """Its parts one by one, as a dictionary its items: RuntimeError where it grows or shrinks meanwhile."""
+        size = len(self)
+        for part in filter(None, self._parts):
+            yield part
+            if len(self) != size:
+                raise RuntimeError("destinations came or went while they were gone through")
 
     def __len__(self) -> int:
         return sum(map(len, self._parts))
@@ -132,14 +141,14 @@ class _Items(ItemsView[Place, T]):
     _mapping: PlaceMap[T]
 
     def __iter__(self) -> Iterator[tuple[Place, T]]:
-        return chain.from_iterable(map(dict.items, self._mapping._parts))
+        return chain.from_iterable(map(dict.items, self._mapping._unchanged()))
 
 
 class _Values(ValuesView[T]):
     _mapping: PlaceMap[T]
 
     def __iter__(self) -> Iterator[T]:
-        return chain.from_iterable(map(dict.values, self._mapping._parts))
+        return chain.from_iterable(map(dict.values, self._mapping._unchanged()))
 
 
 def gets(found: Mapping[Place, T], places: Sequence[Place]) -> list[T | None]:

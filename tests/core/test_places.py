@@ -80,3 +80,19 @@ def assert_same(parted, plain):
     assert list(parted) == list(parted.keys()) == [place for place, _ in ordered]
     assert list(parted.items()) == ordered
     assert list(parted.values()) == [value for _, value in ordered]
+
+
+@pytest.mark.parametrize("change", [lambda there: there.puts([place(9, 9)], [0]), lambda there: there.pop(place(2, 1))])
+def test_who_goes_through_a_map_is_told_that_it_changes(change):
+    """Also where that is in a part that is passed, or to come."""
+    for each in (PlaceMap.keys, PlaceMap.items, PlaceMap.values):
+        there = PlaceMap({place(first, last): 0 for first in (1, 2, 3) for last in (1, 2)})
+        going = iter(each(there))
+        next(going)
+        change(there)
+        with pytest.raises(RuntimeError):
+            list(going)
+
+
+def place(first, last):
+    return bytes([32, first, 0, 0, last])
