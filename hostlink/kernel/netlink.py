@@ -37,6 +37,7 @@ from hostlink.kernel import busy, uapi
 from hostlink.kernel.attributes import walk
 from hostlink.kernel.errors import AnswersLost, KernelError, KernelRefused, ReadUnsteady, Unreadable, reading
 from hostlink.kernel.namespace import open_file
+from hostlink.kernel.off_loop import off_loop
 from hostlink.kernel.seam import NO_FAULTS, Faults
 from hostlink.kernel.sockets import HEADER, RECEIVE_BYTES, Message, opened, split
 from hostlink.kernel.watcher import Changed, Watcher, open_watcher
@@ -245,7 +246,7 @@ class Netlink:
         tables it searches for 40 ms where there are a million routes."""
         with socket.fromfd(self._sock.fileno(), socket.AF_NETLINK, socket.SOCK_RAW) as sock:
             while True:
-                some = await trio.to_thread.run_sync(_read_some, sock)
+                some = await off_loop(_read_some, sock)
                 for part in some:
                     await parts.send(part)
                 if not some:
@@ -270,7 +271,7 @@ class Netlink:
     async def _send(self, data: bytes, *, is_long: bool = False) -> None:
         began, used = time.monotonic(), time.thread_time()
         if is_long or busy.is_likely():
-            sent = await trio.to_thread.run_sync(os.write, self._sock.fileno(), data)
+            sent = await off_loop(os.write, self._sock.fileno(), data)
             waited_s = 0.0 if is_long else time.monotonic() - began
         else:
             sent = await self._sock.send(data)  # in which other tasks have their turn

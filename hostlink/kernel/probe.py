@@ -27,6 +27,7 @@ from hostlink.kernel.attributes import mac_bytes
 from hostlink.kernel.errors import KernelRefused
 from hostlink.kernel.namespace import inside
 from hostlink.kernel.netlink import Netlink
+from hostlink.kernel.off_loop import off_loop
 from hostlink.kernel.snapshot import read_addresses, read_link
 
 _AGAIN_S = 0.25
@@ -153,7 +154,7 @@ async def _closing_beside(sock: socket.socket) -> AsyncIterator[None]:
         yield
     finally:
         with trio.CancelScope(shield=True):
-            await trio.to_thread.run_sync(sock.close)
+            await off_loop(sock.close)
 
 
 def _source(address: IPv4Address, own: tuple[Address, ...]) -> IPv4Address:

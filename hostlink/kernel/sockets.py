@@ -14,6 +14,7 @@ import trio
 from hostlink.kernel import uapi
 from hostlink.kernel.errors import Unreadable
 from hostlink.kernel.namespace import inside
+from hostlink.kernel.off_loop import off_loop
 
 HEADER = struct.Struct("=IHHII")
 """struct nlmsghdr: length, type, flags, sequence, port."""
@@ -55,12 +56,12 @@ async def opened(
                 sock.setsockopt(uapi.SOL_NETLINK, option, 1)
             sock.bind((0, 0))
             if wanted := tuple(groups):
-                await trio.to_thread.run_sync(_subscribe, sock, wanted)
+                await off_loop(_subscribe, sock, wanted)
             with trio.socket.from_stdlib_socket(sock) as wrapped:
                 yield wrapped
     finally:
         with trio.CancelScope(shield=True):
-            await trio.to_thread.run_sync(os.close, last)
+            await off_loop(os.close, last)
 
 
 def _subscribe(sock: socket.socket, groups: Iterable[int]) -> None:
