@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from ipaddress import ip_network
+from itertools import chain
 
 import trio
 
@@ -24,7 +25,7 @@ from hostlink.core.desired_packed import Known
 from hostlink.core.events import Mirrored
 from hostlink.core.leased import put_back, still_there, superseded_copies
 from hostlink.core.model import HostView, Problem, Route, VppUplink
-from hostlink.core.operations import ChangeVppRoutes, DeleteHostRoute, EachOperation
+from hostlink.core.operations import ChangeVppRoutes, DeleteHostRoute, EachOperation, VppOperation
 from hostlink.core.packed_look import Packed
 from hostlink.core.places import PlaceMap
 from hostlink.core.route_book import RouteBook
@@ -289,10 +290,10 @@ async def _vpp(uplink: Uplink, view: HostView, known: Known | None, ahead: Ahead
             uplink.mirrored_view, uplink.whole_look_at = replace(seen, routes=routes), trio.current_time()
             counts = {f"routes_ipv{version}": book.counts[version] for version in (4, 6)}
             uplink.mirrored = {"addresses": len(desired.uplink.addresses), **counts}
+            await _let_go(found, left, plan)
             return done
         is_read_back, same = True, same or found.as_known(view)
-        count = len(EachOperation(plan))
-        uplink.work.begin("changing VPP", count)
+        uplink.work.begin("changing VPP", len(EachOperation(plan)))
         carried_out = await carry_out_in_vpp(uplink, view, plan, desired.uplink.addresses)
         if not leads_to_host(uplink):
             # Until then VPP brings the host nothing: that comes before what is only to be looked at again.
@@ -302,8 +303,14 @@ async def _vpp(uplink: Uplink, view: HostView, known: Known | None, ahead: Ahead
             await note_hidden(uplink, plan if number else [one for one in plan if not isinstance(one, ChangeVppRoutes)])
         done += describe_all(carried_out)
         words = "; ".join(describe_all(plan))
-        await in_thread(count, let_go, found.compared, *found.steps, *plan)
+        await _let_go(found, left, plan)
     raise fail("HL-410", f"{uplink.name}: VPP still differs after {ROUNDS} rounds: {words}")
+
+
+async def _let_go(found: Difference, *parts: Sequence[VppOperation]) -> None:
+    """When what differed is told, and done. parts: what it was parted in."""
+    count = len(found.plan) + len(found.compared.missing)
+    await in_thread(count, let_go, found.compared, *found.steps, *chain.from_iterable(parts))
 
 
 def _book(view: HostView, found: Difference, owned: tuple[Route, ...], alikes: Alikes) -> tuple[RouteBook, KeptRoutes]:
