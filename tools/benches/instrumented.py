@@ -8,6 +8,7 @@ each time that the loop was woken.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
 import time
@@ -23,6 +24,10 @@ from tools.benches.spans import Span
 FILE, EVERY = "HOSTLINK_BENCH_TURNS", "HOSTLINK_BENCH_ALL_TURNS"
 WOKEN = "woken"
 _LEAST_NS = 5_000_000
+_PREAD = ctypes.PyDLL(None).pread
+"""By PyDLL: with `os.pread` other threads would compute in between, for as long as they like."""
+_PREAD.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_long)
+_PREAD.restype = ctypes.c_ssize_t
 
 
 _Place = tuple[str, int]
@@ -35,26 +40,28 @@ class Turns(trio.abc.Instrument):
     def __init__(self, out: TextIO, least_ns: int) -> None:
         self._out, self._least_ns = out, least_ns
         self._began = self._cpu = self._queued = 0
-        self._schedstat = _schedstat()
+        self._schedstat, self._said = _schedstat(), ctypes.create_string_buffer(100)
         self._from: _Place | None = None
 
     def before_task_step(self, task: trio.lowlevel.Task) -> None:
         self._from = _place(task.coro)
-        self._cpu, self._queued = time.thread_time_ns(), self._queued_ns()
         self._began = time.monotonic_ns()
+        self._queued, self._cpu = self._queued_ns(), time.thread_time_ns()
 
     def after_task_step(self, task: trio.lowlevel.Task) -> None:
-        took = time.monotonic_ns() - self._began
-        if took >= self._least_ns:
-            cpu = time.thread_time_ns() - self._cpu
-            what = (
-                f"{_short(task.name)} from {_words(self._from, 'its begin')} to {_words(_place(task.coro), 'its end')}"
-            )
-            self._out.write(Span(self._began, took, cpu, self._queued_ns() - self._queued, what).line())
+        if time.monotonic_ns() - self._began < self._least_ns:
+            return
+        cpu, queued = time.thread_time_ns() - self._cpu, self._queued_ns() - self._queued
+        took = time.monotonic_ns() - self._began  # within it lies all that the two others are of
+        what = f"{_short(task.name)} from {_words(self._from, 'its begin')} to {_words(_place(task.coro), 'its end')}"
+        self._out.write(Span(self._began, took, cpu, queued, what).line())
 
     def _queued_ns(self) -> int:
         """How long this thread has waited for a CPU, of all its time."""
-        return 0 if self._schedstat is None else int(os.pread(self._schedstat, 100, 0).split()[1])
+        if self._schedstat is None:
+            return 0
+        size = _PREAD(self._schedstat, self._said, len(self._said), 0)
+        return int(self._said.raw[:size].split()[1])
 
     def after_io_wait(self, timeout: float) -> None:
         if timeout > 0 and not self._least_ns:
