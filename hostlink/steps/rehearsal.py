@@ -48,7 +48,7 @@ from hostlink.steps.script import HOST_PORT, NIC_PORT, Stage, beside, mirrored, 
 from hostlink.steps.shared import shared_plan, union
 from hostlink.steps.tables import without_kept
 
-OUTAGE_MS = 24
+OUTAGE_MS = 23
 """How long a takeover kept the host waiting: measured by `tools/bench outage` (README, VPP 26.06, veth)."""
 FRESH = VppShared(
     reassembly=frozenset(Reassembly(family, max_fragments=3) for family in Family), local_reassembly=LocalReassembly()

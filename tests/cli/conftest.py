@@ -86,7 +86,7 @@ def takeover(**fields: Any) -> dict[str, Any]:
         "confirm_within_s": 30.0,
         "trial_s": None,
         "guard_runs": True,
-        "outage_ms": 24,
+        "outage_ms": 23,
         "phases": phases,
         **fields,
     }

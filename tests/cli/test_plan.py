@@ -110,7 +110,7 @@ async def test_a_takeover_says_what_stands_against_it_and_what_no_vpp_can(
         ({"probes": []}, "there is nothing to ask"),
         ({"trial_s": 120.0}, "a person must say `hostlink confirm` within 120 s"),
         ({"vpp_was_asked": False}, "VPP cannot be asked"),
-        ({}, "for some 24 ms"),
+        ({}, "for some 23 ms"),
         ({}, "nothing that is known stands against it"),
         ({}, "  1. Mirroring: to VPP"),
     ],

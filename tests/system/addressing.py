@@ -212,9 +212,13 @@ class Steady:
                 self._received(one.socket)
 
     def _received(self, sock: Any) -> None:
-        with contextlib.suppress(BlockingIOError):
-            while True:
+        while True:
+            try:
                 self.sent.pop(struct.unpack("!Q", sock.recv(100))[0], None)
+            except BlockingIOError:
+                return
+            except OSError:  # said of an earlier one, which is lost: `lost` tells in which step
+                continue
 
     def lost(self) -> dict[str, int]:
         return dict(Counter(f"{address}, {step}" for address, step in self.sent.values()))

@@ -41,7 +41,7 @@ async def failed(stage: Stage, digit: str) -> None:
         verdicts = [await verdict(stage, stage.lab.host, NIC, address) for address in (taken, free)]
         assert verdicts == ["duplicate", "unique"]
         await mirror.settled(steady.step)
-        await stage.lab.exec(stage.lab.wire, ["ip", "-6", "neigh", "flush", "dev", LAN])
+        await stage.lab.exec(stage.lab.wire, ["ip", "-6", "neigh", "flush", "to", taken, "dev", LAN])
         await wait_reachable(stage.lab.wire, taken)
         await nothing_comes()
         assert await neighbour(stage.lab, stage.lab.wire, LAN, taken) == mac
@@ -57,7 +57,7 @@ async def failed(stage: Stage, digit: str) -> None:
         await stage.on_host("ip", "address", "add", f"{taken}/64", "dev", NIC)
         assert await verdict(stage, stage.lab.host, NIC, taken) == "unique"
         await mirror.settled(steady.step)
-        await stage.lab.exec(stage.lab.wire, ["ip", "-6", "neigh", "flush", "dev", LAN])
+        await stage.lab.exec(stage.lab.wire, ["ip", "-6", "neigh", "flush", "to", taken, "dev", LAN])
         await reached(stage, taken)
         steady.step = "both deleted"
         for address in (taken, free):

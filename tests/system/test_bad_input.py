@@ -365,7 +365,7 @@ FAULTY: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "torn": (lambda content: content[: len(content) // 2], "HL-501"),
     "altered": (lambda content: content.replace(b"192.168.0.1/24", b"192.168.0.9/24"), "HL-501"),
     "foreign": (lambda _: b'{"format": "netplan"}', "HL-502"),
-    "newer": (lambda content: content.replace(b'"version": %d' % VERSION, b'"version": 9', 1), "HL-503"),
+    "newer": (lambda content: content.replace(b'"version":%d' % VERSION, b'"version":9', 1), "HL-503"),
 }
 
 

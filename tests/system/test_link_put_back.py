@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 
+from hostlink.kernel import uapi
+from hostlink.kernel.attributes import attribute, text
+from hostlink.kernel.link import link_body
+from hostlink.kernel.netlink import Request, open_netlink
 from hostlink.lab.flows import ping, tcp_roundtrip
 from hostlink.lab.layout import HOST4, HOST6, NIC, NODE2_4, POD4, ROUTER4, ROUTER6
 from hostlink.lab.proofs import servers
@@ -78,8 +82,7 @@ async def test_a_name_that_a_stranger_took_is_left_to_it(standin: Dataplane) -> 
         stage.start_daemon()
         await stage.wait_state("Steady")
         before = await in_vpp(stage)
-        at_once = f"link delete {NIC}\\nlink add {NIC} type bridge\\n"
-        await stage.on_host("sh", "-c", f"printf '{at_once}' | ip -batch -")
+        await _replace_by_bridge(stage)
         state = await until(stage, lambda uplink: uplink["state"] == "Steady" and "HL-322" in codes(uplink))
         assert NIC in detail(state, "HL-322")
         there = await link_of(stage)
@@ -91,6 +94,16 @@ async def test_a_name_that_a_stranger_took_is_left_to_it(standin: Dataplane) -> 
         await stage.on_host("ip", "link", "delete", NIC)
         await until(stage, lambda uplink: uplink["state"] == "Steady" and "HL-322" not in codes(uplink))
         await _deleted_again_and_again(stage)
+
+
+async def _replace_by_bridge(stage: Stage) -> None:
+    """In one message to the kernel: by two of them hostlink may come first."""
+    bridge = attribute(uapi.IFLA_LINKINFO, text(uapi.IFLA_INFO_KIND, "bridge"))
+    delete = Request("delete the host link", uapi.RTM_DELLINK, link_body(await index_of(stage)))
+    add = link_body(attributes=text(uapi.IFLA_IFNAME, NIC) + bridge)
+    async with open_netlink(stage.lab.host) as host:
+        flags = uapi.NLM_F_CREATE | uapi.NLM_F_EXCL
+        assert await host.requests([delete, Request("add a bridge", uapi.RTM_NEWLINK, add, flags)]) == [None, None]
 
 
 async def _deleted_again_and_again(stage: Stage) -> None:
