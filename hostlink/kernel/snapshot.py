@@ -30,7 +30,7 @@ import trio
 from hostlink.core.desired_routes import route_key
 from hostlink.core.model import RTN_NOWHERE, Address, HostView, IPAddress, Link, Neighbour, PolicyRule, Rule
 from hostlink.core.places import PlaceMap
-from hostlink.core.route_set import RouteSet, with_apart
+from hostlink.core.route_set import Routes, RouteSet, with_apart
 from hostlink.kernel import parse, uapi
 from hostlink.kernel.alike import Alikes
 from hostlink.kernel.attributes import text, u32
@@ -185,12 +185,21 @@ async def read_view(
                 return None
             if view.link == found and not await watcher.pending():
                 return view
+            if but_for is None:
+                await _let_go(view.routes, before)
     raise ReadUnsteady(f"interface {link} changed during each of {_ATTEMPTS} attempts to read it")
 
 
 LARGE = 20_000
 """Routes: to find a few among so many takes the kernel some milliseconds, and what goes on beside it is worth it. Among
 fewer it is over before others' changes can spoil it (kernel/route_dump.py)."""
+
+
+async def _let_go(routes: Routes, before: Before | None) -> None:
+    """Of what was read and is not used: of a full table some at a time, and before it is read again."""
+    if isinstance(routes, RouteSet) and (before is None or routes.alike is not before.routes.alike):
+        while routes.alike.let_some_go():
+            await trio.lowlevel.checkpoint()
 
 
 async def _given(routes: RouteSet) -> RouteSet:

@@ -165,3 +165,28 @@ async def test_one_that_moves_to_another_link_spoils_nothing(full, monkeypatch):
         known = book.known()
         again = await read_view(nl, "eth1", alikes=alikes, before=Before(known.routes))
     assert known.is_of(again.routes)
+
+
+@pytest.mark.parametrize(("change", "is_shared"), [("", True), ("route del 20.0.7.0/24", False)])
+async def test_what_was_read_in_vain_is_let_go_of_and_what_was_known_is_not(full, change, is_shared, monkeypatch):
+    """An address comes while it is read for the first time. Of two full tables at once nobody needs the first."""
+    read_once, views, alikes = snapshot._read_once, [], Alikes()
+
+    async def disturbed(*args):
+        views.append(await read_once(*args))
+        if len(views) == 2:
+            full.ip("addr add 192.0.2.77/24 dev eth1")
+        return views[-1]
+
+    monkeypatch.setattr(snapshot, "_read_once", disturbed)
+    async with open_netlink(full) as nl:
+        known = await look(nl, alikes)
+        count = len(known.routes.alike)
+        if change:
+            full.ip(change)
+        found = await look(nl, alikes, known)
+        alone = await look(nl, Alikes())
+    _, in_vain, _, _ = (view.routes.alike for view in views)
+    assert ((in_vain is known.routes.alike), len(known.routes.alike)) == (is_shared, count)
+    assert len(in_vain) == (count if is_shared else 0)
+    assert by_key(found.routes) == by_key(alone.routes)
